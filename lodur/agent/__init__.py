@@ -1,0 +1,1 @@
+"""Collect, shape and deliver: sources, stages, sinks, positions."""

@@ -1,0 +1,1 @@
+"""Check a decoded push against limits, put it in the WAL and the head."""

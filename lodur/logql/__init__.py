@@ -1,0 +1,1 @@
+"""LogQL text to tree to logical plan. Imports lodur.model alone."""

@@ -1,0 +1,1 @@
+"""Execute a plan over the store: split, schedule, limit, merge, count."""

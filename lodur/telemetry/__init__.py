@@ -1,0 +1,1 @@
+"""Lodur's own metrics and log events."""
