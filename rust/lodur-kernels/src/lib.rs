@@ -8,6 +8,7 @@ pub mod error;
 pub mod labels;
 pub mod level;
 pub mod pipeline;
+pub mod push;
 
 pub fn version() -> &'static str {
     env!("CARGO_PKG_VERSION")
