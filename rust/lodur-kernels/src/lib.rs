@@ -7,6 +7,7 @@ pub mod batch;
 pub mod error;
 pub mod labels;
 pub mod level;
+pub mod pipeline;
 pub mod push;
 
 pub fn version() -> &'static str {
