@@ -7,6 +7,7 @@ pub mod batch;
 pub mod error;
 pub mod labels;
 pub mod level;
+pub mod wal;
 
 pub fn version() -> &'static str {
     env!("CARGO_PKG_VERSION")
