@@ -11,6 +11,7 @@ pub mod level;
 pub mod pipeline;
 pub mod push;
 pub mod segment;
+pub mod wal;
 
 pub fn version() -> &'static str {
     env!("CARGO_PKG_VERSION")
