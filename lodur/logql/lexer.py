@@ -72,7 +72,7 @@ def _token_at(text: str, at: int) -> Token:
         case "duration":
             return _duration(text, written, start, end)
         case "bytes":
-            return Token(TokenKind.BYTES, written, start, end, parse_byte_size(written))
+            return _byte_size(text, written, start, end)
         case "number":
             return _number(written, start, end)
         case "range":
@@ -109,6 +109,18 @@ def _duration(text: str, written: str, start: int, end: int) -> Token:
             return Token(TokenKind.DURATION, written, start, end, parse(written))
         except ValueError:
             continue
+    return _leading_number(text, start)
+
+
+def _byte_size(text: str, written: str, start: int, end: int) -> Token:
+    try:
+        return Token(TokenKind.BYTES, written, start, end, parse_byte_size(written))
+    except ValueError:
+        return _leading_number(text, start)
+
+
+def _leading_number(text: str, start: int) -> Token:
+    """The number that a word begins with, or the sign before it."""
     number = _NUMBER_ALONE.match(text, start)
     if number is None:
         return Token(TokenKind.SUB, "-", start, start + 1)

@@ -39,7 +39,8 @@ class TokenStream:
         self.text = text
         self.taken_end = 0
         self._nesting = 0
-        self._tokens = tokenize(text)
+        tokens = tokenize(text)
+        self._tokens = [*tokens, tokens[-1], tokens[-1]]  # looking past the end, or taking it, finds the end again
         self._at = -1
         self._step()
 
@@ -68,7 +69,7 @@ class TokenStream:
 
     def next_kind(self) -> TokenKind:
         """The kind of the token after the current one."""
-        return self._tokens[min(self._at + 1, len(self._tokens) - 1)].kind
+        return self._tokens[self._at + 1].kind
 
     def span_from(self, start: int) -> Span:
         """From `start` to the end of the last token taken."""
@@ -112,7 +113,7 @@ class TokenStream:
 
     def _step(self) -> None:
         self._at += 1
-        self.current = self._tokens[min(self._at, len(self._tokens) - 1)]
+        self.current = self._tokens[self._at]
         if self.current.kind is TokenKind.BROKEN:
             raise self._error_at(self.current, self.current.text)
 

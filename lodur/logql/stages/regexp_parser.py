@@ -40,9 +40,11 @@ def _label_names(regexp: str) -> tuple[str, ...]:
     names = parse_regexp(regexp).names
     if not names:
         raise ValueError("at least one named capture must be supplied")
-    for at, name in enumerate(names):
+    seen: set[str] = set()
+    for name in names:
         if name[0].isdigit():
             raise ValueError(f"invalid extracted label name '{name}'")
-        if name in names[:at]:
+        if name in seen:
             raise ValueError(f"duplicate extracted label name '{name}'")
+        seen.add(name)
     return names
