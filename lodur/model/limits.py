@@ -1,8 +1,7 @@
 """What a tenant may do: the limits that are checked on every push and every query.
 
-Values only; where they come from (defaults, file, flags, later per-tenant overrides) is `lodur.config`, what happens when one
-is passed is decided by whoever checks it. The defaults are Loki's; 0 means "no limit" wherever a size, count or duration is
-documented so.
+Values only: `lodur.config` knows where they come from, and whoever checks a limit decides what follows when it is passed.
+The defaults are Loki's; 0 means "no limit" only where a field says so.
 """
 
 from __future__ import annotations

@@ -29,7 +29,10 @@ class FilesystemOptions:
 
 @dataclass(frozen=True, slots=True)
 class S3Options:
-    """Objects lie in one S3 bucket. Without keys the environment's credentials are used (web identity, instance role)."""
+    """Objects lie in one S3 bucket.
+
+    Without keys the environment's credentials are used: variables, web identity, instance role.
+    """
 
     bucket: str
     region: str = ""
