@@ -35,7 +35,8 @@ SWITCHES = {
 """Flags that are no settings and are on or off."""
 
 TEXT_FLAGS = {
-    "config.file": "The configuration file; of a list `a,b` the first that exists. Default `config.yaml,config/config.yaml`.",
+    "config.file": "The configuration file; of a comma list the first that exists. Default "
+    "`config.yaml,config/config.yaml`.",
     "health.url": f"What `-health` asks. Default `{HEALTH_URL}`.",
 }
 """Flags that are no settings and have a value."""

@@ -1,6 +1,6 @@
 """What a tenant may do: the limits that are checked on every push and every query.
 
-Values only: `lodur.config` knows where they come from, and whoever checks a limit decides what follows when it is passed.
+Values only: `lodur.config` knows where they come from; whoever checks a limit decides what follows when it is passed.
 The defaults are Loki's; 0 means "no limit" only where a field says so.
 """
 
@@ -8,12 +8,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from lodur.model.durations import NS_PER_HOUR, NS_PER_MINUTE
+
 KIB = 2**10
 MIB = 2**20
 GIB = 2**30
-NS_PER_MINUTE = 60 * 10**9
-NS_PER_HOUR = 60 * NS_PER_MINUTE
-NS_PER_DAY = 24 * NS_PER_HOUR
 
 SERVICE_NAME_SOURCES = (
     "service",
@@ -76,7 +75,7 @@ class IngestLimits:
     line_truncate_identifier: str = ""
     """Appended to a line that was cut, within the limit."""
     reject_old_samples: bool = True
-    old_samples_age_max_ns: int = 7 * NS_PER_DAY
+    old_samples_age_max_ns: int = 7 * 24 * NS_PER_HOUR
     """Entries older than this are refused where `reject_old_samples` holds."""
     future_grace_ns: int = 10 * NS_PER_MINUTE
     """How far ahead of the server's clock an entry may be."""
