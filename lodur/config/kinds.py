@@ -6,7 +6,6 @@ be accepted. Records (lists of structures) are in `records`.
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -34,6 +33,9 @@ MASK = "********"
 
 SHOWN_CHARS_MAX = 200
 """Longest part of a wrong value that a message repeats."""
+
+FLOAT_MAX = 1e12
+"""Largest fraction or rate: in MiB it still fits into 64 bits of bytes, and nothing needs as much."""
 
 T_co = TypeVar("T_co", covariant=True)
 
@@ -123,9 +125,9 @@ PORT = int_kind(0, 65535)
 def _parse_float(node: Node) -> float:
     if isinstance(node, ScalarNode) and node.tag in ("!!int", "!!float") and _FLOAT.fullmatch(node.text):
         value = float(node.text)
-        if math.isfinite(value) and value >= 0:
+        if 0 <= value <= FLOAT_MAX:
             return value
-    raise wrong_type(node, "float64", "use a number that is not negative")
+    raise wrong_type(node, "float64", f"use a number from 0 to {FLOAT_MAX:g}")
 
 
 FLOAT = Kind("float", _parse_float, plain_scalar)
@@ -182,10 +184,10 @@ def choice(*names: str) -> Kind[str]:
             raise BadValue(Problem(node.line, f"unrecognized value '{text[:SHOWN_CHARS_MAX]}', use one of {accepted}"))
         return text
 
-    return Kind(" \\| ".join(names), parse, scalar)
+    return Kind(" \\| ".join(name or '""' for name in names), parse, scalar)
 
 
-def _parse_duration(node: Node) -> int:
+def _duration_ns(node: Node) -> int:
     text = _scalar_text(node, "time.Duration")
     try:
         return parse_prometheus_duration(text)
@@ -197,23 +199,48 @@ def _parse_duration(node: Node) -> int:
         raise wrong_type(node, "time.Duration", "use a duration such as 30s, 5m, 1h30m, 7d") from None
 
 
-DURATION = Kind("duration", _parse_duration, plain_scalar)
-"""Nanoseconds of a Prometheus duration (`7d`, `1h30m`) or a Go duration (`1.5h`, `-1ns`)."""
+def _duration_kind(least_ns: int, wanted: str) -> Kind[int]:
+    def parse(node: Node) -> int:
+        duration_ns = _duration_ns(node)
+        if duration_ns < least_ns:
+            raise wrong_type(node, "time.Duration", f"use a duration {wanted}")
+        return duration_ns
+
+    return Kind("duration", parse, plain_scalar)
 
 
-def _parse_size(node: Node) -> int:
-    text = _scalar_text(node, "flagext.ByteSize").strip()
-    try:
-        size = parse_byte_size(_DECIMAL_UNIT.sub(r"\1iB", text))
-    except ValueError:
-        raise wrong_type(node, "flagext.ByteSize", "use a size such as 512KB, 64MiB, 1.5GB") from None
-    if size >= 2**63:
-        raise BadValue(Problem(node.line, f"{text[:SHOWN_CHARS_MAX]} is out of range, use less than 8EiB"))
-    return size
+DURATION = _duration_kind(0, "that is not negative")
+"""Nanoseconds of a Prometheus duration (`7d`, `1h30m`) or a Go duration (`1.5h`)."""
+
+POSITIVE_DURATION = _duration_kind(1, "longer than 0")
+"""A duration of which there must be some: periods of loops, time limits that mean nothing at 0."""
+
+SIGNED_DURATION = _duration_kind(-(2**63), "")
+"""A duration that may be negative."""
 
 
-SIZE = Kind("size", _parse_size, plain_scalar)
+def _size_kind(least: int) -> Kind[int]:
+    def parse(node: Node) -> int:
+        text = _scalar_text(node, "flagext.ByteSize").strip()
+        try:
+            size = parse_byte_size(_DECIMAL_UNIT.sub(r"\1iB", text))
+        except ValueError:
+            raise wrong_type(node, "flagext.ByteSize", "use a size such as 512KB, 64MiB, 1.5GB") from None
+        if not least <= size <= SIZE_MAX:
+            raise wrong_type(node, "flagext.ByteSize", f"use {least} bytes to 8 EiB")
+        return size
+
+    return Kind("size", parse, plain_scalar)
+
+
+SIZE_MAX = 2**63 - 1
+"""Sizes are signed 64-bit numbers where they are compared."""
+
+SIZE = _size_kind(0)
 """Bytes of `256KB`, `1.5MB`, `64KiB` or a bare number; KB, MB and so on are powers of 1024 in configuration files."""
+
+POSITIVE_SIZE = _size_kind(1)
+"""A size of which there must be some."""
 
 
 def _parse_time(node: Node) -> int:

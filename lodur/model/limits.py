@@ -130,7 +130,7 @@ class QueryLimits:
     window_max_ns: int = 0
     """Longest `[range]` in a query; 0 = no limit."""
     series_max: int = 500
-    """Series in the answer of a metric query."""
+    """Series in the answer of a metric query; 0 = no limit."""
     bytes_read_max: int = 0
     """Raw bytes that a query may read; 0 = no limit."""
     process_bytes_read_max: int = 150 * GIB

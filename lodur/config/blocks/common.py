@@ -22,7 +22,6 @@ PATH_PREFIX = Setting(
     TEXT,
     "",
     "Directory below which the WAL and local objects lie by default.",
-    ("common.path-prefix",),
 )
 CHUNKS_DIRECTORY = Setting(
     "common.storage.filesystem.chunks_directory", TEXT, "", "Fills `storage_config.filesystem.directory`."

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from lodur.config.kinds import COUNT, SIZE
+from lodur.config.kinds import COUNT, POSITIVE_SIZE
 from lodur.config.schema import Entry, Setting
 
 TYPE_NAMES = {"lodur": "lodur.Config", "lodur.ingester": "lodur.IngesterConfig", "lodur.query": "lodur.QueryConfig"}
 
 FLUSH_BYTES = Setting(
-    "lodur.ingester.flush_bytes", SIZE, "256MiB", "Raw bytes of one tenant's rows in memory that become a segment."
+    "lodur.ingester.flush_bytes",
+    POSITIVE_SIZE,
+    "256MiB",
+    "Raw bytes of one tenant's rows in memory that become a segment.",
 )
 HEAD_MAX_BYTES = Setting(
     "lodur.ingester.head_max_bytes",
-    SIZE,
+    POSITIVE_SIZE,
     "1GiB",
     "Raw bytes of all rows in memory at which pushes are answered with 503 until a flush made room.",
 )

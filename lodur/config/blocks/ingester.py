@@ -7,7 +7,7 @@ from pathlib import Path
 from lodur.config.blocks.extras import FLUSH_BYTES, HEAD_MAX_BYTES
 from lodur.config.blocks.reasons import NO_CHUNKS, NO_KAFKA, NO_RING
 from lodur.config.errors import ConfigError
-from lodur.config.kinds import BOOL, DURATION, FLOAT, POSITIVE, SIZE, TEXT, choice
+from lodur.config.kinds import BOOL, COUNT, DURATION, FLOAT, POSITIVE, POSITIVE_DURATION, POSITIVE_SIZE, TEXT, choice
 from lodur.config.schema import Entry, RemovedKey, Setting, inert_keys
 from lodur.config.values import Values
 from lodur.ingest.options import IngesterOptions, WalOptions
@@ -45,13 +45,15 @@ ENCODING = Setting(
     "Codec of flushed segments. Loki's default is gzip, Lodur's is zstd.",
     ("ingester.chunk-encoding",),
 )
-CHECK_PERIOD = Setting("ingester.flush_check_period", DURATION, "30s", "How often rows are looked at for flushing.")
+CHECK_PERIOD = Setting(
+    "ingester.flush_check_period", POSITIVE_DURATION, "30s", "How often rows are looked at for flushing."
+)
 FLUSH_TIMEOUT = Setting(
-    "ingester.flush_op_timeout", DURATION, "10m", "One attempt to write a segment may take so long."
+    "ingester.flush_op_timeout", POSITIVE_DURATION, "10m", "One attempt to write a segment may take so long."
 )
 CONCURRENT = Setting("ingester.concurrent_flushes", POSITIVE, "32", "Segments written at the same time.")
 STREAM_ERRORS = Setting(
-    "ingester.max_returned_stream_errors", POSITIVE, "10", "Entries at fault that one answer to a push lists."
+    "ingester.max_returned_stream_errors", COUNT, "10", "Entries at fault that one answer to a push lists; 0: all."
 )
 WAL_ENABLED = Setting(
     "ingester.wal.enabled",
@@ -76,7 +78,7 @@ WAL_FLUSH = Setting(
 )
 WAL_REPLAY = Setting(
     "ingester.wal.replay_memory_ceiling",
-    SIZE,
+    POSITIVE_SIZE,
     "4GB",
     "Raw bytes in memory at which replay flushes before it reads on.",
     ("ingester.wal-replay-memory-ceiling",),
@@ -123,6 +125,8 @@ def ingester_options(values: Values, base: Path) -> IngesterOptions:
         raise ConfigError(
             f"CONFIG ERROR: invalid ingester config: wal.disk_full_threshold must be 0 to 1 was {ratio:g}"
         )
+    if values.get(HEAD_MAX_BYTES) < values.get(FLUSH_BYTES):
+        raise ConfigError("CONFIG ERROR: invalid lodur config: ingester.head_max_bytes must not be below flush_bytes")
     wal = WalOptions(
         directory=base / values.get(WAL_DIR),
         enabled=values.get(WAL_ENABLED),

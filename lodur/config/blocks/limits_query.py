@@ -66,7 +66,11 @@ RANGE = Setting(
     ("querier.max-query-range",),
 )
 SERIES = Setting(
-    "limits_config.max_query_series", POSITIVE, "500", "Series in one answer.", ("querier.max-query-series",)
+    "limits_config.max_query_series",
+    COUNT,
+    "500",
+    "Series in one answer; 0 means no limit.",
+    ("querier.max-query-series",),
 )
 BYTES_READ = Setting(
     "limits_config.max_query_bytes_read",

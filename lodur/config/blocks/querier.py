@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from lodur.config.blocks.extras import THREADS
 from lodur.config.blocks.reasons import NO_GRPC, NO_RESULT_CACHE, NO_SHARDING, NOT_FOR_ONE_PROCESS
-from lodur.config.kinds import BOOL, DURATION, POSITIVE
+from lodur.config.kinds import BOOL, DURATION, POSITIVE, SIGNED_DURATION
 from lodur.config.schema import Entry, RemovedKey, Setting, inert_keys
 from lodur.config.values import Values
 from lodur.query.options import QuerierOptions
@@ -29,7 +29,10 @@ QUEUED = Setting(
     ("querier.max-outstanding-requests-per-tenant",),
 )
 LOG_SLOW = Setting(
-    "frontend.log_queries_longer_than", DURATION, "0s", "Log queries that took longer; 0 logs none, below 0 logs all."
+    "frontend.log_queries_longer_than",
+    SIGNED_DURATION,
+    "0s",
+    "Log queries that took longer; 0 logs none, below 0 logs all.",
 )
 
 ENTRIES: tuple[Entry, ...] = (

@@ -8,7 +8,7 @@ from typing import cast
 from lodur.api.options import LogFormat, LogLevel, ServerOptions, TlsOptions
 from lodur.config.blocks.reasons import NO_GRPC, NO_KAFKA, NO_OTLP_YET, NO_RING
 from lodur.config.errors import ConfigError
-from lodur.config.kinds import BOOL, DURATION, PORT, SIZE, TEXT, choice
+from lodur.config.kinds import BOOL, DURATION, PORT, POSITIVE_SIZE, TEXT, choice
 from lodur.config.schema import Entry, Setting, inert_keys
 from lodur.config.values import Values
 
@@ -75,15 +75,14 @@ TLS_CLIENT_CA = Setting(
 )
 PUSH_BODY = Setting(
     "distributor.max_recv_msg_size",
-    SIZE,
+    POSITIVE_SIZE,
     "100MB",
     "Largest body of a push as it comes over the wire.",
-    ("distributor.max-recv-msg-size",),
 )
 PUSH_DECOMPRESSED = Setting(
-    "distributor.max_decompressed_size", SIZE, "500MB", "Largest body of a push after decompression."
+    "distributor.max_decompressed_size", POSITIVE_SIZE, "500MB", "Largest body of a push after decompression."
 )
-QUERY_BODY = Setting("frontend.max_body_size", SIZE, "10MB", "Largest form body of a query.")
+QUERY_BODY = Setting("frontend.max_body_size", POSITIVE_SIZE, "10MB", "Largest form body of a query.")
 COMPRESS = Setting("frontend.compress_responses", BOOL, "false", "Compress responses where the client accepts it.")
 
 ENTRIES: tuple[Entry, ...] = (
