@@ -44,7 +44,7 @@ check: setup ## formatting, lint, types, layers; Python and Rust
 	$(call step,types)
 	@$(BIN)/mypy
 	$(call step,layers)
-	@$(BIN)/lint-imports
+	@$(BIN)/lint-imports --no-logo
 	$(call step,clippy)
 	@cargo clippy $(CARGO_FLAGS) --workspace --all-targets -- -D warnings
 
