@@ -21,14 +21,18 @@ READY_S = 60.0
 """Deadline for `/ready`: replay of a test's WAL on a machine that is busy building something."""
 
 
-def serve_arguments(*, port: int, data: Path, config: Path | None) -> list[str]:
-    """The arguments of `lodur serve` for one server that listens on loopback and keeps everything below `data`."""
-    arguments = ["serve", f"--data={data}", "-server.http-listen-address=127.0.0.1", f"-server.http-listen-port={port}"]
+def serve_arguments(*, port: int, config: Path | None) -> list[str]:
+    """The arguments of `lodur serve` for one server that listens on loopback."""
+    arguments = ["serve", "-server.http-listen-address=127.0.0.1", f"-server.http-listen-port={port}"]
     return arguments if config is None else [*arguments, f"-config.file={config}"]
 
 
 class LodurServer:
-    """One server with its own directory, port and log; killed and restarted over the same data as a test likes."""
+    """One server with its own directory, port and log; killed and restarted over the same data as a test likes.
+
+    The directory is the server's working directory, where relative paths of a configuration start and where `data` lies
+    as long as a configuration says nothing else.
+    """
 
     def __init__(
         self,
@@ -39,6 +43,7 @@ class LodurServer:
         environment: Mapping[str, str] | None = None,
         port: int | None = None,
     ) -> None:
+        self.directory = directory
         self.data = directory / "data"
         self.port = port if port is not None else free_port()
         self.url = f"http://127.0.0.1:{self.port}"
@@ -46,9 +51,12 @@ class LodurServer:
         if config_text is not None:
             config = directory / "lodur.yaml"
             config.write_text(config_text)
-        serve = serve_arguments(port=self.port, data=self.data, config=config)
+        serve = serve_arguments(port=self.port, config=config)
         self.process = ServerProcess(
-            [str(LODUR), *serve, *arguments], log_path=directory / "lodur.log", environment=environment
+            [str(LODUR), *serve, *arguments],
+            directory=directory,
+            log_path=directory / "lodur.log",
+            environment=environment,
         )
 
     def start(self, *, deadline_s: float = READY_S) -> None:

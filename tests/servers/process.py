@@ -40,8 +40,16 @@ def free_port() -> int:
 class ServerProcess:
     """One program under test, started and stopped any number of times with the same arguments."""
 
-    def __init__(self, argv: Sequence[str], *, log_path: Path, environment: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        argv: Sequence[str],
+        *,
+        directory: Path,
+        log_path: Path,
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
         self.argv = tuple(argv)
+        self.directory = directory
         self.log_path = log_path
         self._environment = {**os.environ, **(environment or {})}
         self._process: subprocess.Popen[bytes] | None = None
@@ -55,10 +63,12 @@ class ServerProcess:
         return self._process is not None and self._process.poll() is None
 
     def start(self) -> None:
-        """Start the program; its output is appended to `log_path`."""
+        """Start the program in `directory`; its output is appended to `log_path`."""
         assert not self.is_running(), "already running"
         with self.log_path.open("ab") as log:
-            self._process = subprocess.Popen(self.argv, stdout=log, stderr=log, env=self._environment)
+            self._process = subprocess.Popen(
+                self.argv, stdout=log, stderr=log, cwd=self.directory, env=self._environment
+            )
 
     def wait_ready(self, is_ready: Callable[[], bool], *, deadline_s: float) -> None:
         """Return when `is_ready()` holds; AssertionError with the log when the program ends or the deadline passes."""

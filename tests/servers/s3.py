@@ -57,7 +57,7 @@ class S3Server:
             sidecar.mkdir()
             argv.append(f"-sidecar={sidecar}")
         account = {"ROOT_ACCESS_KEY": self.access_key, "ROOT_SECRET_KEY": self.secret_key}
-        self.process = ServerProcess(argv, log_path=directory / "s3.log", environment=account)
+        self.process = ServerProcess(argv, directory=directory, log_path=directory / "s3.log", environment=account)
 
     def start(self) -> None:
         """Start and wait until the server answers. The same buckets are there after `kill` and another `start`."""
