@@ -28,7 +28,7 @@ _UNIT_NS = {
     "w": 7 * 86_400 * NS_PER_S,
     "y": 365 * 86_400 * NS_PER_S,
 }
-_DURATION_PART = re.compile(r"(\d{1,9}(?:\.\d{1,9})?)(ns|us|ms|[smhdwy])")
+_DURATION_PART = re.compile(r"(\d{1,9}(?:\.\d{1,9})?)(ns|us|ms|[smhdwy])", re.ASCII)
 _RFC3339 = re.compile(
     r"(\d{4}-\d\d-\d\d)(?:[Tt ](\d\d:\d\d)(?::(\d\d)(?:\.(\d{1,9}))?)?)?([Zz]|[+-]\d\d:\d\d)?", re.ASCII
 )
