@@ -1,3 +1,13 @@
+//! `lodur.kernels._native`: one file per kernel family, each with a `register`.
+
 use pyo3::prelude::*;
+
+mod errors;
+mod push;
+
 #[pymodule]
-fn _native(m: &Bound<'_, PyModule>) -> PyResult<()> { m.add("__version__", env!("CARGO_PKG_VERSION"))?; Ok(()) }
+fn _native(m: &Bound<'_, PyModule>) -> PyResult<()> {
+    m.add("__version__", env!("CARGO_PKG_VERSION"))?;
+    push::register(m)?;
+    Ok(())
+}

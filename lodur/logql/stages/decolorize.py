@@ -1,0 +1,18 @@
+"""`| decolorize`: takes the terminal's colour sequences out of the line."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from lodur.logql.selector import NO_SPAN
+from lodur.model.errors import Span
+
+
+@dataclass(frozen=True, slots=True)
+class Decolorize:
+    """Strips ANSI control sequences from the line."""
+
+    span: Span = field(default=NO_SPAN, compare=False, repr=False)
+
+    def __str__(self) -> str:
+        return "| decolorize"

@@ -1,0 +1,20 @@
+"""`| keep a, b="v"`: remove all other labels."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from lodur.logql.selector import NO_SPAN
+from lodur.model.errors import Span
+from lodur.model.matcher import Matcher
+
+
+@dataclass(frozen=True, slots=True)
+class KeepLabels:
+    """Keeps only the labels of `targets` (a matcher: where the label's value passes it) and the error labels."""
+
+    targets: tuple[str | Matcher, ...]
+    span: Span = field(default=NO_SPAN, compare=False, repr=False)
+
+    def __str__(self) -> str:
+        return f"| keep {','.join(map(str, self.targets))}"

@@ -1,0 +1,18 @@
+"""`| unpack`: undoes an agent's packing, where `_entry` holds the line and the other members were labels."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from lodur.logql.selector import NO_SPAN
+from lodur.model.errors import Span
+
+
+@dataclass(frozen=True, slots=True)
+class UnpackParser:
+    """Makes labels of the string members of a JSON object, and the line of its member `_entry`."""
+
+    span: Span = field(default=NO_SPAN, compare=False, repr=False)
+
+    def __str__(self) -> str:
+        return "| unpack"
