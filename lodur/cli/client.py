@@ -70,7 +70,7 @@ class LokiClient:
 
     def get(self, path: str, params: Params = ()) -> bytes:
         """Ask, and give the body of a 2xx answer; any other status is raised as the error that its receiver expects."""
-        encoded = urlencode(params)
+        encoded = urlencode(params, errors="surrogateescape")
         if len(encoded) > QUERY_STRING_BYTES_MAX:
             answer = self.post(path, encoded.encode(), content_type="application/x-www-form-urlencoded")
         else:
@@ -91,12 +91,12 @@ class LokiClient:
             return self._exchange(method, path, body, headers)
         except http.client.RemoteDisconnected:
             self._http.close()
-        except (OSError, http.client.HTTPException) as error:
+        except (OSError, UnicodeError, http.client.HTTPException) as error:
             raise self._unreachable(error) from error
         # The server closed a connection that was kept alive; a new one decides whether it is there.
         try:
             return self._exchange(method, path, body, headers)
-        except (OSError, http.client.HTTPException) as error:
+        except (OSError, UnicodeError, http.client.HTTPException) as error:
             raise self._unreachable(error) from error
 
     def _exchange(self, method: str, path: str, body: bytes | None, headers: dict[str, str]) -> Answer:

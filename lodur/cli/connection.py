@@ -8,7 +8,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable
 from dataclasses import dataclass
-from urllib.parse import unquote, urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
 import click
 
@@ -53,12 +53,15 @@ def parse_connection(
         )
     if bearer_token and (username or parts.username):
         raise click.UsageError("give either --bearer-token or --username and --password, not both")
+    for option, value in (("--org-id", org_id), ("--bearer-token", bearer_token)):
+        if value and not (value.isascii() and value.isprintable()):
+            raise click.BadParameter("holds characters that no header may hold", param_hint=option)
     tls = parts.scheme == "https"
     return Connection(
         tls=tls,
         host=parts.hostname,
         port=port if port is not None else (443 if tls else 80),
-        path_prefix=parts.path.rstrip("/"),
+        path_prefix=quote(parts.path.rstrip("/"), safe="/%"),
         org_id=org_id or None,
         username=username or (unquote(parts.username) if parts.username else None),
         password=password or (unquote(parts.password) if parts.password else None),

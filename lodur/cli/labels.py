@@ -13,7 +13,8 @@ from lodur.cli.client import LokiClient
 from lodur.cli.connection import Connection, connection_options
 from lodur.cli.query_errors import pointing_at_syntax
 from lodur.cli.terminal import write_out
-from lodur.cli.times import AskedSpan, span_options
+from lodur.cli.times import span_options
+from lodur.model.time_span import TimeSpan
 
 LABELS_PATH = "/loki/api/v1/labels"
 
@@ -23,7 +24,7 @@ LABELS_PATH = "/loki/api/v1/labels"
 @click.option("--query", "selector", metavar="SELECTOR", help="Only of streams that match, such as '{app=\"shop\"}'.")
 @span_options
 @connection_options
-def command(*, name: str | None, selector: str | None, connection: Connection, span: AskedSpan, zone: tzinfo) -> None:
+def command(*, name: str | None, selector: str | None, connection: Connection, span: TimeSpan, zone: tzinfo) -> None:
     """List label names, or the values of one label.
 
     One a line, in order. Labels are those of streams; what a parser stage makes of a line is not listed.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import tzinfo
 from enum import Enum
@@ -11,9 +11,9 @@ from enum import Enum
 import click
 import msgspec
 
-from lodur.cli.label_text import common_labels, format_labels
 from lodur.cli.paging import Entry
 from lodur.cli.times import format_time
+from lodur.model.label_set import LabelSet
 
 
 class OutputMode(Enum):
@@ -53,7 +53,7 @@ class LogPrinter:
         self._layout = layout
         self._out = out
         self._err = err
-        self._common: dict[str, str] | None = None
+        self._common = LabelSet()
         self._width = 0
 
     def print_page(self, entries: Sequence[Entry]) -> None:
@@ -72,7 +72,7 @@ class LogPrinter:
         return [
             encode(
                 {
-                    "labels": self._chosen(entry.labels, {}),
+                    "labels": dict(self._chosen(entry.labels, LabelSet())),
                     "line": entry.line,
                     "timestamp": format_time(entry.ts_ns, layout.zone, nanos=True),
                 }
@@ -82,38 +82,44 @@ class LogPrinter:
 
     def _readable_lines(self, entries: Sequence[Entry]) -> list[str]:
         layout = self._layout
-        label_sets = {entry.labels_key: entry.labels for entry in entries}
-        hidden = {} if layout.include_common else common_labels(label_sets.values())
-        if hidden != self._common and hidden and layout.show_labels and not layout.quiet:
-            self._err(f"Common labels: {format_labels(hidden)}\n")
+        label_sets = {entry.labels for entry in entries}
+        hidden = LabelSet() if layout.include_common else common_labels(label_sets)
+        if hidden and hidden != self._common and layout.show_labels and not layout.quiet:
+            self._err(f"Common labels: {hidden}\n")
         self._common = hidden
-        texts = {key: format_labels(self._chosen(labels, hidden)) for key, labels in label_sets.items()}
+        texts = {labels: str(self._chosen(labels, hidden)) for labels in label_sets}
         self._width = max(self._width, *map(len, texts.values()))
-        prefixes = {key: self._label_column(texts[key], key) for key in label_sets}
+        columns = {labels: self._label_column(text, labels) for labels, text in texts.items()}
         return [
-            f"{self._time_column(entry.ts_ns)} {prefixes[entry.labels_key]}{entry.line.removesuffix(chr(10))}"
+            f"{self._time_column(entry.ts_ns)} {columns[entry.labels]}{entry.line.removesuffix(chr(10))}"
             for entry in entries
         ]
 
-    def _chosen(self, labels: dict[str, str], hidden: dict[str, str]) -> dict[str, str]:
+    def _chosen(self, labels: LabelSet, hidden: LabelSet) -> LabelSet:
         include, exclude = self._layout.include_labels, self._layout.exclude_labels
-        return {
-            name: value
-            for name, value in labels.items()
+        return LabelSet.of(
+            (name, value)
+            for name, value in labels
             if name not in hidden and name not in exclude and (not include or name in include)
-        }
+        )
 
     def _time_column(self, ts_ns: int) -> str:
         text = format_time(ts_ns, self._layout.zone, nanos=self._layout.nanos)
         return click.style(text, fg="blue") if self._layout.coloured else text
 
-    def _label_column(self, text: str, key: tuple[tuple[str, str], ...]) -> str:
+    def _label_column(self, text: str, labels: LabelSet) -> str:
         if not self._layout.show_labels:
             return ""
         padded = text.ljust(self._width)
-        return f"{click.style(padded, fg=stream_colour(key))} " if self._layout.coloured else f"{padded} "
+        return f"{click.style(padded, fg=stream_colour(labels))} " if self._layout.coloured else f"{padded} "
 
 
-def stream_colour(key: tuple[tuple[str, str], ...]) -> str:
+def stream_colour(labels: LabelSet) -> str:
     """The same colour for the same label set, in every run."""
-    return STREAM_COLOURS[zlib.crc32(repr(key).encode()) % len(STREAM_COLOURS)]
+    return STREAM_COLOURS[zlib.crc32(str(labels).encode()) % len(STREAM_COLOURS)]
+
+
+def common_labels(label_sets: Iterable[LabelSet]) -> LabelSet:
+    """The labels that every set has with the same value; none where there are no sets."""
+    sets = [frozenset(labels) for labels in label_sets]
+    return LabelSet.of(frozenset.intersection(*sets)) if sets else LabelSet()

@@ -10,9 +10,10 @@ import click
 import msgspec
 
 from lodur.cli.answers import Matrix, MatrixSeries, Scalar, Vector, VectorSample
-from lodur.cli.label_text import format_labels
 from lodur.cli.log_output import OutputMode
-from lodur.cli.times import NS_PER_S, format_time
+from lodur.cli.times import format_time
+from lodur.model.durations import NS_PER_MS
+from lodur.model.label_set import LabelSet
 
 Metric = Matrix | Vector | Scalar
 
@@ -35,12 +36,12 @@ def _samples(data: Metric) -> Iterator[tuple[str, float, str]]:
     match data:
         case Matrix(result=all_series):
             for series in all_series:
-                labels = format_labels(series.metric)
+                labels = str(LabelSet.of(series.metric))
                 for at, value in series.values:
                     yield labels, at, value
         case Vector(result=samples):
             for sample in samples:
-                yield format_labels(sample.metric), *sample.value
+                yield str(LabelSet.of(sample.metric)), *sample.value
         case Scalar(result=(at_ms, value)):
             # Loki gives a scalar's time in milliseconds, and that of every other sample in seconds.
             yield "{}", at_ms / 1000, value
@@ -81,7 +82,7 @@ def _readable_lines(data: Metric, zone: tzinfo, coloured: bool) -> Iterator[str]
     match data:
         case Matrix(result=all_series):
             for series in all_series:
-                yield _styled(format_labels(series.metric), "green", coloured)
+                yield _styled(str(LabelSet.of(series.metric)), "green", coloured)
                 width = max((len(value) for _, value in series.values), default=0)
                 for at, value in series.values:
                     yield f"  {_styled(_time_text(at, zone), 'blue', coloured)}  {value.rjust(width)}"
@@ -119,7 +120,7 @@ def _one_line(cell: str) -> str:
 
 
 def _time_text(seconds: float, zone: tzinfo) -> str:
-    return format_time(round(seconds * 1000) * (NS_PER_S // 1000), zone, nanos=True)
+    return format_time(round(seconds * 1000) * NS_PER_MS, zone, nanos=True)
 
 
 def _styled(text: str, colour: str, coloured: bool) -> str:

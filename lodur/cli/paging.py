@@ -16,6 +16,7 @@ from operator import attrgetter
 
 from lodur.cli.answers import LogStream
 from lodur.model.errors import InvalidRequest
+from lodur.model.label_set import LabelSet
 
 
 class Direction(Enum):
@@ -25,23 +26,13 @@ class Direction(Enum):
     BACKWARD = "BACKWARD"
 
 
-Identity = tuple[int, tuple[tuple[str, str], ...], str]
-"""Timestamp, labels and line: entries that agree in them are the same one."""
-
-
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A line with its label set; entries of one stream share their `labels` object."""
+    """A line with its label set; entries that are equal are the same one, stored or sent more than once."""
 
     ts_ns: int
-    labels: dict[str, str]
-    labels_key: tuple[tuple[str, str], ...]
+    labels: LabelSet
     line: str
-
-    @property
-    def identity(self) -> Identity:
-        """What makes two entries the same one."""
-        return self.ts_ns, self.labels_key, self.line
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +68,7 @@ def read_pages(
     `first` is the answer to `first_page`; `fetch` is called for each page after it.
     Raises InvalidRequest where more entries share a timestamp than a page can hold, for then it has no next page.
     """
-    shown: Counter[Identity] = Counter()
+    shown: Counter[Entry] = Counter()
     given = 0
     asked = first_page(start_ns, end_ns, limit, batch).limit
     streams = first
@@ -97,8 +88,8 @@ def read_pages(
                 f" ask again with --batch above {batch}, or with more selective matchers or filters"
             )
         seam_ns = new[-1].ts_ns
-        earlier = Counter({identity: count for identity, count in shown.items() if identity[0] == seam_ns})
-        shown = earlier | Counter(entry.identity for entry in entries if entry.ts_ns == seam_ns)
+        earlier = Counter({entry: count for entry, count in shown.items() if entry.ts_ns == seam_ns})
+        shown = earlier | Counter(entry for entry in entries if entry.ts_ns == seam_ns)
         if direction is Direction.FORWARD:
             start_ns = seam_ns
         else:
@@ -114,19 +105,19 @@ def merge_streams(streams: list[LogStream], direction: Direction) -> list[Entry]
 
 
 def _entries(stream: LogStream) -> list[Entry]:
-    key = tuple(sorted(stream.stream.items()))
-    return [Entry(value.ts_ns, stream.stream, key, value.line) for value in stream.values]
+    labels = LabelSet.of(stream.stream)
+    return [Entry(value.ts_ns, labels, value.line) for value in stream.values]
 
 
-def _without(entries: list[Entry], shown: Counter[Identity]) -> list[Entry]:
+def _without(entries: list[Entry], shown: Counter[Entry]) -> list[Entry]:
     """The entries that were not shown yet; counted, for equal entries may be there more than once."""
     if not shown:
         return entries
     left = shown.copy()
     new = []
     for entry in entries:
-        if left[entry.identity] > 0:
-            left[entry.identity] -= 1
+        if left[entry] > 0:
+            left[entry] -= 1
         else:
             new.append(entry)
     return new

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, nullcontext
@@ -11,25 +12,27 @@ from pathlib import Path
 import click
 
 from lodur.cli.connection import Connection, connection_options
-from lodur.cli.label_text import LABEL_NAME
 from lodur.cli.push_delivery import Delivery, RetryPolicy, Tally
 from lodur.cli.push_progress import Progress, TerminalProgress
 from lodur.cli.push_source import Batch, EncodeLines, LineClock, Source, open_file, open_stdin, read_batches
 from lodur.cli.terminal import write_err, write_out
 from lodur.model.clock import Clock, SystemClock
 from lodur.model.errors import LodurError
+from lodur.model.label_set import LabelSet
 
 INTERRUPTED = 130
 """The exit code of a command that Ctrl-C ended, as shells give it."""
+
+_LABEL_NAME = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*", re.ASCII)
 
 
 def _parse_labels(ctx: click.Context, param: click.Parameter, values: tuple[str, ...]) -> dict[str, str]:
     labels = {}
     for value in values:
         name, equals, text = value.partition("=")
-        if not equals or not LABEL_NAME.fullmatch(name):
+        if not equals or not _LABEL_NAME.fullmatch(name):
             raise click.BadParameter(f"'{value}' is not NAME=VALUE with a name of letters, digits and _")
-        labels[name] = text
+        labels[name] = _as_utf8(text)
     return labels
 
 
@@ -116,9 +119,9 @@ def _all_batches(
 
 
 def _open(name: str, labels: dict[str, str], clock: Clock) -> Source:
-    filename = "stdin" if name == "-" else str(Path(name).absolute())
+    filename = "stdin" if name == "-" else _as_utf8(str(Path(name).absolute()))
     merged = {"job": "lodur-push", "filename": filename} | labels
-    kept = {label: value for label, value in merged.items() if value}
+    kept = LabelSet.of({label: value for label, value in merged.items() if value})
     if not kept:
         raise click.UsageError("no label is left: keep job or filename, or give another with --label")
     if name == "-":
@@ -127,6 +130,11 @@ def _open(name: str, labels: dict[str, str], clock: Clock) -> Source:
         return open_file(Path(name), kept)
     except OSError as error:
         raise click.FileError(name, error.strerror or str(error)) from error
+
+
+def _as_utf8(text: str) -> str:
+    """Words of the command line can hold bytes that are not UTF-8; a label cannot."""
+    return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 
 def format_summary(tally: Tally, files: int, seconds: float) -> str:

@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Protocol, cast
 
-from lodur.cli.label_text import format_labels
 from lodur.model.clock import Clock
 from lodur.model.errors import InvalidRequest
+from lodur.model.label_set import LabelSet
 
 BATCH_BYTES = 2**20
 """Raw bytes of a request, as agents send them; far below what any server refuses as too large."""
@@ -70,7 +70,7 @@ class Source:
     """A file, or standard input, with the labels of its stream."""
 
     name: str
-    labels: dict[str, str]
+    labels: LabelSet
     reader: ByteReader
     raw: BinaryIO | None
     """The file itself, whose position is the progress; None for standard input."""
@@ -119,7 +119,7 @@ class PipeReader:
         return b"".join(pieces)
 
 
-def open_file(path: Path, labels: dict[str, str]) -> Source:
+def open_file(path: Path, labels: LabelSet) -> Source:
     """Open a file; one that begins as gzip does is decompressed as it is read."""
     raw = path.open("rb")
     compressed = raw.peek(len(GZIP_MAGIC)).startswith(GZIP_MAGIC)
@@ -127,14 +127,14 @@ def open_file(path: Path, labels: dict[str, str]) -> Source:
     return Source(str(path), labels, reader, raw)
 
 
-def open_stdin(stream: BinaryIO, labels: dict[str, str], clock: Clock) -> Source:
+def open_stdin(stream: BinaryIO, labels: LabelSet, clock: Clock) -> Source:
     """Read standard input as it comes."""
     return Source("standard input", labels, PipeReader(stream.fileno(), clock), None)
 
 
 def read_batches(source: Source, encode: EncodeLines, times: LineClock) -> Iterator[Batch]:
     """Yield the source's lines in requests of about a MiB; raises InvalidRequest where it cannot be read as lines."""
-    labels = format_labels(source.labels)
+    labels = str(source.labels)
     chunk = b""
     offset = 0
     while True:

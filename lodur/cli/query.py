@@ -14,7 +14,8 @@ from lodur.cli.paging import Direction
 from lodur.cli.range_query import RangeQuery, RangeQueryRun
 from lodur.cli.stats_output import format_statistics
 from lodur.cli.terminal import write_err, write_out
-from lodur.cli.times import AskedSpan, span_options
+from lodur.cli.times import span_options
+from lodur.model.time_span import TimeSpan
 
 
 @click.command(name="query")
@@ -41,7 +42,7 @@ def command(
     *,
     query: str,
     connection: Connection,
-    span: AskedSpan,
+    span: TimeSpan,
     limit: int,
     batch: int,
     forward: bool,

@@ -15,8 +15,8 @@ from lodur.cli.paging import Direction, PageRequest, first_page, read_pages
 from lodur.cli.query_errors import pointing_at_syntax
 from lodur.cli.stats_output import Statistics, add_statistics, read_statistics
 from lodur.cli.terminal import write_err, write_out
-from lodur.cli.times import AskedSpan
 from lodur.model.errors import Unavailable
+from lodur.model.time_span import TimeSpan
 
 QUERY_RANGE_PATH = "/loki/api/v1/query_range"
 
@@ -26,7 +26,7 @@ class RangeQuery:
     """What is asked, apart from where."""
 
     text: str
-    span: AskedSpan
+    span: TimeSpan
     direction: Direction
     limit: int
     """Entries to print, 0 for all."""

@@ -12,10 +12,11 @@ import click
 from lodur.cli.answers import SeriesAnswer, decode
 from lodur.cli.client import LokiClient
 from lodur.cli.connection import Connection, connection_options
-from lodur.cli.label_text import Labels, format_labels
 from lodur.cli.query_errors import pointing_at_syntax
 from lodur.cli.terminal import write_out
-from lodur.cli.times import AskedSpan, span_options
+from lodur.cli.times import span_options
+from lodur.model.label_set import LabelSet
+from lodur.model.time_span import TimeSpan
 
 SERIES_PATH = "/loki/api/v1/series"
 
@@ -26,7 +27,7 @@ SERIES_PATH = "/loki/api/v1/series"
 @span_options
 @connection_options
 def command(
-    *, selectors: tuple[str, ...], analyze_labels: bool, connection: Connection, span: AskedSpan, zone: tzinfo
+    *, selectors: tuple[str, ...], analyze_labels: bool, connection: Connection, span: TimeSpan, zone: tzinfo
 ) -> None:
     """List the label sets that match selectors.
 
@@ -42,18 +43,19 @@ def command(
     params += [("start", str(span.start_ns)), ("end", str(span.end_ns))]
     with closing(LokiClient(connection)) as client, pointing_at_syntax(selectors[0]):
         answer = decode(client.get(SERIES_PATH, params), SeriesAnswer, url=client.url)
+    label_sets = [LabelSet.of(labels) for labels in answer.data]
     if analyze_labels:
-        write_out(format_label_analysis(answer.data))
+        write_out(format_label_analysis(label_sets))
     else:
-        write_out("".join(f"{text}\n" for text in sorted(map(format_labels, answer.data))))
+        write_out("".join(f"{labels}\n" for labels in sorted(label_sets)))
 
 
-def format_label_analysis(label_sets: Sequence[Labels]) -> str:
+def format_label_analysis(label_sets: Sequence[LabelSet]) -> str:
     """How many values each label has and in how many streams it is found, the most various first."""
     values: defaultdict[str, set[str]] = defaultdict(set)
     streams: defaultdict[str, int] = defaultdict(int)
     for labels in label_sets:
-        for name, value in labels.items():
+        for name, value in labels:
             values[name].add(value)
             streams[name] += 1
     names = sorted(values, key=lambda name: (-len(values[name]), name))

@@ -5,50 +5,34 @@ from __future__ import annotations
 import functools
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, tzinfo
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import click
 
 from lodur.model.clock import SystemClock
+from lodur.model.durations import NS_PER_S, parse_go_duration, parse_prometheus_duration
+from lodur.model.time_span import TimeSpan
 
-NS_PER_S = 1_000_000_000
 _UNIX_SECONDS_DIGITS_MAX = 10
 """Whole numbers of up to ten digits are seconds, longer ones nanoseconds: the rule of the server."""
 
-_UNIT_NS = {
-    "ns": 1,
-    "us": 1_000,
-    "ms": 1_000_000,
-    "s": NS_PER_S,
-    "m": 60 * NS_PER_S,
-    "h": 3600 * NS_PER_S,
-    "d": 86_400 * NS_PER_S,
-    "w": 7 * 86_400 * NS_PER_S,
-    "y": 365 * 86_400 * NS_PER_S,
-}
-_DURATION_PART = re.compile(r"(\d{1,9}(?:\.\d{1,9})?)(ns|us|ms|[smhdwy])", re.ASCII)
 _RFC3339 = re.compile(
     r"(\d{4}-\d\d-\d\d)(?:[Tt ](\d\d:\d\d)(?::(\d\d)(?:\.(\d{1,9}))?)?)?([Zz]|[+-]\d\d:\d\d)?", re.ASCII
 )
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-@dataclass(frozen=True, slots=True)
-class AskedSpan:
-    """The span of a query: from `start_ns`, to before `end_ns`."""
-
-    start_ns: int
-    end_ns: int
-
-
 def parse_duration_ns(text: str) -> int:
-    """`90s`, `1h30m`, `1.5h`, `7d` in nanoseconds; raises ValueError for anything else."""
-    parts = _DURATION_PART.findall(text)
-    if not parts or "".join(number + unit for number, unit in parts) != text:
-        raise ValueError(f"'{text}' is not a duration; give one like 30s, 5m, 1h30m or 7d")
-    return sum(round(float(number) * _UNIT_NS[unit]) for number, unit in parts)
+    """`90s`, `1h30m`, `7d` or `1.5h` in nanoseconds; raises ValueError for anything else."""
+    for parse in (parse_prometheus_duration, parse_go_duration):
+        try:
+            duration_ns = parse(text)
+        except ValueError:
+            continue
+        if duration_ns >= 0 and text[0] != "+":
+            return duration_ns
+    raise ValueError(f"'{text}' is not a duration; give one like 30s, 5m, 1h30m or 7d")
 
 
 def parse_time_ns(text: str, *, now_ns: int, zone: tzinfo) -> int:
@@ -143,7 +127,7 @@ def _duration_value(ctx: click.Context, param: click.Parameter, value: str) -> i
         raise click.BadParameter(str(error)) from None
 
 
-def resolve_span(since_ns: int, from_text: str | None, to_text: str | None, zone: tzinfo) -> AskedSpan:
+def resolve_span(since_ns: int, from_text: str | None, to_text: str | None, zone: tzinfo) -> TimeSpan:
     """The span that the options name: `--to` or now, and `--from` or `since` before that."""
     now_ns = SystemClock().now_ns()
     end_ns = now_ns if to_text is None else _option_time("--to", to_text, now_ns, zone)
@@ -153,7 +137,7 @@ def resolve_span(since_ns: int, from_text: str | None, to_text: str | None, zone
             f"{format_time(start_ns, zone, nanos=True)} lies after --to, {format_time(end_ns, zone, nanos=True)}",
             param_hint="--from",
         )
-    return AskedSpan(start_ns, end_ns)
+    return TimeSpan(start_ns, end_ns)
 
 
 def option_moment(option: str, text: str | None, zone: tzinfo) -> int:

@@ -6,6 +6,9 @@ import gzip
 import json
 import os
 import random
+import re
+import subprocess
+import sys
 import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -27,11 +30,12 @@ from lodur.cli.push_source import (
 )
 from lodur.model.clock import ManualClock, SystemClock
 from lodur.model.errors import InvalidRequest, NotFound, Unauthenticated, Unavailable
+from lodur.model.label_set import LabelSet
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from conftest import FakeLoki
+    from conftest import Cli, FakeLoki
 
 PUSH = "/loki/api/v1/push"
 FAST = RetryPolicy(attempts=4, first_wait_s=0.001, longest_wait_s=0.002)
@@ -55,7 +59,7 @@ def encode_readably(chunk: bytes, *, labels: str, ts_ns: int, ts_step_ns: int, f
 
 
 def batches_of(path: Path, clock: ManualClock | None = None) -> list[Batch]:
-    source = open_file(path, {"job": "x"})
+    source = open_file(path, LabelSet.of({"job": "x"}))
     return list(read_batches(source, encode_readably, LineClock(clock or ManualClock(1000))))
 
 
@@ -128,14 +132,14 @@ def test_times_are_of_arrival_and_never_go_back(tmp_path: Path) -> None:
 def test_labels_of_the_source_reach_the_encoder(tmp_path: Path) -> None:
     path = tmp_path / "a.log"
     path.write_bytes(b"one\n")
-    source = open_file(path, {"job": 'say "x"', "app": "shop"})
+    source = open_file(path, LabelSet.of({"job": 'say "x"', "app": "shop"}))
     (batch,) = read_batches(source, encode_readably, LineClock(ManualClock(1)))
     assert json.loads(batch.body)[0] == '{app="shop", job="say \\"x\\""}'
 
 
 def test_a_pipe_gives_slow_lines_without_waiting_for_a_full_batch() -> None:
     reading, writing = os.pipe()
-    source = Source("standard input", {"job": "x"}, PipeReader(reading, SystemClock(), wait_s=0.01), None)
+    source = Source("standard input", LabelSet.of({"job": "x"}), PipeReader(reading, SystemClock(), wait_s=0.01), None)
     batches = read_batches(source, encode_readably, LineClock(ManualClock(1)))
     os.write(writing, b"one\ntw")
     assert rows_of([next(batches)]) == [(1, "one")]
@@ -255,3 +259,64 @@ def test_reasons_are_few_and_the_frequent_ones_first() -> None:
     lines = format_reasons(tally).splitlines()
     assert lines[1] == "  8 x reason 7"
     assert lines[-1] == "  and 3 more"
+
+
+def test_command_ships_files_with_their_labels(loki: FakeLoki, cli: Cli, tmp_path: Path) -> None:
+    loki.will_answer(PUSH, "", 204)
+    (tmp_path / "a.log").write_text("alpha line\nbeta line\n")
+    (tmp_path / "b.gz").write_bytes(gzip.compress(b"gamma line"))
+    result = cli("push", "--label", "app=shop", str(tmp_path / "a.log"), str(tmp_path / "b.gz"))
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert re.fullmatch(r"pushed 3 lines \(0\.0 MB\) from 2 files in \d+\.\d s \(.* MB/s\), 0 refused\n", result.stdout)
+    bodies = {request.body for request in loki.received}
+    (first,) = (body for body in bodies if b"alpha line" in body)
+    assert b"beta line" in first
+    assert b'{app="shop", filename="/' in first
+    assert any(b"gamma line" in body for body in bodies - {first})
+
+
+def test_command_tells_what_was_refused(loki: FakeLoki, cli: Cli, tmp_path: Path) -> None:
+    loki.will_answer(PUSH, "max entry size '262144' bytes exceeded\n", 400)
+    (tmp_path / "a.log").write_text("one\ntwo\n")
+    result = cli("push", str(tmp_path / "a.log"))
+    assert result.exit_code == 1
+    assert result.stdout.startswith("pushed 0 lines")
+    assert result.stdout.endswith(", 2 refused\n")
+    assert result.stderr == (
+        "refused requests (the server may have kept their other lines):\n"
+        f"  1 x {loki.url} answered 400: max entry size '262144' bytes exceeded\n"
+    )
+
+
+def test_command_without_a_server(offline: Cli, tmp_path: Path) -> None:
+    (tmp_path / "a.log").write_text("one\n")
+    result = offline("push", "-q", str(tmp_path / "a.log"))
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert "is `lodur serve` running at http://127.0.0.1:1?" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "complaint"),
+    [
+        (("no-such-file.log",), "'no-such-file.log' does not exist"),
+        (("/",), "is a directory"),
+        ((__file__, "--label", "app"), "'app' is not NAME=VALUE"),
+        ((__file__, "--label", "a-b=c"), "'a-b=c' is not NAME=VALUE with a name of letters, digits and _"),
+        ((__file__, "--label", "job=", "--label", "filename="), "no label is left"),
+        ((), "Missing argument"),
+    ],
+)
+def test_command_used_wrongly(offline: Cli, words: tuple[str, ...], complaint: str) -> None:
+    result = offline("push", *words)
+    assert result.exit_code == 2
+    assert complaint in result.stderr
+
+
+def test_command_reads_standard_input(loki: FakeLoki) -> None:
+    loki.will_answer(PUSH, "", 204)
+    words = [sys.executable, "-m", "lodur", "push", "--addr", loki.url, "--label", "filename=", "-"]
+    done = subprocess.run(words, input=b"one\ntwo\nthree", capture_output=True, timeout=60, check=False)
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert done.stdout.startswith(b"pushed 3 lines (0.0 MB) from 1 file in ")
+    content = b"".join(request.body for request in loki.received)
+    assert all(part in content for part in (b'{job="lodur-push"}', b"one", b"two", b"three"))
