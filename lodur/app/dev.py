@@ -102,7 +102,7 @@ def write_configs(options: DevOptions) -> None:
 
 
 def server_config(options: DevOptions) -> str:
-    """A configuration of Loki's shape: one process, this machine only, data in the data directory."""
+    """A configuration of Loki's shape: this machine only, data laid out as `lodur serve` without a file does it."""
     return f"""\
 # Written by `lodur dev` at each start.
 auth_enabled: false
@@ -111,6 +111,9 @@ server:
   http_listen_port: {options.port}
 common:
   path_prefix: {_yaml(options.data_dir)}
+storage_config:
+  filesystem:
+    directory: {_yaml(options.data_dir / "store")}
 """
 
 
@@ -130,7 +133,7 @@ scrape_configs:
           job: varlogs
           __path__: /var/log/**
           # Records for programs, and what is compressed already: not lines that anyone would read.
-          __path_exclude__: '{{**/*.gz,**/*.xz,**/*.bz2,**/*.zst,**/*.journal,**/wtmp*,**/btmp*,**/lastlog,**/faillog}}'
+          __path_exclude__: '/var/log/**/{{*.gz,*.xz,*.bz2,*.zst,*.journal,wtmp*,btmp*,lastlog,faillog}}'
   - job_name: lodur
     static_configs:
       - targets: [localhost]

@@ -13,7 +13,7 @@ from lodur.cli.log_output import LogFormat, LogPrinter
 from lodur.cli.metric_output import format_metric
 from lodur.cli.output_options import metric_format_options, stats_option
 from lodur.cli.paging import Direction, merge_streams
-from lodur.cli.query_errors import pointing_at_syntax
+from lodur.cli.query_errors import pointing_at_syntax, read_query
 from lodur.cli.stats_output import format_statistics, read_statistics
 from lodur.cli.terminal import write_err, write_out
 from lodur.cli.times import option_moment, zone_option
@@ -60,7 +60,7 @@ def command(
         ("limit", str(limit)),
         ("direction", direction.value),
     ]
-    with closing(LokiClient(connection)) as client, pointing_at_syntax(query):
+    with closing(LokiClient(connection)) as client, pointing_at_syntax(query, read=read_query):
         answer = decode(client.get(QUERY_PATH, params), QueryAnswer, url=client.url)
     if not layout.quiet:
         write_err("".join(f"warning: {warning}\n" for warning in answer.warnings))

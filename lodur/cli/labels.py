@@ -11,7 +11,7 @@ import click
 from lodur.cli.answers import LabelsAnswer, decode
 from lodur.cli.client import LokiClient
 from lodur.cli.connection import Connection, connection_options
-from lodur.cli.query_errors import pointing_at_syntax
+from lodur.cli.query_errors import pointing_at_syntax, read_selector
 from lodur.cli.terminal import write_out
 from lodur.cli.times import span_options
 from lodur.model.time_span import TimeSpan
@@ -37,8 +37,8 @@ def command(*, name: str | None, selector: str | None, connection: Connection, s
     """
     path = LABELS_PATH if name is None else f"/loki/api/v1/label/{quote(name, safe='')}/values"
     params = [("start", str(span.start_ns)), ("end", str(span.end_ns))]
-    if selector is not None:
-        params.append(("query", selector))
-    with closing(LokiClient(connection)) as client, pointing_at_syntax(selector or "{}"):
+    selectors = [] if selector is None else [selector]
+    params += [("query", text) for text in selectors]
+    with closing(LokiClient(connection)) as client, pointing_at_syntax(*selectors, read=read_selector):
         answer = decode(client.get(path, params), LabelsAnswer, url=client.url)
     write_out("".join(f"{label}\n" for label in answer.data))

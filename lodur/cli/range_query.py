@@ -12,7 +12,7 @@ from lodur.cli.client import LokiClient, Params
 from lodur.cli.log_output import LogFormat, LogPrinter
 from lodur.cli.metric_output import format_metric
 from lodur.cli.paging import Direction, PageRequest, first_page, read_pages
-from lodur.cli.query_errors import pointing_at_syntax
+from lodur.cli.query_errors import pointing_at_syntax, read_query
 from lodur.cli.stats_output import Statistics, add_statistics, read_statistics
 from lodur.cli.terminal import write_err, write_out
 from lodur.model.errors import Unavailable
@@ -83,7 +83,7 @@ class RangeQueryRun:
         return data.result
 
     def _ask(self, page: PageRequest) -> QueryData:
-        with pointing_at_syntax(self._query.text):
+        with pointing_at_syntax(self._query.text, read=read_query):
             body = self._client.get(QUERY_RANGE_PATH, self._query.params(page))
         answer = decode(body, QueryAnswer, url=self._client.url)
         if not self._layout.quiet:

@@ -12,7 +12,7 @@ import click
 from lodur.cli.answers import SeriesAnswer, decode
 from lodur.cli.client import LokiClient
 from lodur.cli.connection import Connection, connection_options
-from lodur.cli.query_errors import pointing_at_syntax
+from lodur.cli.query_errors import pointing_at_syntax, read_series_selector
 from lodur.cli.terminal import write_out
 from lodur.cli.times import span_options
 from lodur.model.label_set import LabelSet
@@ -41,7 +41,7 @@ def command(
     """
     params = [("match[]", selector) for selector in selectors]
     params += [("start", str(span.start_ns)), ("end", str(span.end_ns))]
-    with closing(LokiClient(connection)) as client, pointing_at_syntax(selectors[0]):
+    with closing(LokiClient(connection)) as client, pointing_at_syntax(*selectors, read=read_series_selector):
         answer = decode(client.get(SERIES_PATH, params), SeriesAnswer, url=client.url)
     label_sets = [LabelSet.of(labels) for labels in answer.data]
     if analyze_labels:
