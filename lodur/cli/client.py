@@ -89,7 +89,7 @@ class LokiClient:
     def _send(self, method: str, path: str, body: bytes | None, headers: dict[str, str]) -> Answer:
         try:
             return self._exchange(method, path, body, headers)
-        except http.client.RemoteDisconnected:
+        except (ConnectionResetError, BrokenPipeError):
             self._http.close()
         except (OSError, UnicodeError, http.client.HTTPException) as error:
             raise self._unreachable(error) from error

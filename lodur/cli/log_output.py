@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import tzinfo
 from enum import Enum
@@ -55,6 +55,7 @@ class LogPrinter:
         self._err = err
         self._common = LabelSet()
         self._width = 0
+        self._colours: dict[LabelSet, str] = {}
 
     def print_page(self, entries: Sequence[Entry]) -> None:
         match self._layout.mode:
@@ -111,12 +112,19 @@ class LogPrinter:
         if not self._layout.show_labels:
             return ""
         padded = text.ljust(self._width)
-        return f"{click.style(padded, fg=stream_colour(labels))} " if self._layout.coloured else f"{padded} "
+        return f"{click.style(padded, fg=self._colour(labels))} " if self._layout.coloured else f"{padded} "
+
+    def _colour(self, labels: LabelSet) -> str:
+        if labels not in self._colours:
+            self._colours[labels] = stream_colour(labels, self._colours.values())
+        return self._colours[labels]
 
 
-def stream_colour(labels: LabelSet) -> str:
-    """The same colour for the same label set, in every run."""
-    return STREAM_COLOURS[zlib.crc32(str(labels).encode()) % len(STREAM_COLOURS)]
+def stream_colour(labels: LabelSet, taken: Collection[str]) -> str:
+    """The colour that belongs to the label set in every run, or the next one that is not taken."""
+    first = zlib.crc32(str(labels).encode()) % len(STREAM_COLOURS)
+    order = STREAM_COLOURS[first:] + STREAM_COLOURS[:first]
+    return next((colour for colour in order if colour not in taken), order[0])
 
 
 def common_labels(label_sets: Iterable[LabelSet]) -> LabelSet:

@@ -105,6 +105,14 @@ def test_colours_are_one_for_each_stream(cli: Cli, shop: FakeLoki) -> None:
     assert "\x1b" not in cli("query", '{env="prod"}', *SPAN, "--no-color", "--limit", "1", "--forward").stdout
 
 
+def test_few_streams_have_different_colours(cli: Cli, loki: FakeLoki) -> None:
+    loki.entries = [(T0 + n, {"app": f"a{n % 8}"}, "x") for n in range(16)]
+    lines = cli("query", "{}", *SPAN, "--colored-output").stdout.splitlines()
+    assert len({line.split("\x1b[")[3].split("m")[0] for line in lines}) == 8
+    loki.entries = [(T0 + n, {"app": f"a{n}"}, "x") for n in range(12)]
+    assert len(cli("query", "{}", *SPAN, "--colored-output").stdout.splitlines()) == 12
+
+
 def test_pages_follow_each_other_without_gap_or_repetition(cli: Cli, loki: FakeLoki) -> None:
     loki.entries = [(T0 + (n // 3) * S, {"app": f"a{n % 2}"}, f"line {n}") for n in range(100)]
     for words in (("--forward",), ()):
