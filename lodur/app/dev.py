@@ -114,6 +114,9 @@ common:
 storage_config:
   filesystem:
     directory: {_yaml(options.data_dir / "store")}
+ingester:
+  wal:
+    flush_on_shutdown: true
 """
 
 

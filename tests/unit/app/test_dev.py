@@ -63,6 +63,7 @@ def test_server_config_is_of_lokis_shape(tmp_path: Path) -> None:
         "server": {"http_listen_address": "127.0.0.1", "http_listen_port": 3200},
         "common": {"path_prefix": str(tmp_path / "it's here")},
         "storage_config": {"filesystem": {"directory": str(tmp_path / "it's here" / "store")}},
+        "ingester": {"wal": {"flush_on_shutdown": True}},
     }
 
 
