@@ -117,6 +117,12 @@ storage_config:
 ingester:
   wal:
     flush_on_shutdown: true
+# One person's server: nobody else needs to be kept from flooding it.
+limits_config:
+  ingestion_rate_mb: 1024
+  ingestion_burst_size_mb: 1024
+  per_stream_rate_limit: 1GB
+  per_stream_rate_limit_burst: 1GB
 """
 
 

@@ -64,6 +64,12 @@ def test_server_config_is_of_lokis_shape(tmp_path: Path) -> None:
         "common": {"path_prefix": str(tmp_path / "it's here")},
         "storage_config": {"filesystem": {"directory": str(tmp_path / "it's here" / "store")}},
         "ingester": {"wal": {"flush_on_shutdown": True}},
+        "limits_config": {
+            "ingestion_rate_mb": 1024,
+            "ingestion_burst_size_mb": 1024,
+            "per_stream_rate_limit": "1GB",
+            "per_stream_rate_limit_burst": "1GB",
+        },
     }
 
 
