@@ -71,7 +71,7 @@ def command(
       lodur query '{job="lodur-push"}' --since 5m    # see what arrived
     """
     # Imported here: the extension module is large, and help needs none of it.
-    from lodur.kernels.push_encode import encode_lines
+    from lodur.wire.push_lines import push_of_lines
 
     clock = SystemClock()
     started_s = clock.monotonic_s()
@@ -84,7 +84,7 @@ def command(
             rng=random.Random(),
             on_delivered=lambda tally: bar.delivered(tally) if bar is not None else None,
         )
-        code = _run(delivery, _all_batches(files, labels, encode_lines, clock, bar))
+        code = _run(delivery, _all_batches(files, labels, push_of_lines, clock, bar))
     tally = delivery.tally
     if not quiet:
         write_out(format_summary(tally, len(files), clock.monotonic_s() - started_s))

@@ -45,9 +45,9 @@ class EncodedLines(Protocol):
 
 
 class EncodeLines(Protocol):
-    """The shape of the kernel `lodur.kernels.push_encode.encode_lines`."""
+    """The shape of `lodur.wire.push_lines.push_of_lines`."""
 
-    def __call__(self, chunk: bytes, *, labels: str, ts_ns: int, ts_step_ns: int, final: bool) -> EncodedLines: ...
+    def __call__(self, chunk: bytes, *, labels: LabelSet, ts_ns: int, ts_step_ns: int, final: bool) -> EncodedLines: ...
 
 
 class ByteReader(Protocol):
@@ -134,7 +134,6 @@ def open_stdin(stream: BinaryIO, labels: LabelSet, clock: Clock) -> Source:
 
 def read_batches(source: Source, encode: EncodeLines, times: LineClock) -> Iterator[Batch]:
     """Yield the source's lines in requests of about a MiB; raises InvalidRequest where it cannot be read as lines."""
-    labels = str(source.labels)
     chunk = b""
     offset = 0
     while True:
@@ -142,7 +141,7 @@ def read_batches(source: Source, encode: EncodeLines, times: LineClock) -> Itera
         chunk += piece
         if not chunk:
             return
-        encoded = encode(chunk, labels=labels, ts_ns=times.peek_ns(), ts_step_ns=LINE_STEP_NS, final=not piece)
+        encoded = encode(chunk, labels=source.labels, ts_ns=times.peek_ns(), ts_step_ns=LINE_STEP_NS, final=not piece)
         times.take(encoded.lines)
         if encoded.lines:
             yield Batch(encoded.body, encoded.lines, encoded.consumed)

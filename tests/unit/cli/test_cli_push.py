@@ -48,14 +48,14 @@ class Encoded:
     consumed: int
 
 
-def encode_readably(chunk: bytes, *, labels: str, ts_ns: int, ts_step_ns: int, final: bool) -> Encoded:
+def encode_readably(chunk: bytes, *, labels: LabelSet, ts_ns: int, ts_step_ns: int, final: bool) -> Encoded:
     """The obvious twin of the kernel: the same promise, with a body of JSON."""
     end = len(chunk) if final else chunk.rfind(b"\n") + 1
     lines = chunk[:end].split(b"\n")
     if lines[-1] == b"":
         lines.pop()
     rows = [[ts_ns + n * ts_step_ns, line.decode()] for n, line in enumerate(lines)]
-    return Encoded(json.dumps([labels, rows]).encode(), len(rows), end)
+    return Encoded(json.dumps([str(labels), rows]).encode(), len(rows), end)
 
 
 def batches_of(path: Path, clock: ManualClock | None = None) -> list[Batch]:
