@@ -71,6 +71,7 @@ class FileSource:
         self._metrics = metrics
         saved = positions.saved()
         self._ledgers = [Ledger(saved) for _ in options.targets]
+        self._orphan_paths = [path for path in saved if not os.path.lexists(path)]
         self._followed: dict[tuple[int, str], _Followed] = {}
         self._order: deque[_Followed] = deque()
         self._leaving: set[tuple[int, str]] = set()
@@ -89,6 +90,7 @@ class FileSource:
         thread = ThreadPoolExecutor(1, thread_name_prefix=f"files-{self._options.job_name}")
         next_scan_s = self._clock.monotonic_s()
         self._metrics.targets_active.inc(len(self._options.targets))
+        self._hold_orphans()
         try:
             while True:
                 if self._clock.monotonic_s() >= next_scan_s:
@@ -105,20 +107,34 @@ class FileSource:
             thread.shutdown()
             self._metrics.targets_active.dec(len(self._options.targets))
 
+    def _hold_orphans(self) -> None:
+        """Keep the positions of orphans until their rest has been delivered, though their paths do not exist."""
+        for number, target in enumerate(self._options.targets):
+            for path in self._orphans(target):
+                cursor = self._positions.start_of(path)
+                if cursor is not None:
+                    self._positions.commit(path, (self._options.job_name, number), cursor)
+
     def _scan(self) -> list[_Followed]:
         """Look at the globs again: follow new files, and give back compressed ones that are gone."""
         for number, target in enumerate(self._options.targets):
-            for path in target.path.find():
+            for path in target.path.find() + self._orphans(target):
                 if target.exclude is not None and target.exclude.matches(path):
                     continue
                 if not _is_text(path):
                     _log.warning("file name is not UTF-8, not read", path=os.fsencode(path))
                     continue
                 self._follow(number, target, path)
+        self._orphan_paths = []
         gone = [f for f in self._order if f.reader.is_finished() and not os.path.lexists(f.reader.path)]
         for followed in gone:
             self._drop(followed)
         return gone
+
+    def _orphans(self, target: FileTarget) -> list[str]:
+        """At the first scan: paths that are gone; their files may wait under other names for the rest to be read."""
+        orphans = self._orphan_paths if self._options.decompression is None else []
+        return [path for path in orphans if target.path.matches(path)]
 
     def _follow(self, number: int, target: FileTarget, path: str) -> None:
         known = self._followed.get((number, path))

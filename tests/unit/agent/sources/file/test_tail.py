@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 from pathlib import Path
 
@@ -187,7 +188,7 @@ def test_a_chain_of_rotations_gives_each_line_once(log: Path) -> None:
     got = b""
     expected = []
     for turn in range(4):
-        for lower, upper in reversed(list(zip(names, names[1:], strict=False))):
+        for lower, upper in reversed(list(itertools.pairwise(names))):
             if lower.exists():
                 lower.rename(upper)
         for number in range(3):
