@@ -12,8 +12,8 @@ from lodur.cli.agent import AgentCommand
 from lodur.cli.go_flags import GoFlagsCommand
 from lodur.cli.main import COMMANDS, lodur
 from lodur.cli.serve import ServeCommand
+from lodur.config.blocks.all_blocks import CONFIG_FILE
 from lodur.config.flags import parse_flags as parse_server_flags
-from lodur.config.schema import CONFIG_FILE
 from tests.unit.cli.fake_loki import Cli, FakeLoki
 
 QUERY = "/loki/api/v1/query"
