@@ -39,7 +39,7 @@ FLOAT_MAX = 1e12
 
 T_co = TypeVar("T_co", covariant=True)
 
-_INT = re.compile(r"[+-]?[0-9]{1,19}")
+_INT = re.compile(r"[+-]?(0|[1-9][0-9]{0,18})")
 _FLOAT = re.compile(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]{1,3})?")
 _DECIMAL_UNIT = re.compile(r"([kmgtpe])b?[ ]*$", re.IGNORECASE)
 _TRUE = frozenset({"true", "yes", "on", "y"})
