@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Generic, TypeVar
+from typing import Generic, TypeVar, assert_never
 from urllib.parse import urlsplit
 
 from lodur.config.errors import BadValue, Problem
@@ -72,6 +72,8 @@ def wrong_type(node: Node, go_type: str, hint: str = "", *, secret: bool = False
             shown = "!!seq"
         case MappingNode():
             shown = "!!map"
+        case _:
+            assert_never(node)
     text = f"cannot unmarshal {shown} into {go_type}"
     return BadValue(Problem(node.line, f"{text} ({hint})" if hint else text))
 
