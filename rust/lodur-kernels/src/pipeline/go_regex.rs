@@ -27,12 +27,10 @@ const POSIX_CLASSES: [&str; 14] = [
 /// How a translated expression is used.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Use {
-    /// Line filters: found anywhere, `.` matches a newline.
-    Line,
+    /// Line filters and the `regexp` parser: found anywhere, `.` stops at a newline.
+    Anywhere,
     /// Label filters and matchers: the whole value, `.` matches a newline.
     WholeValue,
-    /// The `regexp` parser: found anywhere, `.` stops at a newline.
-    Parser,
 }
 
 /// Compile a Go expression. The error text is Go's, `error parsing regexp: …`.
@@ -40,7 +38,7 @@ pub fn compile(expression: &str, usage: Use) -> Result<regex::bytes::Regex> {
     let text = translate(expression)?;
     let text = if usage == Use::WholeValue { format!("^(?:{text})$") } else { text };
     regex::bytes::RegexBuilder::new(&text)
-        .dot_matches_new_line(usage != Use::Parser)
+        .dot_matches_new_line(usage == Use::WholeValue)
         .size_limit(COMPILED_BYTES_MAX)
         .dfa_size_limit(DFA_BYTES_MAX)
         .nest_limit(NEST_MAX)
@@ -55,7 +53,6 @@ pub fn compile(expression: &str, usage: Use) -> Result<regex::bytes::Regex> {
 pub fn parse(expression: &str) -> Result<regex_syntax::hir::Hir> {
     let text = translate(expression)?;
     regex_syntax::ParserBuilder::new()
-        .dot_matches_new_line(true)
         .nest_limit(NEST_MAX)
         .build()
         .parse(&text)
@@ -497,7 +494,7 @@ mod tests {
     use super::*;
 
     fn error(expression: &str) -> String {
-        match compile(expression, Use::Line) {
+        match compile(expression, Use::Anywhere) {
             Err(error) => error.to_string().replace("error parsing regexp: ", ""),
             Ok(_) => "accepted".to_owned(),
         }
@@ -526,16 +523,17 @@ mod tests {
 
     #[test]
     fn keeps_the_meaning_of_go() {
-        let matches = |expression: &str, text: &str| compile(expression, Use::Line).unwrap().is_match(text.as_bytes());
+        let matches =
+            |expression: &str, text: &str| compile(expression, Use::Anywhere).unwrap().is_match(text.as_bytes());
         assert!(matches("a{,5}", "a{,5}") && matches("x{", "x{") && matches("{", "{"));
         assert!(matches("\\Qa.b*\\E+", "a.b**") && !matches("\\Qa.b\\E", "axb"));
         assert!(matches("\\141\\x62\\x{63}", "abc"));
         assert!(!matches("\\d", "٣") && matches("\\w", "_") && !matches("\\w", "é"));
         assert!(matches("[\\w-]", "-") && matches("[a&&b]", "&") && matches("[[a]", "[") && matches("[]a]", "]"));
-        assert!(matches("[^a]", "\n") && matches("a.b", "a\nb") && !matches("(?-s)a.b", "a\nb"));
+        assert!(matches("[^a]", "\n") && !matches("a.b", "a\nb") && matches("(?s)a.b", "a\nb"));
         assert!(matches("(?i)straße", "STRAßE") && matches("\\pL", "é") && !matches("\\p{^L}", "é"));
         assert!(matches("\\bfoo\\b", "éfoo") && matches("[[:alpha:]]", "x") && matches("(?<n>a)", "a"));
-        assert!(compile("a.b", Use::Parser).unwrap().find(b"a\nb").is_none());
+        assert!(compile("a.b", Use::WholeValue).unwrap().is_match(b"a\nb"));
         assert!(!compile("a|b", Use::WholeValue).unwrap().is_match(b"ab"));
     }
 }
