@@ -61,15 +61,25 @@ pub fn parse(expression: &str) -> Result<regex_syntax::hir::Hir> {
 
 /// The same language in the syntax of the `regex` crate.
 pub fn translate(expression: &str) -> Result<String> {
+    Ok(translated(expression)?.out)
+}
+
+/// The names of the groups, in order, as they are written.
+pub fn group_names(expression: &str) -> Result<Vec<&str>> {
+    Ok(translated(expression)?.names)
+}
+
+fn translated(expression: &str) -> Result<Translator<'_>> {
     let mut translator = Translator {
         whole: expression,
         rest: expression,
         out: String::with_capacity(expression.len() + 16),
         open_groups: 0,
         has_operand: vec![false],
+        names: Vec::new(),
     };
     translator.run()?;
-    Ok(translator.out)
+    Ok(translator)
 }
 
 fn go_error(code: &str, part: &str) -> KernelError {
@@ -83,6 +93,7 @@ struct Translator<'a> {
     open_groups: usize,
     /// Per open group (and the whole): whether there is something before that a repetition could apply to.
     has_operand: Vec<bool>,
+    names: Vec<&'a str>,
 }
 
 impl<'a> Translator<'a> {
@@ -228,12 +239,13 @@ impl<'a> Translator<'a> {
         let Some(end) = self.rest.find('>') else {
             return Err(go_error("invalid named capture", self.rest));
         };
-        let name = self.rest.get(start..end).unwrap_or("");
+        let name: &'a str = self.rest.get(start..end).unwrap_or("");
         let is_word = |c: char| c == '_' || c.is_ascii_alphanumeric();
         if name.is_empty() || !name.chars().all(is_word) {
             return Err(go_error("invalid named capture", &self.rest[..=end]));
         }
         self.take(end + 1);
+        self.names.push(name);
         // The `regex` crate wants names that do not begin with a digit; Go does not mind.
         let safe = if name.starts_with(|c: char| c.is_ascii_digit()) { format!("_{name}") } else { name.to_owned() };
         self.open(&format!("(?P<{safe}>"));

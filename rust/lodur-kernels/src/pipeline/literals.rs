@@ -161,6 +161,14 @@ fn required_within(hir: &Hir, case: Case, visits: &mut usize) -> Required {
     run.finish()
 }
 
+/// All texts that the expression matches when they are few and it looks at nothing around them; case counts.
+pub fn exact_texts(hir: &Hir) -> Option<Vec<Box<[u8]>>> {
+    if !hir.properties().look_set().is_empty() {
+        return None;
+    }
+    Some(exact(hir, Case::Kept)?.into_iter().map(Vec::into_boxed_slice).collect())
+}
+
 type Strings = BTreeSet<Vec<u8>>;
 
 /// Walks an expression from left to right: `current` holds what the text since the last gap can be.
