@@ -178,6 +178,13 @@ impl WalWriter {
         Ok(removed)
     }
 
+    /// How many appends wait for the next group, and whether `close` was called.
+    #[cfg(test)]
+    pub(super) fn queue_state(&self) -> (usize, bool) {
+        let queue = self.queue.lock();
+        (queue.waiting.len(), queue.is_closed)
+    }
+
     pub fn stats(&self) -> WalStats {
         self.chain.lock().stats()
     }
