@@ -1,6 +1,6 @@
 //! Appending, grouping, rotating, trimming, closing.
 
-use std::sync::atomic::Ordering::SeqCst;
+use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 use std::thread;
 
 use super::test_disks::FlakyDisk;
@@ -219,4 +219,26 @@ fn closing_waits_for_the_appends_under_way() {
         }
     });
     assert_eq!(read_whole(dir.path()).len(), 3);
+}
+
+#[test]
+fn trimming_beside_appends_takes_nothing_that_is_not_covered() {
+    let dir = tempfile::tempdir().unwrap();
+    let (wal, _) = open_small_files(dir.path(), 500);
+    let covered = AtomicU64::new(0);
+    let appended: Vec<u64> = thread::scope(|scope| {
+        let callers: Vec<_> =
+            (0..4).map(|_| scope.spawn(|| (0..300).map(|i| append(&wal, &vec![0; i])).collect::<Vec<u64>>())).collect();
+        while !callers.iter().all(thread::ScopedJoinHandle::is_finished) {
+            let up_to = wal.stats().last_seq / 2;
+            covered.store(up_to, SeqCst);
+            wal.trim(up_to).unwrap();
+        }
+        callers.into_iter().flat_map(|caller| caller.join().unwrap()).collect()
+    });
+    let (records, problems) = finish(Replay::of_directory(dir.path()).unwrap());
+    assert_eq!(problems, []);
+    let kept: Vec<u64> = records.iter().map(|record| record.seq).collect();
+    assert!(appended.iter().all(|seq| *seq <= covered.load(SeqCst) || kept.contains(seq)));
+    assert!(kept.len() < appended.len());
 }
