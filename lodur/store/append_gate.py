@@ -1,7 +1,7 @@
 """Who may pass when: many appends at once, or one freeze and no append.
 
-A freeze must know the number N of which all records up to N are in the generation that it closes; so no record may be on
-its way from the WAL to the head at that moment.
+A freeze must know the number N such that all records up to N are in the generation that it closes; so no record may be
+on its way from the WAL to the head at that moment.
 """
 
 from __future__ import annotations

@@ -48,6 +48,7 @@ class HeadSize:
     streams: int
     rows: int
     first_row_s: float
+    """Of the oldest row; meaningless without rows."""
     last_row_s: float
 
 
@@ -105,11 +106,14 @@ class TenantStore:
         Generations must be flushed one after the other: a manifest that covers one covers all before it.
         """
         with self._gate.freeze():
-            head_bytes = self._head.stats().bytes
+            stats = self._head.stats()
             frozen = self._head.freeze()
             self._has_rows = False
             up_to_seq = self._marks.last_seq(self.tenant)
-        return Generation(frozen, up_to_seq, head_bytes) if frozen is not None else None
+            if frozen is None and not stats.frozen:
+                # What was appended since the last flush brought no new row, or failed: nothing of it is needed.
+                self._marks.flushed(self.tenant, up_to_seq)
+        return Generation(frozen, up_to_seq, stats.bytes) if frozen is not None else None
 
     def flushed(self, generation: Generation, days: Mapping[int, Committed]) -> None:
         """Let the rows of a generation go: the manifests of its days, committed, have them."""
