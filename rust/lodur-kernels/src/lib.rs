@@ -1,1 +1,18 @@
-pub fn version() -> &'static str { env!("CARGO_PKG_VERSION") }
+//! Lodur's per-line work: decode pushes, keep them durable, sort and encode segments, index, scan, aggregate.
+//!
+//! No Python here (see `lodur-native` for that face). Input bytes are hostile everywhere: sizes are checked before
+//! allocation and nothing reachable from input panics.
+
+pub mod batch;
+pub mod error;
+pub mod head;
+pub mod labels;
+pub mod level;
+pub mod pipeline;
+pub mod push;
+pub mod segment;
+pub mod wal;
+
+pub fn version() -> &'static str {
+    env!("CARGO_PKG_VERSION")
+}
