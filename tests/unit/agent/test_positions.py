@@ -1,3 +1,5 @@
+"""The positions file: Promtail's form both ways, identities, several owners, damage."""
+
 from __future__ import annotations
 
 from pathlib import Path
