@@ -103,7 +103,7 @@ class TokenStream:
             message += ", expecting " + " or ".join(kind.value for kind in expected)
         return self._error_at(token, message)
 
-    def refusal(self, reason: str, span: Span) -> QuerySyntaxError:
+    def refusal(self, reason: str, span: Span | None) -> QuerySyntaxError:
         """What was read at `span` cannot be, though its syntax is right."""
         return QuerySyntaxError(f"parse error : {reason}", query=self.text, span=span)
 
@@ -119,7 +119,7 @@ class TokenStream:
 
     def _error_at(self, token: Token, message: str) -> QuerySyntaxError:
         if not self.text:
-            return self.refusal(message, Span(0, 0))
+            return self.refusal(message, None)
         line_start = self.text.rfind("\n", 0, token.start) + 1
         line = self.text.count("\n", 0, token.start) + 1
         if token.kind in _WITHOUT_LINE or (token.kind is TokenKind.BROKEN and self.text[token.start] == "["):
