@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 
 from lodur.logql.operators import BinaryOp, GroupSide, RangeOp, VectorOp
 from lodur.logql.parser import parse_query
-from lodur.logql.token_stream import NESTING_MAX
+from lodur.logql.token_stream import HEIGHT_MAX
 from lodur.logql.tree import (
     BinaryOperation,
     Grouping,
@@ -17,12 +19,6 @@ from lodur.logql.tree import (
     VectorMatching,
 )
 from lodur.model.errors import QuerySyntaxError, Span
-
-
-def _error(text: str) -> str:
-    with pytest.raises(QuerySyntaxError) as refused:
-        parse_query(text)
-    return str(refused.value)
 
 
 @pytest.mark.parametrize(
@@ -112,7 +108,7 @@ def test_parameters() -> None:
     ],
 )
 def test_refused(text: str, error: str) -> None:
-    assert _error(text) == error
+    assert _refusal(text) == error
 
 
 def test_label_replace() -> None:
@@ -126,12 +122,69 @@ def test_variants() -> None:
     assert isinstance(query, Variants)
     assert len(query.queries) == 2
     assert str(query.log_range) == '{a="b"} | json[5m]'
-    assert "MultiVariantExpr" in _error('variants(rate({a="b"}[5m])) of ({a="b"}[5m]) + 1')
+    assert "MultiVariantExpr" in str(_refusal('variants(rate({a="b"}[5m])) of ({a="b"}[5m]) + 1'))
 
 
-@pytest.mark.parametrize("part", ["(", "sum(", "vector(1)+", "vector(1)^"])
-def test_nesting_is_bounded(part: str) -> None:
-    closing = ")" * part.count("(") if part.endswith("(") else ""
-    fits = NESTING_MAX - 1
-    parse_query(part * fits + "vector(1)" + closing * fits)
-    assert "nested too deeply" in _error(part * (NESTING_MAX + 1) + "vector(1)" + closing * (NESTING_MAX + 1))
+@pytest.mark.parametrize(
+    ("opening", "leaf", "closing"),
+    [
+        ("sum(", "vector(1)", ")"),
+        ("", "vector(1)", "+vector(1)"),
+        ("vector(1)^", "vector(1)", ""),
+        ("label_replace(", "vector(1)", ', "a", "b", "c", "d")'),
+    ],
+)
+def test_the_highest_tree_prints_and_parses(opening: str, leaf: str, closing: str) -> None:
+    highest = opening * HEIGHT_MAX + leaf + closing * HEIGHT_MAX
+    query = parse_query(highest)
+    assert parse_query(str(query)) == query
+    assert "nested too deeply" in str(_refusal(opening + highest + closing))
+
+
+@pytest.mark.parametrize(
+    ("opening", "closing"),
+    [
+        ("(", "+vector(1)" * 9 + ")"),
+        ("(", "*vector(1)+vector(1)^vector(2)>1)"),
+        ("label_replace(vector(1)^vector(1)-vector(1)^", ', "a", "b", "c", "d")'),
+    ],
+)
+def test_chains_within_parentheses_count(opening: str, closing: str) -> None:
+    _read_up_to_the_limit(lambda levels: opening * levels + "vector(1)" + closing * levels)
+
+
+@pytest.mark.parametrize(
+    ("opening", "closing"),
+    [("(", " and b=1 or c=1, d=1)"), ("(a=1 or ", ", b=1)"), ("(a=1 and b=1 or ", ")"), ("a=1 or b=1, ", "")],
+)
+def test_label_filters_count(opening: str, closing: str) -> None:
+    def rate_of(levels: int) -> str:
+        return f'rate({{a="b"}} | {opening * levels} x=1 {closing * levels} [5m])'
+
+    chain = "vector(1)" + "+vector(1)" * (HEIGHT_MAX // 2) + "+"
+    _read_up_to_the_limit(rate_of)
+    _read_up_to_the_limit(lambda levels: chain + rate_of(levels))
+
+
+def _read_up_to_the_limit(text_of: Callable[[int], str]) -> None:
+    """Deeper and deeper queries print to what parses to the same tree, until they are refused; none breaks."""
+    levels = 1
+    while (error := _refusal(text_of(levels))) is None:
+        query = parse_query(text_of(levels))
+        assert parse_query(str(query)) == query
+        levels += 1
+    assert "nested too deeply" in error
+    assert 5 < levels <= HEIGHT_MAX + 1
+
+
+def _refusal(text: str) -> str | None:
+    try:
+        parse_query(text)
+    except QuerySyntaxError as error:
+        return str(error)
+    return None
+
+
+def test_needless_parentheses_are_bounded() -> None:
+    assert parse_query("(" * HEIGHT_MAX + "1" + ")" * HEIGHT_MAX) == Literal(1)
+    assert "nested too deeply" in str(_refusal("(" * 1000 + "1" + ")" * 1000))
