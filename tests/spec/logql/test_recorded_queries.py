@@ -12,7 +12,7 @@ import pytest
 from lodur.logql.parser import parse_query, parse_selector, parse_series_selectors
 from lodur.model.errors import QuerySyntaxError
 
-_CASES = Path(__file__).parent / "logql" / "dev" / "cases"
+_CASES = Path(__file__).parents[2] / "conformance" / "logql" / "dev" / "cases"
 _QUERY_PATHS = {"/loki/api/v1/query", "/loki/api/v1/query_range", "/loki/api/v1/format_query"}
 _SELECTOR_PATHS = {
     "/loki/api/v1/labels",
