@@ -26,7 +26,13 @@ def read_back(wal: Wal, batch_bytes: int = 1 << 20) -> list[WalRecord]:
 
 def test_records_come_back_after_reopening(tmp_path: Path) -> None:
     wal = Wal.open(WalOptions(tmp_path))
-    payloads: list[bytes | bytearray | memoryview] = [b"bytes", bytearray(b"bytearray"), memoryview(b"a memoryview")[2:], b"", bytes(3 << 20)]
+    payloads: list[bytes | bytearray | memoryview] = [
+        b"bytes",
+        bytearray(b"bytearray"),
+        memoryview(b"a memoryview")[2:],
+        b"",
+        bytes(3 << 20),
+    ]
     seqs = [wal.append("fake", kind, NOW_NS + kind, payload) for kind, payload in enumerate(payloads)]
     assert seqs == [1, 2, 3, 4, 5]
     writer_id = wal.writer_id
