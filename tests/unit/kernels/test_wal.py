@@ -186,16 +186,15 @@ def test_killed_writers_lose_nothing_acknowledged(tmp_path: Path) -> None:
     chance = random.Random(seed)
     acknowledged: dict[int, tuple[int, int, bytes]] = {}
     for round_number in range(30):
-        child = subprocess.Popen(
-            [sys.executable, "-c", CHILD, str(tmp_path), str(round_number)], stdout=subprocess.PIPE, text=True
-        )
-        assert child.stdout is not None
-        for _ in range(chance.randrange(1, 150)):
-            acknowledge(acknowledged, round_number, child.stdout.readline())
-        child.send_signal(signal.SIGKILL)
-        for line in child.stdout.read().splitlines(keepends=True):
-            acknowledge(acknowledged, round_number, line)
-        assert child.wait() == -signal.SIGKILL
+        arguments = [sys.executable, "-c", CHILD, str(tmp_path), str(round_number)]
+        with subprocess.Popen(arguments, stdout=subprocess.PIPE, text=True) as child:
+            assert child.stdout is not None
+            for _ in range(chance.randrange(1, 150)):
+                acknowledge(acknowledged, round_number, child.stdout.readline())
+            child.send_signal(signal.SIGKILL)
+            for line in child.stdout.read().splitlines(keepends=True):
+                acknowledge(acknowledged, round_number, line)
+        assert child.returncode == -signal.SIGKILL
     wal = Wal.open(WalOptions(tmp_path))
     found = {r.seq: (r.kind, r.accepted_at_ns, r.payload) for r in read_back(wal)}
     problems = wal.problems()
