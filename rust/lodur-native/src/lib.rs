@@ -1,3 +1,21 @@
+//! `lodur.kernels._native`: one file per kernel family, each with a `register`.
+
 use pyo3::prelude::*;
+
+mod errors;
+mod head;
+mod push;
+mod scan;
+mod segment;
+mod wal;
+
 #[pymodule]
-fn _native(m: &Bound<'_, PyModule>) -> PyResult<()> { m.add("__version__", env!("CARGO_PKG_VERSION"))?; Ok(()) }
+fn _native(m: &Bound<'_, PyModule>) -> PyResult<()> {
+    m.add("__version__", env!("CARGO_PKG_VERSION"))?;
+    push::register(m)?;
+    wal::register(m)?;
+    head::register(m)?;
+    segment::register(m)?;
+    scan::register(m)?;
+    Ok(())
+}
