@@ -36,15 +36,28 @@ test: check test-rust test-servers ## everything CI runs: checks, Rust tests, al
 	@$(BIN)/python -m pytest
 
 .PHONY: check
-check: setup ## formatting, lint, types, layers; Python and Rust
+check: check-format check-types check-layers check-rust ## formatting, lint, types, layers; Python and Rust (-k goes on after a failure)
+
+.PHONY: check-format
+check-format: setup
 	$(call step,format and lint)
-	@$(BIN)/ruff format --check --quiet $(PYTHON_SOURCES)
 	@$(BIN)/ruff check --quiet $(PYTHON_SOURCES)
+	@$(BIN)/ruff format --check --quiet $(PYTHON_SOURCES)
 	@cargo fmt --manifest-path rust/Cargo.toml --all --check
+
+.PHONY: check-types
+check-types: setup
 	$(call step,types)
 	@$(BIN)/mypy
+	@$(BIN)/stubtest lodur.kernels._native
+
+.PHONY: check-layers
+check-layers: setup
 	$(call step,layers)
 	@$(BIN)/lint-imports --no-logo
+
+.PHONY: check-rust
+check-rust:
 	$(call step,clippy)
 	@cargo clippy $(CARGO_FLAGS) --workspace --all-targets -- -D warnings
 

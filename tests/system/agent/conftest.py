@@ -4,7 +4,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from agent_harness import AgentProcess, Receiver
+
+from tests.system.agent.agent_harness import AgentProcess, Receiver
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from conftest import Cli, FakeLoki
+    from tests.unit.cli.conftest import Cli, FakeLoki
 
 LABELS = "/loki/api/v1/labels"
 

@@ -12,7 +12,7 @@ from lodur.cli.go_flags import GoFlagsCommand
 from lodur.cli.main import COMMANDS, lodur
 
 if TYPE_CHECKING:
-    from conftest import Cli, FakeLoki
+    from tests.unit.cli.conftest import Cli, FakeLoki
 
 QUERY = "/loki/api/v1/query"
 

@@ -35,7 +35,7 @@ from lodur.model.label_set import LabelSet
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from conftest import Cli, FakeLoki
+    from tests.unit.cli.conftest import Cli, FakeLoki
 
 PUSH = "/loki/api/v1/push"
 FAST = RetryPolicy(attempts=4, first_wait_s=0.001, longest_wait_s=0.002)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from conftest import Cli, FakeLoki
+    from tests.unit.cli.conftest import Cli, FakeLoki
 
 RANGE = "/loki/api/v1/query_range"
 S = 1_000_000_000

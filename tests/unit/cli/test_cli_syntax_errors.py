@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from conftest import Cli, FakeLoki
+    from tests.unit.cli.conftest import Cli, FakeLoki
 
 SAID = "parse error at line 1, col 13: syntax error: unexpected IDENTIFIER"
 
