@@ -28,7 +28,7 @@ setup: $(STAMPS)/extension ## build everything into .venv; leaves .venv/bin/lodu
 
 .PHONY: run
 run: setup ## set up, then start a server on port 3100 and an agent that ships this machine's logs into it
-	@trap : INT; $(BIN)/lodur dev
+	@exec $(BIN)/lodur dev
 
 .PHONY: test
 test: check test-rust test-servers ## everything CI runs: checks, Rust tests, all Python tests
