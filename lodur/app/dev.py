@@ -294,6 +294,8 @@ class _Session:
 
     def _stop_children(self) -> bool:
         """Stop the agent, then the server; gives whether both ended by themselves and in time."""
+        if all(child is None or child.poll() is not None for child in (self._agent, self._server)):
+            return True
         _say("stopping: the agent, then the server, which flushes what it has in memory")
         agent_ok = stop_child(self._agent, AGENT_STOP_WITHIN_S)
         server_ok = stop_child(self._server, SERVER_STOP_WITHIN_S)

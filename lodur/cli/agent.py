@@ -11,8 +11,12 @@ from lodur.cli.go_flags import Flag, GoFlagsCommand
 
 class AgentCommand(GoFlagsCommand):
     flags = (
-        Flag("-config.file=FILE", "The Promtail configuration to run."),
+        Flag("-config.file=FILE", "The configuration to run (promtail.yaml); of several with commas, the first found."),
         Flag("-config.expand-env=true", "Replace ${VAR} and ${VAR:-default} in the file before it is read."),
+        Flag("-client.url=URL", "Ship to this push address, besides those of the file; repeatable."),
+        Flag("-dry-run", "Print the lines with their labels instead of shipping them, and remember no positions."),
+        Flag("-check-syntax", "Check the configuration, print what is wrong with it, and exit (0 or 1)."),
+        Flag("-print-config-stderr", "Print the configuration in force to standard error at start."),
         Flag("-log.level=info", "Write log lines from this level on: debug, info, warn or error."),
     )
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import tzinfo
 from enum import Enum
+from typing import assert_never
 
 import click
 import msgspec
@@ -65,6 +66,8 @@ class LogPrinter:
                 lines = self._json_lines(entries)
             case OutputMode.DEFAULT:
                 lines = self._readable_lines(entries)
+            case mode:
+                assert_never(mode)
         self._out("".join(f"{line}\n" for line in lines))
 
     def _json_lines(self, entries: Sequence[Entry]) -> list[str]:

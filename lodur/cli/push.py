@@ -5,8 +5,8 @@ from __future__ import annotations
 import random
 import re
 import sys
-from collections.abc import Iterable, Iterator
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Generator
+from contextlib import AbstractContextManager, closing, nullcontext
 from pathlib import Path
 
 import click
@@ -92,9 +92,10 @@ def command(
     sys.exit(code or (1 if tally.reasons else 0))
 
 
-def _run(delivery: Delivery, batches: Iterable[Batch]) -> int:
+def _run(delivery: Delivery, batches: Generator[Batch]) -> int:
     try:
-        delivery.deliver(batches)
+        with closing(batches):
+            delivery.deliver(batches)
     except LodurError as error:
         write_err(f"Error: {error}\n")
         return 1
@@ -106,16 +107,14 @@ def _run(delivery: Delivery, batches: Iterable[Batch]) -> int:
 
 def _all_batches(
     files: tuple[str, ...], labels: dict[str, str], encode: EncodeLines, clock: Clock, bar: Progress | None
-) -> Iterator[Batch]:
+) -> Generator[Batch]:
     times = LineClock(clock)
     for name in files:
-        source = _open(name, labels, clock)
-        for batch in read_batches(source, encode, times):
-            if bar is not None:
-                bar.read(source)
-            yield batch
-        if source.raw is not None:
-            source.raw.close()
+        with closing(_open(name, labels, clock)) as source:
+            for batch in read_batches(source, encode, times):
+                if bar is not None:
+                    bar.read(source)
+                yield batch
 
 
 def _open(name: str, labels: dict[str, str], clock: Clock) -> Source:

@@ -6,11 +6,13 @@ Start at `Delivery.deliver`.
 
 from __future__ import annotations
 
+import queue
 import random
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from lodur.cli.client import Answer, LokiClient, refusal
@@ -61,7 +63,7 @@ class _Outcome:
 
 
 class Delivery:
-    """Sends batches through a small pool of threads, each with its own connection."""
+    """Sends batches through a small pool of threads and connections."""
 
     def __init__(
         self,
@@ -75,14 +77,14 @@ class Delivery:
         self._retry = retry
         self._rng = rng
         self._on_delivered = on_delivered
-        self._threads = threading.local()
+        self._clients: queue.SimpleQueue[LokiClient] = queue.SimpleQueue()
         self._stopped = threading.Event()
         self._reached = threading.Event()
         self.tally = Tally()
 
     def deliver(self, batches: Iterable[Batch]) -> None:
         """Send all; raises what makes going on pointless: no server, no such tenant, patience at its end."""
-        with ThreadPoolExecutor(CONCURRENCY, thread_name_prefix="push") as pool:
+        with self._connected(), ThreadPoolExecutor(CONCURRENCY, thread_name_prefix="push") as pool:
             pending: set[Future[_Outcome]] = set()
             try:
                 for batch in batches:
@@ -93,6 +95,18 @@ class Delivery:
                 self._count(pending)
             finally:
                 self._stopped.set()
+
+    @contextmanager
+    def _connected(self) -> Iterator[None]:
+        """A connection for each request that can be on its way; they are opened when they are first used."""
+        clients = [LokiClient(self._connection) for _ in range(CONCURRENCY)]
+        for client in clients:
+            self._clients.put(client)
+        try:
+            yield
+        finally:
+            for client in clients:
+                client.close()
 
     def _count(self, done: Iterable[Future[_Outcome]]) -> None:
         for future in done:
@@ -106,13 +120,20 @@ class Delivery:
             self._on_delivered(self.tally)
 
     def _send(self, batch: Batch) -> _Outcome:
+        client = self._clients.get()
+        try:
+            return self._send_until_judged(client, batch)
+        finally:
+            self._clients.put(client)
+
+    def _send_until_judged(self, client: LokiClient, batch: Batch) -> _Outcome:
         last: LodurError = Unavailable("stopped before it was sent")
         for attempt in range(self._retry.attempts):
             if self._stopped.is_set():
                 break
             asked_s = None
             try:
-                answer = self._client().post(PUSH_PATH, batch.body, content_type=CONTENT_TYPE)
+                answer = client.post(PUSH_PATH, batch.body, content_type=CONTENT_TYPE)
             except Unavailable as error:
                 if not self._reached.is_set():
                     raise
@@ -132,12 +153,6 @@ class Delivery:
         if isinstance(error, Unauthenticated | NotFound):
             raise error
         return _Outcome(batch, error)
-
-    def _client(self) -> LokiClient:
-        client: LokiClient | None = getattr(self._threads, "client", None)
-        if client is None:
-            client = self._threads.client = LokiClient(self._connection)
-        return client
 
 
 def _is_for_later(answer: Answer) -> bool:

@@ -79,6 +79,11 @@ class Source:
         """How much of the file itself was read."""
         return self.raw.tell() if self.raw is not None else 0
 
+    def close(self) -> None:
+        """Close the file; standard input is not ours to close."""
+        if self.raw is not None:
+            self.raw.close()
+
 
 class LineClock:
     """Gives batches the time of their arrival, never going back: each line has a timestamp of its own."""

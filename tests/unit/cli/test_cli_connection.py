@@ -5,12 +5,10 @@ from __future__ import annotations
 import base64
 import subprocess
 import sys
-from typing import TYPE_CHECKING
 
 import pytest
 
-if TYPE_CHECKING:
-    from tests.unit.cli.conftest import Cli, FakeLoki
+from tests.unit.cli.fake_loki import Cli, FakeLoki
 
 LABELS = "/loki/api/v1/labels"
 

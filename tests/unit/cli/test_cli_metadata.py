@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
 
 import pytest
 from click.testing import CliRunner
 
+from lodur.app.agent_flags import parse_flags as parse_agent_flags
+from lodur.cli.agent import AgentCommand
 from lodur.cli.go_flags import GoFlagsCommand
 from lodur.cli.main import COMMANDS, lodur
-
-if TYPE_CHECKING:
-    from tests.unit.cli.conftest import Cli, FakeLoki
+from lodur.cli.serve import ServeCommand
+from lodur.config.blocks.all_blocks import CONFIG_FILE
+from lodur.config.flags import parse_flags as parse_server_flags
+from tests.unit.cli.fake_loki import Cli, FakeLoki
 
 QUERY = "/loki/api/v1/query"
 
@@ -181,6 +183,24 @@ def test_flags_of_server_and_agent_are_passed_on_untouched() -> None:
     result = CliRunner().invoke(command, words)
     assert result.exit_code == 0
     assert seen == [tuple(words)]
+
+
+def flag_words(command: type[GoFlagsCommand]) -> list[str]:
+    """The flags of a help as they would be typed, with values that make sense."""
+    values = {"FILE": "x.yaml", "ADDR": "127.0.0.1", "URL": "http://x/loki/api/v1/push"}
+    typed = []
+    for flag in command.flags:
+        name, equals, value = flag.usage.partition("=")
+        typed.append(f"{name}{equals}{values.get(value, value)}")
+    return typed
+
+
+def test_flags_in_the_servers_help_are_known_to_it() -> None:
+    parse_server_flags(flag_words(ServeCommand), CONFIG_FILE)
+
+
+def test_flags_in_the_agents_help_are_known_to_it() -> None:
+    parse_agent_flags(flag_words(AgentCommand))
 
 
 def test_without_a_command_the_help_is_shown(offline: Cli) -> None:

@@ -10,8 +10,9 @@ import re
 import subprocess
 import sys
 import threading
+from contextlib import closing
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
@@ -31,11 +32,7 @@ from lodur.cli.push_source import (
 from lodur.model.clock import ManualClock, SystemClock
 from lodur.model.errors import InvalidRequest, NotFound, Unauthenticated, Unavailable
 from lodur.model.label_set import LabelSet
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from tests.unit.cli.conftest import Cli, FakeLoki
+from tests.unit.cli.fake_loki import Cli, FakeLoki
 
 PUSH = "/loki/api/v1/push"
 FAST = RetryPolicy(attempts=4, first_wait_s=0.001, longest_wait_s=0.002)
@@ -59,8 +56,8 @@ def encode_readably(chunk: bytes, *, labels: LabelSet, ts_ns: int, ts_step_ns: i
 
 
 def batches_of(path: Path, clock: ManualClock | None = None) -> list[Batch]:
-    source = open_file(path, LabelSet.of({"job": "x"}))
-    return list(read_batches(source, encode_readably, LineClock(clock or ManualClock(1000))))
+    with closing(open_file(path, LabelSet.of({"job": "x"}))) as source:
+        return list(read_batches(source, encode_readably, LineClock(clock or ManualClock(1000))))
 
 
 def rows_of(batches: list[Batch]) -> list[tuple[int, str]]:
@@ -132,8 +129,8 @@ def test_times_are_of_arrival_and_never_go_back(tmp_path: Path) -> None:
 def test_labels_of_the_source_reach_the_encoder(tmp_path: Path) -> None:
     path = tmp_path / "a.log"
     path.write_bytes(b"one\n")
-    source = open_file(path, LabelSet.of({"job": 'say "x"', "app": "shop"}))
-    (batch,) = read_batches(source, encode_readably, LineClock(ManualClock(1)))
+    with closing(open_file(path, LabelSet.of({"job": 'say "x"', "app": "shop"}))) as source:
+        (batch,) = read_batches(source, encode_readably, LineClock(ManualClock(1)))
     assert json.loads(batch.body)[0] == '{app="shop", job="say \\"x\\""}'
 
 

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
 
 import pytest
 
-if TYPE_CHECKING:
-    from tests.unit.cli.conftest import Cli, FakeLoki
+from tests.unit.cli.fake_loki import Cli, FakeLoki
 
 RANGE = "/loki/api/v1/query_range"
 S = 1_000_000_000

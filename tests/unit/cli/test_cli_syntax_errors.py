@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import pytest
 
-if TYPE_CHECKING:
-    from tests.unit.cli.conftest import Cli, FakeLoki
+from tests.unit.cli.fake_loki import Cli, FakeLoki
 
 SAID = "parse error at line 1, col 13: syntax error: unexpected IDENTIFIER"
 
