@@ -83,7 +83,7 @@ bench: setup ## measure ingest, size and queries, beside calibrations of this ma
 
 .PHONY: wheel
 wheel: $(STAMPS)/packages ## build an abi3 wheel into dist/
-	@$(BIN)/maturin build --release --locked --out dist
+	@$(BIN)/maturin build --release --locked --interpreter $(BIN)/python --out dist
 
 .PHONY: lock
 lock: $(UV) ## choose the versions of all Python packages anew
