@@ -11,6 +11,9 @@ UV := .uv/bin/uv
 STAMPS := .cache/stamps
 export CARGO_TARGET_DIR ?= $(CURDIR)/rust/target
 
+# Trust the authorities that the machine trusts, as pip and cargo do.
+export UV_SYSTEM_CERTS ?= 1
+
 # One optimised profile for the extension, the wheel and the Rust tests: dependencies are compiled once.
 CARGO_FLAGS := --release --locked --manifest-path rust/Cargo.toml
 
