@@ -1,8 +1,8 @@
 """Recognise a push that comes again: a client's retry whose first attempt was kept, though its answer was lost.
 
-The head recognises repeated rows as long as it remembers them; but a repetition with a record of its own would come back
-as new rows when the WAL is replayed after the first attempt was flushed. So a body that is known to be kept is answered,
-not kept again. Nothing here is durable: replay enters what it finds.
+The head recognises repeated rows as long as it remembers them; but a repetition with a record of its own would come
+back as new rows when the WAL is replayed after the first attempt was flushed. So a body that is known to be kept is
+answered, not kept again. Nothing here is durable: replay enters what it finds.
 """
 
 from __future__ import annotations

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 import threading
 from collections import OrderedDict
+from datetime import UTC, datetime
 
 from lodur.ingest.token_bucket import TokenBucket
 from lodur.model.byte_size import format_byte_size
@@ -35,9 +36,7 @@ class TenantLimits:
         self._follows_streams = (
             limits.stream_rate_bytes < limits.rate_bytes or limits.stream_burst_bytes < limits.burst_bytes
         )
-        self._required = [
-            (name, re.compile(rf'(?:\{{|, ){re.escape(name)}="')) for name in limits.required_label_names
-        ]
+        self._required = [(name, re.compile(rf'(?:\{{|, ){re.escape(name)}="')) for name in limits.required_label_names]
 
     def check(self, push: DecodedPush, tenant_store: TenantStore, now_s: float) -> None:
         """Raise LimitExceeded (retryable) or InvalidRequest for a push that may not pass, with Loki's texts."""
@@ -72,9 +71,9 @@ class TenantLimits:
         if not new or tenant_store.head_size().streams + new <= self._limits.active_streams_max:
             return
         raise LimitExceeded(
-            f"maximum active stream limit exceeded when trying to create stream {push.streams[-1][0]}, reduce the number "
-            "of active streams (reduce labels or reduce label values), or contact your Loki administrator to see if the "
-            f"limit can be increased, user: '{self._tenant}'",
+            f"maximum active stream limit exceeded when trying to create stream {push.streams[-1][0]}, reduce the "
+            "number of active streams (reduce labels or reduce label values), or contact your Loki administrator to see "
+            f"if the limit can be increased, user: '{self._tenant}'",
             limit="stream_limit",
             tenant=self._tenant.value,
             retryable=True,
@@ -86,9 +85,7 @@ class TenantLimits:
             with self._lock:
                 bucket = self._streams.get(stream)
                 if bucket is None:
-                    bucket = TokenBucket(
-                        rate=limits.stream_rate_bytes, burst=limits.stream_burst_bytes, now_s=now_s
-                    )
+                    bucket = TokenBucket(rate=limits.stream_rate_bytes, burst=limits.stream_burst_bytes, now_s=now_s)
                     self._streams[stream] = bucket
                 self._streams.move_to_end(stream)
                 if len(self._streams) > STREAM_BUCKETS_MAX:
@@ -98,24 +95,17 @@ class TenantLimits:
                     f"Per stream rate limit exceeded (limit: {format_byte_size(limits.stream_rate_bytes)}/sec) while "
                     f"attempting to ingest for stream '{stream}' totaling {format_byte_size(size_bytes)}, consider "
                     "splitting a stream via additional labels or contact your Loki administrator to see if the limit "
-                    f"can be increased, user '{self._tenant}', total ignored: {lines} out of {lines} for stream: {stream}",
+                    f"can be increased, user '{self._tenant}', total ignored: {lines} out of {lines} for stream: "
+                    f"{stream}",
                     limit="per_stream_rate_limit",
                     tenant=self._tenant.value,
                     retryable=True,
                 )
 
 
-def check_not_blocked(tenant: TenantId, limits: IngestLimits, now_ns: int, until_text: str) -> str | None:
-    """The text of the answer while pushes are blocked; None when they are not."""
+def blocked_text(tenant: TenantId, limits: IngestLimits, now_ns: int) -> str | None:
+    """The text of the answer while the tenant's pushes are blocked; None when they are not."""
     if limits.blocked_until_ns <= now_ns:
         return None
-    return (
-        f"ingestion blocked for user '{tenant}' until '{until_text}' with status code '{limits.blocked_status}'"
-    )
-
-
-def utc_text(ts_ns: int) -> str:
-    """`2030-01-01T00:00:00Z`."""
-    from datetime import UTC, datetime
-
-    return datetime.fromtimestamp(ts_ns // NS_PER_S, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    until = datetime.fromtimestamp(limits.blocked_until_ns // NS_PER_S, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return f"ingestion blocked for user '{tenant}' until '{until}' with status code '{limits.blocked_status}'"

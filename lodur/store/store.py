@@ -23,7 +23,7 @@ from lodur.store.object_stores import ObjectStores
 from lodur.store.open_segments import OpenSegment, OpenSegments, Place
 from lodur.store.options import SegmentCodec
 from lodur.store.segment_flush import SegmentWriter, segment_folder
-from lodur.store.tenant_store import TenantStore
+from lodur.store.tenant_store import HeadBytes, TenantStore
 from lodur.store.wal_marks import WalMarks
 
 LOAD_THREADS = 16
@@ -53,6 +53,7 @@ class Store:
         self._stores = stores
         self._lock = threading.Lock()
         self._tenants: dict[TenantId, TenantStore] = {}
+        self._head_bytes = HeadBytes()
         self._segments = OpenSegments(on_damage=on_damage)
 
     def load(self) -> None:
@@ -70,13 +71,17 @@ class Store:
         with self._lock:
             found = self._tenants.get(tenant)
             if found is None:
-                found = self._tenants[tenant] = TenantStore(tenant, self.journal, self.marks)
+                found = self._tenants[tenant] = TenantStore(tenant, self.journal, self.marks, self._head_bytes)
             return found
 
     def tenants(self) -> list[TenantStore]:
         """All tenants that have data or were pushed to."""
         with self._lock:
             return list(self._tenants.values())
+
+    def head_bytes(self) -> int:
+        """Bytes of lines and metadata that all tenants hold in memory."""
+        return self._head_bytes.total
 
     def trim_wal(self) -> int:
         """Delete the WAL's files that no tenant needs any more; how many."""

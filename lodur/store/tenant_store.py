@@ -52,13 +52,28 @@ class HeadSize:
     last_row_s: float
 
 
+class HeadBytes:
+    """Bytes of lines and metadata in the heads of all tenants."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self.total = 0
+
+    def add(self, size_bytes: int) -> None:
+        with self._lock:
+            self.total += size_bytes
+
+
 class TenantStore:
     """All methods may be called from any thread; `append` blocks until the WAL has synced."""
 
-    def __init__(self, tenant: TenantId, journal: Journal, marks: WalMarks) -> None:
+    def __init__(self, tenant: TenantId, journal: Journal, marks: WalMarks, head_bytes: HeadBytes) -> None:
         self.tenant = tenant
         self._journal = journal
         self._marks = marks
+        self._all_head_bytes = head_bytes
+        self._head_bytes = 0
+        self._generations: list[Generation] = []
         self._gate = AppendGate()
         self._head = Head()
         self._lock = threading.Lock()
@@ -74,6 +89,7 @@ class TenantStore:
             self._marks.appended(self.tenant, seq)
             new_rows, repeated_rows = self._head.insert(push)
             self._touched(now_s)
+        self._measure()
         return Appended(new_rows, repeated_rows)
 
     def replay(self, push: DecodedPush, *, seq: int, now_s: float) -> Appended:
@@ -83,6 +99,7 @@ class TenantStore:
         if new_rows:
             self._marks.appended(self.tenant, seq)
             self._touched(now_s)
+            self._measure()
         return Appended(new_rows, repeated_rows)
 
     def count_new_streams(self, push: DecodedPush) -> int:
@@ -106,20 +123,38 @@ class TenantStore:
         Generations must be flushed one after the other: a manifest that covers one covers all before it.
         """
         with self._gate.freeze():
-            stats = self._head.stats()
+            head_bytes = self._head.stats().bytes
             frozen = self._head.freeze()
+            if frozen is None:
+                return None
             self._has_rows = False
-            up_to_seq = self._marks.last_seq(self.tenant)
-            if frozen is None and not stats.frozen:
-                # What was appended since the last flush brought no new row, or failed: nothing of it is needed.
-                self._marks.flushed(self.tenant, up_to_seq)
-        return Generation(frozen, up_to_seq, stats.bytes) if frozen is not None else None
+            generation = Generation(frozen, self._marks.last_seq(self.tenant), head_bytes)
+            with self._lock:
+                self._generations.append(generation)
+        return generation
+
+    def unflushed(self) -> list[Generation]:
+        """Generations that were given to be flushed and are not yet, oldest first."""
+        with self._lock:
+            return list(self._generations)
+
+    def settle(self) -> None:
+        """Let the WAL forget records that brought no row, as repetitions do, or could not be written."""
+        stats = self._head.stats()
+        if stats.rows or stats.frozen or not self._marks.has(self.tenant):
+            return
+        with self._gate.freeze():
+            stats = self._head.stats()
+            if not stats.rows and not stats.frozen:
+                self._marks.flushed(self.tenant, self._marks.last_seq(self.tenant))
 
     def flushed(self, generation: Generation, days: Mapping[int, Committed]) -> None:
         """Let the rows of a generation go: the manifests of its days, committed, have them."""
         with self._lock:
             self._days |= days
             self._head.release(generation.frozen)
+            self._generations = [other for other in self._generations if other is not generation]
+        self._measure()
         self._marks.flushed(self.tenant, generation.up_to_seq)
 
     def known_day(self, day: int) -> Committed | None:
@@ -144,6 +179,13 @@ class TenantStore:
         if not self._has_rows:
             self._first_row_s = now_s
             self._has_rows = True
+
+    def _measure(self) -> None:
+        with self._lock:
+            stats = self._head.stats()
+            size_bytes = stats.bytes + stats.frozen_bytes
+            self._all_head_bytes.add(size_bytes - self._head_bytes)
+            self._head_bytes = size_bytes
 
     def _covers(self, committed: Committed, seq: int) -> bool:
         return committed.manifest.covered.get(self._journal.writer_id, 0) >= seq

@@ -43,6 +43,11 @@ class WalMarks:
             self._last_seq = max(self._last_seq, seq)
             self._last_seqs[tenant] = max(self._last_seqs.get(tenant, 0), seq)
 
+    def has(self, tenant: TenantId) -> bool:
+        """The tenant may have records that are in no segment."""
+        with self._lock:
+            return tenant in self._marks
+
     def last_seq(self, tenant: TenantId) -> int:
         """The highest number of the tenant's records; exact while its appends are kept out."""
         with self._lock:

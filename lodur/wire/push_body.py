@@ -54,7 +54,10 @@ class PushForm:
 
 
 def push_form(content_type: str, content_encoding: str, *, is_legacy_path: bool) -> PushForm:
-    """The form that headers tell; without a media type it is protobuf. Raises InvalidRequest for headers without sense."""
+    """The form that headers tell; without a media type it is protobuf.
+
+    Raises InvalidRequest for headers that make no sense.
+    """
     encoding = _ENCODINGS.get(content_encoding)
     if encoding is None:
         raise InvalidRequest(f"Content-Encoding {quote(content_encoding)} not supported")
