@@ -19,8 +19,8 @@ class Problem:
     text: str
 
 
-class BadValue(Exception):  # noqa: N818 - caught in this package, never seen by a caller
-    """A value does not fit its setting."""
+class BadValue(Exception):
+    """A value does not fit its setting; caught in this package, never seen by a caller."""
 
     def __init__(self, *problems: Problem) -> None:
         super().__init__("; ".join(problem.text for problem in problems))

@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Generic, TypeVar
+from typing import Generic, TypeVar, assert_never
 from urllib.parse import urlsplit
 
 from lodur.config.errors import BadValue, Problem
@@ -39,7 +39,7 @@ FLOAT_MAX = 1e12
 
 T_co = TypeVar("T_co", covariant=True)
 
-_INT = re.compile(r"[+-]?[0-9]{1,19}")
+_INT = re.compile(r"[+-]?(0|[1-9][0-9]{0,18})")
 _FLOAT = re.compile(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]{1,3})?")
 _DECIMAL_UNIT = re.compile(r"([kmgtpe])b?[ ]*$", re.IGNORECASE)
 _TRUE = frozenset({"true", "yes", "on", "y"})
@@ -72,6 +72,8 @@ def wrong_type(node: Node, go_type: str, hint: str = "", *, secret: bool = False
             shown = "!!seq"
         case MappingNode():
             shown = "!!map"
+        case _:
+            assert_never(node)
     text = f"cannot unmarshal {shown} into {go_type}"
     return BadValue(Problem(node.line, f"{text} ({hint})" if hint else text))
 

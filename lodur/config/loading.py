@@ -115,7 +115,8 @@ def _listed(problems: Sequence[Problem]) -> str:
 
 def _file_name(flags: Flags, cwd: Path) -> str | None:
     for name in flags.config_files or DEFAULT_FILES:
-        if (cwd / name).is_file():
+        path = cwd / name
+        if path.exists() and not path.is_dir():
             return name
     if flags.config_files:
         names = ",".join(flags.config_files)

@@ -98,7 +98,9 @@ def _read_setting(reading: Reading, setting: Setting[object], key: ScalarNode, v
     try:
         setting.kind.parse(value)
     except BadValue as error:
-        reading.problems.extend(Problem(problem.line, f"{problem.text} in {setting.path}") for problem in error.problems)
+        reading.problems.extend(
+            Problem(problem.line, f"{problem.text} in {setting.path}") for problem in error.problems
+        )
         return
     reading.nodes[setting.path] = value
     if setting.ignored:

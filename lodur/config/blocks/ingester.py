@@ -36,14 +36,16 @@ IDLE = Setting(
     ("ingester.chunks-idle-period",),
 )
 AGE = Setting(
-    "ingester.max_chunk_age", DURATION, "2h", "Rows become a segment at this age.", ("ingester.max-chunk-age",)
+    "ingester.max_chunk_age",
+    DURATION,
+    "2h",
+    "Rows become a segment at this age.",
 )
 ENCODING = Setting(
     "ingester.chunk_encoding",
     choice(*CODECS),
     "zstd",
     "Codec of flushed segments. Loki's default is gzip, Lodur's is zstd.",
-    ("ingester.chunk-encoding",),
 )
 CHECK_PERIOD = Setting(
     "ingester.flush_check_period", POSITIVE_DURATION, "30s", "How often rows are looked at for flushing."

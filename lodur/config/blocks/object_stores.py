@@ -138,13 +138,14 @@ def s3_options(values: Values, settings: S3Settings) -> S3Options:
 def _s3_url(text: str) -> SplitResult | None:
     if not text:
         return None
+    refused = BadValue(Problem(0, "s3 is not a URL such as s3://key:secret@region/bucket (a key's / is written %2F)"))
     try:
         url = urlsplit(text)
         usable = url.scheme == "s3" and bool(url.hostname) and url.port != 0
     except ValueError:
-        usable = False
+        raise refused from None
     if not usable:
-        raise BadValue(Problem(0, "s3 is not a URL such as s3://key:secret@region/bucket (a key's / is written %2F)"))
+        raise refused
     return url
 
 

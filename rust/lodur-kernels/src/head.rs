@@ -5,6 +5,7 @@
 //! is the WAL's business, the choice of when to flush Python's.
 
 use std::collections::HashMap;
+use std::ops::Range;
 use std::sync::Arc;
 
 use hashbrown::HashSet;
@@ -108,27 +109,30 @@ struct StreamState {
 type RecentRows = HashMap<Arc<LabelSet>, Vec<(i64, u64)>>;
 
 impl Head {
-    /// Add rows; repetitions are left out.
-    pub fn insert(&self, batch: &Batch) -> Inserted {
+    /// Add rows; repetitions and rows in one of the time ranges `skip` are left out.
+    pub fn insert(&self, batch: &Batch, skip: &[Range<i64>]) -> Inserted {
         let mut state = self.state.lock();
         let State { active, recent, .. } = &mut *state;
         let numbers: Vec<u32> = batch.streams.iter().map(|labels| active.number_of(labels)).collect();
         let mut keep = vec![true; batch.rows.len()];
-        let mut duplicates = 0;
+        let (mut duplicates, mut skipped) = (0, 0);
         for run in &batch.runs {
             let labels = &batch.streams[run.stream as usize];
             let number = numbers[run.stream as usize];
             let flushed: Vec<&Vec<(i64, u64)>> = recent.iter().filter_map(|rows| rows.get(labels)).collect();
             for row in run.start as usize..run.end as usize {
-                if !active.is_new(number, &batch.rows, row, &flushed) {
+                if skip.iter().any(|range| range.contains(&batch.rows.ts_ns[row])) {
+                    keep[row] = false;
+                    skipped += 1;
+                } else if !active.is_new(number, &batch.rows, row, &flushed) {
                     keep[row] = false;
                     duplicates += 1;
                 }
             }
         }
-        let rows = batch.rows.len() - duplicates;
+        let rows = batch.rows.len() - duplicates - skipped;
         if rows > 0 {
-            active.append(batch, &numbers, (duplicates > 0).then_some(&keep));
+            active.append(batch, &numbers, (rows < batch.rows.len()).then_some(&keep));
         }
         Inserted { rows, duplicates }
     }
@@ -310,7 +314,7 @@ impl Generation {
 }
 
 impl HeadBatch {
-    fn extend(&mut self, rows: &Rows, range: std::ops::Range<usize>, stream: u32) {
+    fn extend(&mut self, rows: &Rows, range: Range<usize>, stream: u32) {
         if range.is_empty() {
             return;
         }
@@ -329,7 +333,7 @@ impl HeadBatch {
 
 impl Rows {
     /// Append rows `range` of `other`.
-    pub fn extend_from(&mut self, other: &Rows, range: std::ops::Range<usize>) {
+    pub fn extend_from(&mut self, other: &Rows, range: Range<usize>) {
         if range.is_empty() {
             return;
         }
@@ -344,7 +348,7 @@ impl Rows {
         self.extend_meta(other, range);
     }
 
-    fn extend_meta(&mut self, other: &Rows, range: std::ops::Range<usize>) {
+    fn extend_meta(&mut self, other: &Rows, range: Range<usize>) {
         let meta = &mut self.meta;
         if other.meta.ends.is_empty() && meta.ends.is_empty() {
             return;
@@ -443,14 +447,14 @@ mod tests {
     #[test]
     fn repetitions_are_dropped_in_order_late_and_across_a_flush() {
         let head = Head::default();
-        head.insert(&batch("a", &[(1, "x"), (2, "y"), (2, "z")]));
-        assert_eq!(head.insert(&batch("a", &[(2, "z"), (2, "w"), (1, "x"), (1, "v")])).duplicates, 2);
+        head.insert(&batch("a", &[(1, "x"), (2, "y"), (2, "z")]), &[]);
+        assert_eq!(head.insert(&batch("a", &[(2, "z"), (2, "w"), (1, "x"), (1, "v")]), &[]).duplicates, 2);
         assert_eq!(lines(&head), ["x", "y", "z", "w", "v"]);
         let frozen = head.freeze().unwrap();
-        assert_eq!(head.insert(&batch("a", &[(2, "w"), (3, "n"), (1, "v"), (0, "o")])).duplicates, 2);
+        assert_eq!(head.insert(&batch("a", &[(2, "w"), (3, "n"), (1, "v"), (0, "o")]), &[]).duplicates, 2);
         head.release(frozen.generation);
-        assert_eq!(head.insert(&batch("a", &[(1, "x"), (3, "n")])).duplicates, 2);
-        assert_eq!(head.insert(&batch("b", &[(1, "x")])).duplicates, 0);
+        assert_eq!(head.insert(&batch("a", &[(1, "x"), (3, "n")]), &[]).duplicates, 2);
+        assert_eq!(head.insert(&batch("b", &[(1, "x")]), &[]).duplicates, 0);
         assert_eq!(lines(&head), ["n", "o", "x"]);
     }
 
@@ -458,11 +462,11 @@ mod tests {
     fn small_batches_are_merged_and_a_reader_keeps_its_view() {
         let head = Head::default();
         for i in 0..100 {
-            head.insert(&batch("a", &[(i, "line")]));
+            head.insert(&batch("a", &[(i, "line")]), &[]);
         }
         let view = head.snapshot();
         assert_eq!(view[0].batches.len(), 1);
-        head.insert(&batch("a", &[(1000, "later")]));
+        head.insert(&batch("a", &[(1000, "later")]), &[]);
         assert_eq!((view[0].rows(), head.stats().rows), (100, 101));
     }
 }

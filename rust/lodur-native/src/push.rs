@@ -257,9 +257,8 @@ fn decode_push(
     now_ns: i64,
 ) -> PyResult<DecodedPush> {
     let (format, encoding, limits) = (format.kernel(), encoding.kernel(), &limits.limits);
-    let mut facts = py
-        .detach(|| push::decode_push(body, format, encoding, limits, now_ns))
-        .map_err(|error| to_py(py, error))?;
+    let mut facts =
+        py.detach(|| push::decode_push(body, format, encoding, limits, now_ns)).map_err(|error| to_py(py, error))?;
     let batch = Arc::new(std::mem::take(&mut facts.batch));
     Ok(DecodedPush { batch, facts })
 }

@@ -113,7 +113,7 @@ pub enum LabelFilter {
     Match { name: String, op: MatchOp, value: String },
     Number { name: String, op: CompareOp, value: f64 },
     Duration { name: String, op: CompareOp, value_ns: i64 },
-    Bytes { name: String, op: CompareOp, value_bytes: f64 },
+    Bytes { name: String, op: CompareOp, value_bytes: u64 },
     Ip { name: String, negated: bool, value: String },
 }
 

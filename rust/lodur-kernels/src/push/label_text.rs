@@ -134,7 +134,9 @@ impl<'a> Parser<'a> {
             value.extend_from_slice(&rest[..stop]);
             at += stop;
             match bytes[at] {
-                b'\\' => at = unescape(bytes, at, &mut value).ok_or_else(|| self.error(at, "unknown escape sequence"))?,
+                b'\\' => {
+                    at = unescape(bytes, at, &mut value).ok_or_else(|| self.error(at, "unknown escape sequence"))?
+                }
                 b'\n' => return Err(self.error(start, "unterminated quoted string")),
                 _ => break,
             }

@@ -121,10 +121,10 @@ impl MetadataWriter {
     }
 
     fn name_id(&mut self, place: usize, raw: &[u8], detector: Option<&LevelDetector>) -> Result<u32> {
-        if let Some(&expected) = self.expected.get(place) {
-            if self.meta.names[expected as usize].as_bytes() == raw {
-                return Ok(expected);
-            }
+        if let Some(&expected) = self.expected.get(place)
+            && self.meta.names[expected as usize].as_bytes() == raw
+        {
+            return Ok(expected);
         }
         if raw.is_empty() {
             return Err(KernelError::InvalidRequest("label name is empty".to_owned()));

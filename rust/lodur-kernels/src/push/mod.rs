@@ -8,7 +8,10 @@
 mod assemble;
 pub mod encode;
 mod encoding;
+mod json;
+mod json_scan;
 mod label_text;
+mod legacy_json;
 mod level_detect;
 mod level_words;
 pub mod limits;
@@ -17,6 +20,8 @@ mod metadata;
 mod problems;
 mod proto;
 mod service_name;
+#[cfg(test)]
+mod tests;
 mod text;
 mod time;
 mod validate;
@@ -93,9 +98,8 @@ pub fn decode_push(
         let mut rows = Assembler::new(limits, now_ns, opened.len());
         match format {
             PushFormat::LokiProtobuf => proto::read_push(opened, &mut rows)?,
-            PushFormat::LokiJson | PushFormat::LegacyJson => {
-                return Err(crate::error::KernelError::Input("json later".into()));
-            }
+            PushFormat::LokiJson => json::read_push(opened, &mut rows)?,
+            PushFormat::LegacyJson => legacy_json::read_push(opened, &mut rows)?,
         }
         Ok(rows.finish())
     })

@@ -67,10 +67,8 @@ fn labels_of(message: &[u8]) -> std::result::Result<&[u8], WireError> {
 }
 
 fn read_labels(bytes: &[u8]) -> std::result::Result<LabelPairs, Refusal> {
-    let refused = |text: &str, reason: &str| Refusal {
-        reason: "invalid_labels",
-        message: text::invalid_labels(text, reason),
-    };
+    let refused =
+        |text: &str, reason: &str| Refusal { reason: "invalid_labels", message: text::invalid_labels(text, reason) };
     let text = std::str::from_utf8(bytes)
         .map_err(|_| refused(&String::from_utf8_lossy(bytes), "labels are not valid UTF-8"))?;
     parse_labels(text).map_err(|reason| refused(text, &reason))

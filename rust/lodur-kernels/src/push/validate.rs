@@ -78,18 +78,15 @@ mod tests {
             discover_service_name: Vec::new(),
             ..LimitValues::default()
         };
-        let cases: [(&[(&str, &str)], &str, &str); 5] = [
+        type Case<'a> = (&'a [(&'a str, &'a str)], &'a str, &'a str);
+        let cases: [Case<'_>; 5] = [
             (&[], "missing_labels", "error at least one label pair is required per stream"),
             (
                 &[("a", "1"), ("b", "1"), ("c", "1")],
                 "max_label_names_per_series",
                 "entry for stream '{a=\"1\", b=\"1\", c=\"1\"}' has 3 label names; limit 2",
             ),
-            (
-                &[("abcd", "1")],
-                "label_name_too_long",
-                "stream '{abcd=\"1\"}' has label name too long: 'abcd'",
-            ),
+            (&[("abcd", "1")], "label_name_too_long", "stream '{abcd=\"1\"}' has label name too long: 'abcd'"),
             (&[("a", "12345")], "label_value_too_long", "stream '{a=\"12345\"}' has label value too long: '12345'"),
             (
                 &[("a", "1"), ("a", "2")],

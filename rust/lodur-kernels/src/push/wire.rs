@@ -192,10 +192,7 @@ pub(super) struct WireTime {
 impl WireTime {
     pub(super) fn of(ts_ns: i64) -> Self {
         // Nanos count upward from the second also before 1970, as the format asks.
-        WireTime {
-            seconds: ts_ns.div_euclid(1_000_000_000) as u64,
-            nanos: ts_ns.rem_euclid(1_000_000_000) as u64,
-        }
+        WireTime { seconds: ts_ns.div_euclid(1_000_000_000) as u64, nanos: ts_ns.rem_euclid(1_000_000_000) as u64 }
     }
 
     pub(super) fn len(self) -> usize {

@@ -8,6 +8,7 @@ use std::collections::VecDeque;
 use std::fs::File;
 use std::io::{self, IoSlice};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use bytes::Bytes;
 
@@ -75,7 +76,7 @@ struct Active {
 
 pub struct Chain {
     pub dir: PathBuf,
-    pub disk: Box<dyn Disk>,
+    pub disk: Arc<dyn Disk>,
     pub writer: WriterId,
     pub max_file_bytes: u64,
     pub closed: VecDeque<Closed>,
@@ -89,7 +90,7 @@ pub struct Chain {
 
 impl Chain {
     /// Without an active file: `begin` or the first append makes it.
-    pub fn new(dir: PathBuf, disk: Box<dyn Disk>, writer: WriterId, lock: File, max_file_bytes: u64) -> Self {
+    pub fn new(dir: PathBuf, disk: Arc<dyn Disk>, writer: WriterId, lock: File, max_file_bytes: u64) -> Self {
         Chain {
             dir,
             disk,
@@ -242,6 +243,11 @@ impl Chain {
             released.extend(self.closed.pop_front());
         }
         released
+    }
+
+    /// Take files back that could not be deleted, in the order in which they were released.
+    pub fn keep(&mut self, files: impl DoubleEndedIterator<Item = Closed>) {
+        files.rev().for_each(|file| self.closed.push_front(file));
     }
 
     pub fn close(&mut self) {

@@ -42,6 +42,8 @@ pub struct WalWriter {
     /// Signalled when nobody leads and nothing waits.
     is_idle: Condvar,
     chain: Mutex<Chain>,
+    /// Held by the one trim that may run.
+    trimming: Mutex<()>,
     max_group_bytes: u64,
     writer_id: String,
 }
@@ -83,7 +85,7 @@ impl WalWriter {
             disk.remove(&file.listed.path).map_err(|e| KernelError::io(context(), e))?;
         }
         let (extents, problems) = replay::plan(&files, writer);
-        let mut chain = Chain::new(dir.to_owned(), disk, writer, lock, options.max_file_bytes);
+        let mut chain = Chain::new(dir.to_owned(), disk.into(), writer, lock, options.max_file_bytes);
         let newest_seq = take_over(&mut chain, &files, &extents).max(newest_name);
         if newest_seq > 0 {
             chain.next_seq = (newest_seq / SEQS_PER_OPENING + 1).checked_mul(SEQS_PER_OPENING).ok_or_else(|| {
@@ -95,6 +97,7 @@ impl WalWriter {
             queue: Mutex::new(Queue::default()),
             is_idle: Condvar::new(),
             chain: Mutex::new(chain),
+            trimming: Mutex::new(()),
             max_group_bytes: options.max_group_bytes,
             writer_id: writer.to_string(),
         };
@@ -150,32 +153,39 @@ impl WalWriter {
     ///
     /// The caller answers for every acknowledged record up to there, also for those that it has not yet put anywhere.
     pub fn trim(&self, up_to_seq: u64) -> Result<u64> {
-        let mut chain = self.chain.lock();
-        if chain.lock.is_none() {
-            return Err(closed());
+        let _alone = self.trimming.lock();
+        let (released, disk, dir) = {
+            let mut chain = self.chain.lock();
+            if chain.lock.is_none() {
+                return Err(closed());
+            }
+            (chain.release(up_to_seq), chain.disk.clone(), chain.dir.clone())
+        };
+        if released.is_empty() {
+            return Ok(0);
         }
-        let mut released: VecDeque<Closed> = chain.release(up_to_seq).into();
-        let mut removed = 0;
-        while let Some(file) = released.front() {
-            match chain.disk.remove(&file.path) {
+        let count = released.len() as u64;
+        let mut released = released.into_iter();
+        // Deleting large files takes a while, and appends need not wait for it.
+        while let Some(file) = released.next() {
+            match disk.remove(&file.path) {
                 Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
                     let context = format!("remove {}", file.path.display());
-                    while let Some(kept) = released.pop_back() {
-                        chain.closed.push_front(kept);
-                    }
+                    self.chain.lock().keep(std::iter::once(file).chain(released));
                     return Err(KernelError::io(context, e));
                 }
-                _ => {
-                    released.pop_front();
-                    removed += 1;
-                }
+                _ => {}
             }
         }
-        if removed > 0 {
-            let context = || format!("sync the WAL directory {}", chain.dir.display());
-            chain.disk.sync_dir(&chain.dir).map_err(|e| KernelError::io(context(), e))?;
-        }
-        Ok(removed)
+        disk.sync_dir(&dir).map_err(|e| KernelError::io(format!("sync the WAL directory {}", dir.display()), e))?;
+        Ok(count)
+    }
+
+    /// How many appends wait for the next group, and whether `close` was called.
+    #[cfg(test)]
+    pub(super) fn queue_state(&self) -> (usize, bool) {
+        let queue = self.queue.lock();
+        (queue.waiting.len(), queue.is_closed)
     }
 
     pub fn stats(&self) -> WalStats {
@@ -187,7 +197,7 @@ impl WalWriter {
         &self.writer_id
     }
 
-    /// Wait for the appends under way, then let the directory go. Later appends are refused; closing twice is no
+    /// Wait for the appends and the trim under way, then let the directory go. Later appends are refused; closing twice is no
     /// error.
     pub fn close(&self) {
         let mut queue = self.queue.lock();
@@ -196,6 +206,7 @@ impl WalWriter {
             self.is_idle.wait(&mut queue);
         }
         drop(queue);
+        let _alone = self.trimming.lock();
         self.chain.lock().close();
     }
 }
