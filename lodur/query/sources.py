@@ -37,3 +37,15 @@ class ReadableStore(Protocol):
         What is returned stays readable as long as it is held, whatever is flushed or compacted meanwhile. A tenant
         without data has no sources.
         """
+
+
+def segment_of(source: Source) -> Segment | None:
+    """The directory of a local or remote segment; None for a head."""
+    if isinstance(source, HeadView):
+        return None
+    return source if isinstance(source, Segment) else source.segment
+
+
+def directory_of(source: Source) -> HeadView | Segment:
+    """What can be asked about streams and sizes without reading a page."""
+    return source if isinstance(source, HeadView | Segment) else source.segment

@@ -10,5 +10,5 @@ from lodur.query.evaluate.matrix import Matrix
 
 def absent(matrix: Matrix, labels: LabelSet) -> Matrix:
     """One series of these labels with the value 1 at the steps where no series has a sample."""
-    missing = ~matrix.present.any(axis=0)[np.newaxis, :]
+    missing = np.logical_not(np.any(matrix.present, axis=0)).reshape(1, matrix.steps)
     return Matrix((labels,), np.ones(missing.shape), missing).without_empty()
