@@ -38,6 +38,7 @@ class Flusher:
         *,
         check_period_s: float,
         concurrency: int,
+        stopping: threading.Event,
         clock: Clock,
         metrics: IngestMetrics,
     ) -> None:
@@ -49,7 +50,7 @@ class Flusher:
         self._threads = ThreadPoolExecutor(concurrency, "flush")
         self._loop: asyncio.AbstractEventLoop | None = None
         self._wake = asyncio.Event()
-        self._stopping = threading.Event()
+        self._stopping = stopping
         self._running: dict[TenantStore, asyncio.Task[None]] = {}
 
     def notice(self, tenant_store: TenantStore) -> None:
@@ -82,8 +83,10 @@ class Flusher:
         await asyncio.gather(*list(self._running.values()))
 
     async def stop(self, *, flush: bool) -> bool:
-        """End the flushes under way, with one attempt for all rows where `flush`; whether nothing is left in memory."""
-        self._stopping.set()
+        """End the flushes under way, with one attempt for all rows where `flush`; whether nothing is left in memory.
+
+        `stopping` must have been set.
+        """
         await asyncio.gather(*list(self._running.values()), return_exceptions=True)
         stores = self._store.tenants() if flush else []
         loop = asyncio.get_running_loop()

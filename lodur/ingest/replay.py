@@ -5,6 +5,7 @@ Rows in memory are bounded: a head that is full is flushed before reading on. St
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -13,7 +14,7 @@ import structlog
 from lodur.ingest.recent_pushes import RecentPushes
 from lodur.ingest.record_kinds import REENCODED, form_of
 from lodur.model.clock import Clock
-from lodur.model.errors import LodurError
+from lodur.model.errors import LodurError, Unavailable
 from lodur.model.limits import IngestLimits
 from lodur.model.tenant import TenantId
 from lodur.store.journal import WalRecord
@@ -49,6 +50,7 @@ class Replay:
         flush: Callable[[TenantStore], None],
         flush_bytes: int,
         memory_max_bytes: int,
+        stopping: threading.Event,
         clock: Clock,
         metrics: IngestMetrics,
     ) -> None:
@@ -57,6 +59,7 @@ class Replay:
         self._flush = flush
         self._flush_bytes = flush_bytes
         self._memory_max_bytes = memory_max_bytes
+        self._stopping = stopping
         self._clock = clock
         self._metrics = metrics
         self._raw_limits = replay_limits(limits)
@@ -76,6 +79,8 @@ class Replay:
         self._metrics.replay_active.set(1)
         for batch in self._store.journal.replay():
             for record in batch:
+                if self._stopping.is_set():
+                    raise Unavailable("the server is stopping")
                 self._replay_record(record)
                 now_s = self._clock.monotonic_s()
                 if now_s - said_s >= PROGRESS_EVERY_S:

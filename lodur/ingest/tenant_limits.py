@@ -72,8 +72,8 @@ class TenantLimits:
             return
         raise LimitExceeded(
             f"maximum active stream limit exceeded when trying to create stream {push.streams[-1][0]}, reduce the "
-            "number of active streams (reduce labels or reduce label values), or contact your Loki administrator to see "
-            f"if the limit can be increased, user: '{self._tenant}'",
+            "number of active streams (reduce labels or reduce label values), or contact your Loki administrator to "
+            f"see if the limit can be increased, user: '{self._tenant}'",
             limit="stream_limit",
             tenant=self._tenant.value,
             retryable=True,
