@@ -19,6 +19,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import structlog
+from prometheus_client import disable_created_metrics
 
 from lodur.api.options import ServerOptions
 from lodur.app.server import Server, open_journal, server_url
@@ -91,6 +92,7 @@ def _check_roles(config: ServerConfig) -> None:
 
 def _serve(loaded: LoadedConfig) -> int:
     config = loaded.config
+    disable_created_metrics()
     configure_log(level=config.server.log_level, is_json=config.server.log_format == "json")
     _log.info("starting", version=_version(), config=str(loaded.file or "built in"), target=",".join(config.targets))
     for ignored in loaded.ignored:

@@ -4,18 +4,23 @@ from __future__ import annotations
 
 from datetime import timedelta
 from pathlib import Path
-from typing import assert_never
+from typing import TYPE_CHECKING, assert_never
 
-from obstore.store import AzureConfig, AzureStore, ClientConfig, GCSConfig, GCSStore, S3Config, S3Store
-from obstore.store import RetryConfig as Retries
+from obstore.store import AzureStore, GCSStore, S3Store
 
 from lodur.store.cloud_store import CloudStore
 from lodur.store.filesystem_store import FilesystemStore
 from lodur.store.object_store import ObjectStore
 from lodur.store.options import AzureOptions, FilesystemOptions, GcsOptions, ObjectStoreOptions, S3Options
 
+if TYPE_CHECKING:
+    # Typed dictionaries that do not exist at run time.
+    from obstore.store import AzureConfig, ClientConfig, GCSConfig, RetryConfig, S3Config
+
 REQUEST_TIMEOUT = timedelta(seconds=60)
 """One request: a part of 5 MiB over a slow line passes, a server that has stopped answering is noticed."""
+
+CONNECT_TIMEOUT = timedelta(seconds=5)
 
 RETRIES_MAX = 3
 RETRY_TIMEOUT = timedelta(seconds=20)
@@ -47,26 +52,26 @@ def open_object_store(options: ObjectStoreOptions, *, spool_directory: Path) -> 
 
 
 def _client(*, allow_http: bool = False, verify_tls: bool = True) -> ClientConfig:
-    return ClientConfig(
-        timeout=REQUEST_TIMEOUT,
-        connect_timeout=timedelta(seconds=5),
-        allow_http=allow_http,
-        allow_invalid_certificates=not verify_tls,
-        user_agent="lodur",
-    )
+    return {
+        "timeout": REQUEST_TIMEOUT,
+        "connect_timeout": CONNECT_TIMEOUT,
+        "allow_http": allow_http,
+        "allow_invalid_certificates": not verify_tls,
+        "user_agent": "lodur",
+    }
 
 
-def _retries() -> Retries:
-    return Retries(max_retries=RETRIES_MAX, retry_timeout=RETRY_TIMEOUT)
+def _retries() -> RetryConfig:
+    return {"max_retries": RETRIES_MAX, "retry_timeout": RETRY_TIMEOUT}
 
 
 def _s3(options: S3Options) -> S3Store:
-    config = S3Config(
-        bucket=options.bucket,
-        region=options.region or DEFAULT_REGION,
-        virtual_hosted_style_request=not options.path_style,
-        conditional_put="etag",
-    )
+    config: S3Config = {
+        "bucket": options.bucket,
+        "region": options.region or DEFAULT_REGION,
+        "virtual_hosted_style_request": not options.path_style,
+        "conditional_put": "etag",
+    }
     if options.endpoint_url:
         config["endpoint"] = options.endpoint_url
     if options.access_key_id:
@@ -88,14 +93,14 @@ def _s3(options: S3Options) -> S3Store:
 
 
 def _gcs(options: GcsOptions) -> GCSStore:
-    config = GCSConfig(bucket=options.bucket)
+    config: GCSConfig = {"bucket": options.bucket}
     if options.service_account_json:
         config["service_account_key"] = options.service_account_json
     return GCSStore(prefix=options.prefix or None, config=config, client_options=_client(), retry_config=_retries())
 
 
 def _azure(options: AzureOptions) -> AzureStore:
-    config = AzureConfig(container_name=options.container, account_name=options.account_name)
+    config: AzureConfig = {"container_name": options.container, "account_name": options.account_name}
     if options.account_key:
         config["account_key"] = options.account_key
     if options.client_id:

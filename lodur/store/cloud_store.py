@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import obstore
 from obstore.exceptions import (
@@ -19,10 +20,12 @@ from obstore.exceptions import (
     PreconditionError,
     UnauthenticatedError,
 )
-from obstore.store import ObjectStore as ObstoreStore
 
 from lodur.model.errors import InvalidRequest, LodurError, NotFound, Unauthenticated, Unavailable
 from lodur.store.object_store import ListedObject, StoredObject
+
+if TYPE_CHECKING:
+    from obstore.store import ObjectStore as ObstoreStore
 
 RETRY_AFTER_S = 5.0
 """The client has already tried again for some time by itself."""
