@@ -1,5 +1,10 @@
 """The extension module: what each function takes and gives. Import the typed modules of `lodur.kernels` instead."""
 
+from pathlib import Path
+from typing import Literal, final
+
+import numpy as np
+from numpy.typing import NDArray
 import builtins
 from collections.abc import Sequence
 from typing import ClassVar, final
@@ -179,3 +184,363 @@ def encode_lines(
 
 def snappy_compress(data: bytes, /) -> bytes:
     """The snappy block format of `data` (at most 4 GiB). Releases the GIL. Raises ValueError for more."""
+
+# --- wal ---
+
+@final
+class WalRecord:
+    """A push as it was appended; `file` and `offset` say where it lies."""
+
+    @property
+    def seq(self) -> int: ...
+    @property
+    def tenant(self) -> str: ...
+    @property
+    def kind(self) -> int: ...
+    @property
+    def accepted_at_ns(self) -> int: ...
+    @property
+    def payload(self) -> bytes: ...
+    @property
+    def file(self) -> Path: ...
+    @property
+    def offset(self) -> int: ...
+
+@final
+class WalProblem:
+    """What was wrong at `offset .. offset + bytes` of `file`."""
+
+    @property
+    def kind(self) -> Literal["torn_tail", "damage", "unreadable", "foreign"]: ...
+    @property
+    def file(self) -> Path: ...
+    @property
+    def offset(self) -> int: ...
+    @property
+    def bytes(self) -> int: ...
+    @property
+    def message(self) -> str: ...
+
+@final
+class WalStats:
+    """`files`, `bytes` and `last_seq` (0: no record) describe the directory; the rest counts since opening."""
+
+    @property
+    def files(self) -> int: ...
+    @property
+    def bytes(self) -> int: ...
+    @property
+    def last_seq(self) -> int: ...
+    @property
+    def records(self) -> int: ...
+    @property
+    def groups(self) -> int: ...
+    @property
+    def failed_groups(self) -> int: ...
+    @property
+    def fsyncs(self) -> int: ...
+
+@final
+class WalWriter:
+    """The one writer of a WAL directory; all methods may be called from any thread and release the GIL."""
+
+    @staticmethod
+    def open(path: Path, *, max_file_bytes: int, max_group_bytes: int) -> WalWriter:
+        """Take the directory, making it if missing.
+
+        Cost:  reads the newest file (at most `max_file_bytes`, or one record).
+        Raises Unavailable where another process holds it, CorruptData for a version that this build does not know,
+        OSError where the directory cannot be made, listed or locked. Damage raises nothing: see `replay_problems`.
+        """
+
+    def append(self, tenant: str, kind: int, accepted_at_ns: int, payload: bytes | bytearray | memoryview) -> int:
+        """Return the record's number once it is durable.
+
+        In:    `kind` 0 to 255, of the caller's meaning; `tenant` at most 255 bytes; `payload` at most 256 MiB.
+        Out:   numbers ascend over the writer's life and over openings, with gaps.
+        Cost:  waits for one write and one fsync, shared by all callers that wait; `bytes` are not copied, other
+               buffers once.
+        Raises Unavailable where the record could not be made durable (it is then not replayed; later appends may
+        succeed) or the writer is closed, LimitExceeded for a longer payload, ValueError for a longer tenant.
+        """
+
+    def replay_batch(self, max_bytes: int) -> list[WalRecord]:
+        """The next records that the directory held at opening, by ascending `seq`.
+
+        Out:   at least one, until the payloads reach `max_bytes`; empty at the end.
+        Cost:  reads each file once, 1 MiB or one record at a time.
+        """
+
+    def replay_problems(self) -> list[WalProblem]:
+        """What was wrong so far in what `replay_batch` has read; complete when that has given an empty list.
+
+        A file with damage stays beside the others under its name with `.corrupt` added.
+        """
+
+    def trim(self, up_to_seq: int) -> int:
+        """Delete the files of which every record has a number up to `up_to_seq`; how many.
+
+        The caller answers for every acknowledged record up to there. Raises Unavailable when closed, OSError where a
+        file cannot be deleted.
+        """
+
+    def stats(self) -> WalStats: ...
+    @property
+    def writer_id(self) -> str:
+        """A UUID made with the directory: with it a record's number is unique among all writers."""
+
+    def close(self) -> None:
+        """Wait for the appends under way, then let the directory go. Closing twice does nothing."""
+
+# --- head ---
+
+@final
+class HeadStats:
+    """Sizes of a head: `bytes` of lines and metadata in the active generation, `frozen_bytes` in those being flushed."""
+
+    @property
+    def streams(self) -> int: ...
+    @property
+    def rows(self) -> int: ...
+    @property
+    def bytes(self) -> int: ...
+    @property
+    def frozen_bytes(self) -> int: ...
+    @property
+    def frozen(self) -> int: ...
+
+@final
+class FrozenHead:
+    """A generation of a head that takes no more rows: what a flush writes."""
+
+    @property
+    def generation(self) -> int: ...
+    @property
+    def rows(self) -> int: ...
+    @property
+    def min_ts_ns(self) -> int: ...
+    @property
+    def max_ts_ns(self) -> int: ...
+    def days(self) -> list[int]:
+        """UTC days (days since the epoch) that have rows, ascending. Releases the GIL."""
+
+@final
+class HeadView:
+    """All rows of a head at one moment, for a scan."""
+
+    @property
+    def rows(self) -> int: ...
+
+@final
+class Head:
+    """One tenant's rows that are in no segment yet. All methods may be called from any thread; the GIL is released."""
+
+    def __init__(self) -> None: ...
+    def insert(self, push: DecodedPush, *, skip: list[tuple[int, int]] = ...) -> tuple[int, int]:
+        """Add the accepted rows of a push; (rows added, rows that were here already).
+
+        In: rows with timestamps in the half-open ranges `skip` (start_ns, end_ns) are left out: replay names there the
+        days that a manifest covers.
+        """
+
+    def count_new_streams(self, push: DecodedPush) -> int:
+        """How many of the push's streams are not active yet."""
+
+    def snapshot(self) -> HeadView: ...
+    def freeze(self) -> FrozenHead | None:
+        """Begin a new generation; the old one stays in snapshots until `release`. None when the head is empty."""
+
+    def release(self, frozen: FrozenHead) -> None:
+        """Forget a frozen generation: its rows are in committed segments."""
+
+    def stats(self) -> HeadStats: ...
+
+# --- segments ---
+
+@final
+class PartSizes:
+    """Stored bytes of a segment by part."""
+
+    @property
+    def lines(self) -> int: ...
+    @property
+    def timestamps(self) -> int: ...
+    @property
+    def labels(self) -> int: ...
+    @property
+    def metadata(self) -> int: ...
+    @property
+    def grams(self) -> int: ...
+
+@final
+class SegmentWritten:
+    """What a flush wrote: rows, raw bytes of lines, bytes of the file, first and last timestamp."""
+
+    @property
+    def rows(self) -> int: ...
+    @property
+    def line_bytes(self) -> int: ...
+    @property
+    def file_bytes(self) -> int: ...
+    @property
+    def min_ts_ns(self) -> int: ...
+    @property
+    def max_ts_ns(self) -> int: ...
+    @property
+    def streams(self) -> int: ...
+    @property
+    def blocks(self) -> int: ...
+    @property
+    def sizes(self) -> PartSizes: ...
+
+def write_segment(
+    frozen: FrozenHead, path: Path, *, start_ns: int, end_ns: int, codec: str, zstd_level: int
+) -> SegmentWritten | None:
+    """Write the rows with `start_ns <= timestamp < end_ns` to a new file, fsynced; None (and no file) if there are none.
+
+    In:    `codec` is none, gzip, snappy, lz4 or zstd; `zstd_level` counts with zstd.
+    Cost:  sorts, compresses and indexes at about 200 MB of lines a second; one thread; releases the GIL.
+    Raises OSError where the file cannot be written (what was written of it is removed), ValueError for another codec.
+    """
+
+@final
+class Segment:
+    """A segment's directory in memory; its pages are read when a scan asks for them. Immutable, shared by threads."""
+
+    @staticmethod
+    def open_file(path: Path) -> Segment:
+        """Open a local file. Raises CorruptData naming file and offset, OSError where it cannot be read."""
+
+    @staticmethod
+    def footer_range(tail: bytes, file_size: int) -> tuple[int, int]:
+        """Offset and length of the Parquet footer, from a file's last 8 bytes. Raises CorruptData."""
+
+    @staticmethod
+    def directory_range(footer: bytes, file_size: int) -> tuple[int, int]:
+        """Offset and length of the directory, from the footer. Raises CorruptData."""
+
+    @staticmethod
+    def from_parts(path: str, footer: bytes, directory: bytes, file_size: int) -> Segment:
+        """A segment of a remote store, named `path` in errors. Raises CorruptData."""
+
+    def with_ranges(self, ranges: list[tuple[int, bytes]]) -> Segment:
+        """The same segment, reading from these fetched (offset, bytes) instead of a file."""
+
+    @property
+    def path(self) -> str: ...
+    @property
+    def rows(self) -> int: ...
+    @property
+    def min_ts_ns(self) -> int: ...
+    @property
+    def max_ts_ns(self) -> int: ...
+
+# --- scan ---
+
+@final
+class Cancel:
+    """A flag that running scans look at every few milliseconds."""
+
+    def __init__(self) -> None: ...
+    def set(self) -> None: ...
+
+@final
+class ScanStats:
+    """What a scan looked at. Bytes are of lines, uncompressed unless the name says stored."""
+
+    @property
+    def lines(self) -> int: ...
+    @property
+    def bytes(self) -> int: ...
+    @property
+    def stored_bytes(self) -> int: ...
+    @property
+    def lines_kept(self) -> int: ...
+    @property
+    def head_lines(self) -> int: ...
+    @property
+    def head_bytes(self) -> int: ...
+    @property
+    def segments(self) -> int: ...
+    @property
+    def blocks(self) -> int: ...
+    @property
+    def blocks_skipped(self) -> int: ...
+    @property
+    def blocks_read(self) -> int: ...
+    @property
+    def streams(self) -> int: ...
+
+@final
+class LogResult:
+    """The entries of a log query, merged and limited."""
+
+    @property
+    def entries(self) -> int: ...
+    @property
+    def stats(self) -> ScanStats: ...
+    def streams_json(self, *, categorize: bool, extra_labels: list[tuple[str, str]] = ...) -> bytes:
+        """The JSON array of Loki's `streams` result; `categorize` for three-element values (loki.md 1.9)."""
+
+    @staticmethod
+    def merge(results: list[tuple[LogResult, list[tuple[str, str]]]], *, limit: int, backward: bool) -> LogResult:
+        """Merge results of several tenants, each with labels to add to every entry."""
+
+@final
+class MetricResult:
+    """Series by steps: `values[i, k]` counts where `present[i, k]`; `labels[i]` are sorted name-value pairs."""
+
+    @property
+    def labels(self) -> list[list[tuple[str, str]]]: ...
+    @property
+    def values(self) -> NDArray[np.float64]: ...
+    @property
+    def present(self) -> NDArray[np.bool_]: ...
+    @property
+    def stats(self) -> ScanStats: ...
+
+@final
+class Scan:
+    """A compiled scan plan. Immutable, shared by threads."""
+
+    @staticmethod
+    def compile(plan: bytes) -> Scan:
+        """From a MessagePack `lodur.kernels.scan_plan.ScanPlan`. Raises InvalidRequest for patterns that do not compile."""
+
+    def probe_ranges(self, segment: Segment) -> list[tuple[int, int]]:
+        """Ranges (offset, length) of the gram filter that this scan wants to look at; empty if none helps."""
+
+    def page_ranges(self, segment: Segment) -> list[tuple[int, int]]:
+        """Ranges of the pages that this scan reads; `segment` must know the ranges of `probe_ranges`."""
+
+    def run_logs(self, sources: list[HeadView | Segment], *, cancel: Cancel, threads: int, bytes_max: int) -> LogResult:
+        """Run a plan whose task is `Logs`.
+
+        In:    sources by age, oldest first; equal timestamps of a stream keep that order. `bytes_max` bounds what the
+               result may hold.
+        Raises Cancelled through DeadlineExceeded once `cancel` is set, InvalidRequest, CorruptData, LimitExceeded.
+        """
+
+    def run_metric(
+        self, sources: list[HeadView | Segment], *, cancel: Cancel, threads: int, bytes_max: int
+    ) -> MetricResult:
+        """Run a plan whose task is `Metric`. Raises as `run_logs`, and InvalidRequest for pipeline errors."""
+
+def list_streams(
+    sources: list[HeadView | Segment], selectors: list[bytes], start_ns: int, end_ns: int
+) -> list[list[tuple[str, str]]]:
+    """Label sets with an entry in `start_ns <= timestamp < end_ns` that one of the selectors matches, sorted, unique.
+
+    In: selectors are MessagePack lists of `lodur.kernels.scan_plan.StreamMatcher`; none means all streams.
+    Releases the GIL.
+    """
+
+def index_stats(
+    sources: list[HeadView | Segment], selector: bytes, start_ns: int, end_ns: int
+) -> tuple[int, int, int, int]:
+    """Streams, blocks, bytes and entries that a selector covers in a span, from directories alone."""
+
+def encode_matrix(
+    labels: list[list[tuple[str, str]]], times_ms: list[int], values: NDArray[np.float64], present: NDArray[np.bool_]
+) -> bytes:
+    """The JSON array of Loki's `matrix` result; series without any point are left out. Releases the GIL."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 import ipaddress
 from dataclasses import dataclass
 
+from lodur.logql.token_stream import TokenStream
+from lodur.logql.tokens import TokenKind
 from lodur.model.go_strings import quote
 
 
@@ -19,6 +21,14 @@ class IpPattern:
 
     def __str__(self) -> str:
         return f"ip({quote(self.text)})"
+
+
+def parse_ip_call(tokens: TokenStream) -> str:
+    """Read what follows the word `ip`: its argument in parentheses."""
+    tokens.require(TokenKind.OPEN_PAREN)
+    argument = tokens.expect(TokenKind.STRING)
+    tokens.expect(TokenKind.CLOSE_PAREN)
+    return argument.text
 
 
 def parse_ip_pattern(text: str) -> IpPattern:

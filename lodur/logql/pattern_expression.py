@@ -46,9 +46,11 @@ def parse_label_pattern(text: str) -> tuple[PatternPart, ...]:
     if not names:
         raise ValueError("at least one capture is required")
     _refuse_neighbours(parts)
-    for at, name in enumerate(names):
-        if name in names[:at]:
+    seen: set[str] = set()
+    for name in names:
+        if name in seen:
             raise ValueError(f"duplicate capture name ({name}): invalid expression")
+        seen.add(name)
     return parts
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from lodur.logql.selector import NO_SPAN
+from lodur.logql.token_stream import TokenStream
 from lodur.model.errors import Span
 
 
@@ -16,3 +17,9 @@ class Decolorize:
 
     def __str__(self) -> str:
         return "| decolorize"
+
+
+def parse_decolorize(tokens: TokenStream, start: int) -> Decolorize:
+    """Read the stage from the word `decolorize` on; its bar stands at `start`."""
+    tokens.take()
+    return Decolorize(tokens.span_from(start))

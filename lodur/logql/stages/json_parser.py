@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from lodur.logql.json_path import parse_json_path
 from lodur.logql.selector import NO_SPAN
+from lodur.logql.stages.extractions import format_extractions, parse_extractions
+from lodur.logql.token_stream import TokenStream
 from lodur.model.errors import Span
 from lodur.model.go_strings import quote
 
@@ -33,3 +36,15 @@ class JsonParser:
 
     def __str__(self) -> str:
         return " ".join(("| json", ",".join(map(str, self.extractions)))).rstrip()
+
+
+def parse_json_parser(tokens: TokenStream, start: int) -> JsonParser:
+    """Read the stage from the word `json` on; its bar stands at `start`."""
+    tokens.take()
+    written = parse_extractions(tokens)
+    span = tokens.span_from(start)
+    try:
+        extractions = tuple(JsonExtraction(name, text, parse_json_path(text)) for name, text in written)
+    except ValueError as error:
+        raise tokens.stage_refusal(f"| json {format_extractions(written)}", str(error), span) from error
+    return JsonParser(extractions, span)

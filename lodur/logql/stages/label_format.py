@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from lodur.logql.selector import NO_SPAN
+from lodur.logql.token_stream import TokenStream
+from lodur.logql.tokens import TokenKind
 from lodur.model.errors import Span
 from lodur.model.go_strings import quote
 
@@ -45,3 +47,19 @@ class LabelFormat:
 
     def __str__(self) -> str:
         return f"| label_format {','.join(map(str, self.changes))}"
+
+
+def parse_label_format(tokens: TokenStream, start: int) -> LabelFormat:
+    """Read the stage from the word `label_format` on; its bar stands at `start`."""
+    tokens.take()
+    changes = [_parse_change(tokens)]
+    while tokens.accept(TokenKind.COMMA):
+        changes.append(_parse_change(tokens))
+    return LabelFormat(tuple(changes), tokens.span_from(start))
+
+
+def _parse_change(tokens: TokenStream) -> LabelChange:
+    name = tokens.expect(TokenKind.IDENTIFIER).text
+    tokens.expect(TokenKind.EQ)
+    source = tokens.expect(TokenKind.IDENTIFIER, TokenKind.STRING)
+    return LabelRename(name, source.text) if source.kind is TokenKind.IDENTIFIER else LabelTemplate(name, source.text)

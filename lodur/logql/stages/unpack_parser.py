@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from lodur.logql.selector import NO_SPAN
+from lodur.logql.token_stream import TokenStream
 from lodur.model.errors import Span
 
 
@@ -16,3 +17,9 @@ class UnpackParser:
 
     def __str__(self) -> str:
         return "| unpack"
+
+
+def parse_unpack_parser(tokens: TokenStream, start: int) -> UnpackParser:
+    """Read the stage from the word `unpack` on; its bar stands at `start`."""
+    tokens.take()
+    return UnpackParser(tokens.span_from(start))

@@ -36,4 +36,22 @@ impl KernelError {
     pub fn corrupt(path: impl Into<String>, offset: u64, message: impl Into<String>) -> Self {
         KernelError::Corrupt { path: path.into(), offset, message: message.into() }
     }
+
+    /// The same error, naming the file where it is about stored bytes.
+    pub fn in_file(self, name: &str) -> Self {
+        match self {
+            KernelError::Corrupt { path, offset, message } if path.is_empty() => {
+                KernelError::Corrupt { path: name.to_string(), offset, message }
+            }
+            error => error,
+        }
+    }
+
+    /// The same error with the place of the page it arose in.
+    pub fn at(self, place: u64) -> Self {
+        match self {
+            KernelError::Corrupt { path, offset: 0, message } => KernelError::Corrupt { path, offset: place, message },
+            error => error,
+        }
+    }
 }

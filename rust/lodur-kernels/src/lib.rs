@@ -5,10 +5,14 @@
 
 pub mod batch;
 pub mod error;
+pub mod head;
 pub mod labels;
 pub mod level;
 pub mod pipeline;
 pub mod push;
+pub mod scan;
+pub mod segment;
+pub mod wal;
 
 pub fn version() -> &'static str {
     env!("CARGO_PKG_VERSION")

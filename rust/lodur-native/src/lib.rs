@@ -3,11 +3,19 @@
 use pyo3::prelude::*;
 
 mod errors;
+mod head;
 mod push;
+mod scan;
+mod segment;
+mod wal;
 
 #[pymodule]
 fn _native(m: &Bound<'_, PyModule>) -> PyResult<()> {
     m.add("__version__", env!("CARGO_PKG_VERSION"))?;
     push::register(m)?;
+    wal::register(m)?;
+    head::register(m)?;
+    segment::register(m)?;
+    scan::register(m)?;
     Ok(())
 }

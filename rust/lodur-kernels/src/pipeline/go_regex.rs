@@ -27,12 +27,10 @@ const POSIX_CLASSES: [&str; 14] = [
 /// How a translated expression is used.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Use {
-    /// Line filters: found anywhere, `.` matches a newline.
-    Line,
+    /// Line filters and the `regexp` parser: found anywhere, `.` stops at a newline.
+    Anywhere,
     /// Label filters and matchers: the whole value, `.` matches a newline.
     WholeValue,
-    /// The `regexp` parser: found anywhere, `.` stops at a newline.
-    Parser,
 }
 
 /// Compile a Go expression. The error text is Go's, `error parsing regexp: …`.
@@ -40,7 +38,7 @@ pub fn compile(expression: &str, usage: Use) -> Result<regex::bytes::Regex> {
     let text = translate(expression)?;
     let text = if usage == Use::WholeValue { format!("^(?:{text})$") } else { text };
     regex::bytes::RegexBuilder::new(&text)
-        .dot_matches_new_line(usage != Use::Parser)
+        .dot_matches_new_line(usage == Use::WholeValue)
         .size_limit(COMPILED_BYTES_MAX)
         .dfa_size_limit(DFA_BYTES_MAX)
         .nest_limit(NEST_MAX)
@@ -55,7 +53,6 @@ pub fn compile(expression: &str, usage: Use) -> Result<regex::bytes::Regex> {
 pub fn parse(expression: &str) -> Result<regex_syntax::hir::Hir> {
     let text = translate(expression)?;
     regex_syntax::ParserBuilder::new()
-        .dot_matches_new_line(true)
         .nest_limit(NEST_MAX)
         .build()
         .parse(&text)
@@ -64,15 +61,25 @@ pub fn parse(expression: &str) -> Result<regex_syntax::hir::Hir> {
 
 /// The same language in the syntax of the `regex` crate.
 pub fn translate(expression: &str) -> Result<String> {
+    Ok(translated(expression)?.out)
+}
+
+/// The names of the groups, in order, as they are written.
+pub fn group_names(expression: &str) -> Result<Vec<&str>> {
+    Ok(translated(expression)?.names)
+}
+
+fn translated(expression: &str) -> Result<Translator<'_>> {
     let mut translator = Translator {
         whole: expression,
         rest: expression,
         out: String::with_capacity(expression.len() + 16),
         open_groups: 0,
         has_operand: vec![false],
+        names: Vec::new(),
     };
     translator.run()?;
-    Ok(translator.out)
+    Ok(translator)
 }
 
 fn go_error(code: &str, part: &str) -> KernelError {
@@ -86,6 +93,7 @@ struct Translator<'a> {
     open_groups: usize,
     /// Per open group (and the whole): whether there is something before that a repetition could apply to.
     has_operand: Vec<bool>,
+    names: Vec<&'a str>,
 }
 
 impl<'a> Translator<'a> {
@@ -231,12 +239,13 @@ impl<'a> Translator<'a> {
         let Some(end) = self.rest.find('>') else {
             return Err(go_error("invalid named capture", self.rest));
         };
-        let name = self.rest.get(start..end).unwrap_or("");
+        let name: &'a str = self.rest.get(start..end).unwrap_or("");
         let is_word = |c: char| c == '_' || c.is_ascii_alphanumeric();
         if name.is_empty() || !name.chars().all(is_word) {
             return Err(go_error("invalid named capture", &self.rest[..=end]));
         }
         self.take(end + 1);
+        self.names.push(name);
         // The `regex` crate wants names that do not begin with a digit; Go does not mind.
         let safe = if name.starts_with(|c: char| c.is_ascii_digit()) { format!("_{name}") } else { name.to_owned() };
         self.open(&format!("(?P<{safe}>"));
@@ -497,7 +506,7 @@ mod tests {
     use super::*;
 
     fn error(expression: &str) -> String {
-        match compile(expression, Use::Line) {
+        match compile(expression, Use::Anywhere) {
             Err(error) => error.to_string().replace("error parsing regexp: ", ""),
             Ok(_) => "accepted".to_owned(),
         }
@@ -526,16 +535,17 @@ mod tests {
 
     #[test]
     fn keeps_the_meaning_of_go() {
-        let matches = |expression: &str, text: &str| compile(expression, Use::Line).unwrap().is_match(text.as_bytes());
+        let matches =
+            |expression: &str, text: &str| compile(expression, Use::Anywhere).unwrap().is_match(text.as_bytes());
         assert!(matches("a{,5}", "a{,5}") && matches("x{", "x{") && matches("{", "{"));
         assert!(matches("\\Qa.b*\\E+", "a.b**") && !matches("\\Qa.b\\E", "axb"));
         assert!(matches("\\141\\x62\\x{63}", "abc"));
         assert!(!matches("\\d", "٣") && matches("\\w", "_") && !matches("\\w", "é"));
         assert!(matches("[\\w-]", "-") && matches("[a&&b]", "&") && matches("[[a]", "[") && matches("[]a]", "]"));
-        assert!(matches("[^a]", "\n") && matches("a.b", "a\nb") && !matches("(?-s)a.b", "a\nb"));
+        assert!(matches("[^a]", "\n") && !matches("a.b", "a\nb") && matches("(?s)a.b", "a\nb"));
         assert!(matches("(?i)straße", "STRAßE") && matches("\\pL", "é") && !matches("\\p{^L}", "é"));
         assert!(matches("\\bfoo\\b", "éfoo") && matches("[[:alpha:]]", "x") && matches("(?<n>a)", "a"));
-        assert!(compile("a.b", Use::Parser).unwrap().find(b"a\nb").is_none());
+        assert!(compile("a.b", Use::WholeValue).unwrap().is_match(b"a\nb"));
         assert!(!compile("a|b", Use::WholeValue).unwrap().is_match(b"ab"));
     }
 }

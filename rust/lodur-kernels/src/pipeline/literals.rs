@@ -31,6 +31,22 @@ const LITERAL_BYTES_MAX: usize = 256;
 /// Nodes of one expression that are visited; nested repetitions of little text could name billions.
 const VISITS_MAX: usize = 1 << 14;
 
+/// Whether literals are lower-cased.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Case {
+    Folded,
+    Kept,
+}
+
+impl Case {
+    fn apply(self, text: &[u8]) -> Vec<u8> {
+        match self {
+            Case::Folded => text.to_ascii_lowercase(),
+            Case::Kept => text.to_vec(),
+        }
+    }
+}
+
 /// A condition on the ASCII-lower-cased line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Required {
@@ -87,11 +103,11 @@ impl Required {
         if flat.len() == 1 { flat.swap_remove(0) } else { Required::Any(flat) }
     }
 
-    fn literal(text: &[u8]) -> Required {
+    fn literal(text: &[u8], case: Case) -> Required {
         if text.is_empty() {
             return Required::Nothing;
         }
-        Required::Literal(text[..text.len().min(LITERAL_BYTES_MAX)].to_ascii_lowercase().into())
+        Required::Literal(case.apply(&text[..text.len().min(LITERAL_BYTES_MAX)]).into())
     }
 }
 
@@ -113,7 +129,7 @@ fn required_of_filter(op: LineFilterOp, matches: &[LineMatch]) -> Result<Require
     let mut branches = Vec::with_capacity(matches.len());
     for operand in matches {
         branches.push(match (op, operand) {
-            (LineFilterOp::Contains, LineMatch::Text { value }) => Required::literal(value.as_bytes()),
+            (LineFilterOp::Contains, LineMatch::Text { value }) => Required::literal(value.as_bytes(), Case::Folded),
             (LineFilterOp::Matches, LineMatch::Text { value }) => required_of_regex(&go_regex::parse(value)?),
             (LineFilterOp::Pattern, LineMatch::Text { value }) => required_of_pattern(value),
             _ => Required::Nothing,
@@ -124,21 +140,33 @@ fn required_of_filter(op: LineFilterOp, matches: &[LineMatch]) -> Result<Require
 
 fn required_of_pattern(pattern: &str) -> Required {
     Required::all(pattern_syntax::split(pattern).iter().map(|piece| match piece {
-        Piece::Literal(text) => Required::literal(text.as_bytes()),
+        Piece::Literal(text) => Required::literal(text.as_bytes(), Case::Folded),
         Piece::Placeholder | Piece::Capture(_) => Required::Nothing,
     }))
 }
 
 /// The condition that every text matched by the expression meets.
 pub fn required_of_regex(hir: &Hir) -> Required {
-    let mut visits = 0;
-    required_within(hir, &mut visits)
+    required_within(hir, Case::Folded, &mut 0)
 }
 
-fn required_within(hir: &Hir, visits: &mut usize) -> Required {
-    let mut run = Run { current: Strings::from([Vec::new()]), required: Vec::new(), visits };
+/// The same over the text as it is written: literals keep their case, and `holds` wants the line unfolded.
+pub fn required_unfolded(hir: &Hir) -> Required {
+    required_within(hir, Case::Kept, &mut 0)
+}
+
+fn required_within(hir: &Hir, case: Case, visits: &mut usize) -> Required {
+    let mut run = Run { current: Strings::from([Vec::new()]), required: Vec::new(), case, visits };
     run.append(hir);
     run.finish()
+}
+
+/// All texts that the expression matches when they are few and it looks at nothing around them; case counts.
+pub fn exact_texts(hir: &Hir) -> Option<Vec<Box<[u8]>>> {
+    if !hir.properties().look_set().is_empty() {
+        return None;
+    }
+    Some(exact(hir, Case::Kept)?.into_iter().map(Vec::into_boxed_slice).collect())
 }
 
 type Strings = BTreeSet<Vec<u8>>;
@@ -147,6 +175,7 @@ type Strings = BTreeSet<Vec<u8>>;
 struct Run<'v> {
     current: Strings,
     required: Vec<Required>,
+    case: Case,
     visits: &'v mut usize,
 }
 
@@ -159,7 +188,7 @@ impl Run<'_> {
     /// End the run at hand: whatever follows is not known to be adjacent to it.
     fn cut(&mut self) {
         let strings = std::mem::replace(&mut self.current, Strings::from([Vec::new()]));
-        self.required.push(Required::any(strings.iter().map(|text| Required::literal(text)).collect()));
+        self.required.push(Required::any(strings.iter().map(|text| Required::literal(text, self.case)).collect()));
     }
 
     fn append(&mut self, hir: &Hir) {
@@ -168,7 +197,7 @@ impl Run<'_> {
             self.cut();
             return;
         }
-        if let Some(strings) = exact(hir) {
+        if let Some(strings) = exact(hir, self.case) {
             self.append_strings(&strings);
             return;
         }
@@ -187,7 +216,7 @@ impl Run<'_> {
             }
             HirKind::Alternation(branches) => {
                 self.cut();
-                let branches = branches.iter().map(|branch| required_within(branch, self.visits)).collect();
+                let branches = branches.iter().map(|branch| required_within(branch, self.case, self.visits)).collect();
                 self.required.push(Required::any(branches));
             }
             _ => self.cut(),
@@ -212,15 +241,15 @@ impl Run<'_> {
 }
 
 /// All texts the expression can match, folded, if they are few.
-fn exact(hir: &Hir) -> Option<Strings> {
+fn exact(hir: &Hir, case: Case) -> Option<Strings> {
     match hir.kind() {
         HirKind::Empty | HirKind::Look(_) => Some(Strings::from([Vec::new()])),
-        HirKind::Literal(literal) => Some(Strings::from([literal.0.to_ascii_lowercase()])),
-        HirKind::Class(class) => class_members(class),
-        HirKind::Capture(capture) => exact(&capture.sub),
+        HirKind::Literal(literal) => Some(Strings::from([case.apply(&literal.0)])),
+        HirKind::Class(class) => class_members(class, case),
+        HirKind::Capture(capture) => exact(&capture.sub, case),
         HirKind::Repetition(repetition) => {
             let max = repetition.max.filter(|max| *max <= COPIES_MAX)?;
-            let body = exact(&repetition.sub)?;
+            let body = exact(&repetition.sub, case)?;
             let mut copies = Strings::from([Vec::new()]);
             let mut all = if repetition.min == 0 { copies.clone() } else { Strings::new() };
             for count in 1..=max {
@@ -232,12 +261,12 @@ fn exact(hir: &Hir) -> Option<Strings> {
             (all.len() <= ALTERNATIVES_MAX).then_some(all)
         }
         HirKind::Concat(parts) => {
-            parts.iter().try_fold(Strings::from([Vec::new()]), |strings, part| product(&strings, &exact(part)?))
+            parts.iter().try_fold(Strings::from([Vec::new()]), |strings, part| product(&strings, &exact(part, case)?))
         }
         HirKind::Alternation(branches) => {
             let mut all = Strings::new();
             for branch in branches {
-                all.extend(exact(branch)?);
+                all.extend(exact(branch, case)?);
                 if all.len() > BRANCHES_MAX {
                     return None;
                 }
@@ -263,7 +292,7 @@ fn product(heads: &Strings, tails: &Strings) -> Option<Strings> {
     Some(all)
 }
 
-fn class_members(class: &Class) -> Option<Strings> {
+fn class_members(class: &Class, case: Case) -> Option<Strings> {
     let mut members = Strings::new();
     match class {
         Class::Unicode(unicode) => {
@@ -272,7 +301,7 @@ fn class_members(class: &Class) -> Option<Strings> {
                 if range.end() as u32 - range.start() as u32 > 2 * CLASS_MAX as u32 {
                     return None;
                 }
-                members.extend((range.start()..=range.end()).map(|c| c.to_string().into_bytes().to_ascii_lowercase()));
+                members.extend((range.start()..=range.end()).map(|c| case.apply(c.to_string().as_bytes())));
                 if members.len() > CLASS_MAX {
                     return None;
                 }
@@ -280,7 +309,7 @@ fn class_members(class: &Class) -> Option<Strings> {
         }
         Class::Bytes(bytes) => {
             for range in bytes.iter() {
-                members.extend((range.start()..=range.end()).map(|byte| vec![byte.to_ascii_lowercase()]));
+                members.extend((range.start()..=range.end()).map(|byte| case.apply(&[byte])));
             }
         }
     }
@@ -367,10 +396,12 @@ mod tests {
         #![proptest_config(ProptestConfig::with_cases(2000))]
         #[test]
         fn matching_lines_satisfy_the_requirement(expression in expression(), lines in prop::collection::vec("[a-dkKsS\u{212A}\u{17F} ]{0,24}", 8)) {
-            let Ok(regex) = go_regex::compile(&expression, go_regex::Use::Line) else { return Ok(()) };
-            let required = required_of_regex(&go_regex::parse(&expression).unwrap());
+            let Ok(regex) = go_regex::compile(&expression, go_regex::Use::Anywhere) else { return Ok(()) };
+            let hir = go_regex::parse(&expression).unwrap();
+            let (required, unfolded) = (required_of_regex(&hir), required_unfolded(&hir));
             for line in &lines {
                 if regex.is_match(line.as_bytes()) {
+                    prop_assert!(unfolded.holds(line.as_bytes()), "{expression} {line} {unfolded:?}");
                     prop_assert!(required.holds(&line.as_bytes().to_ascii_lowercase()), "{expression} {line} {required:?}");
                 }
             }

@@ -1,0 +1,1 @@
+"""Deliver to an endpoint of the Loki push API."""

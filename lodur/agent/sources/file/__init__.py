@@ -1,0 +1,1 @@
+"""Lines out of files: globs, rotation, truncation, compressed files."""

@@ -1,0 +1,158 @@
+"""Talk to a Loki-compatible server over HTTP/1.1.
+
+The standard library's client is used on purpose: it is imported in a third of the time of a richer one, and a command
+that prints thirty lines should not spend most of its time on importing. Start at `LokiClient.get`.
+Paths and parameters: https://grafana.com/docs/loki/latest/reference/loki-http-api/.
+"""
+
+from __future__ import annotations
+
+import base64
+import http.client
+import ssl
+from collections.abc import Sequence
+from dataclasses import dataclass
+from urllib.parse import urlencode
+
+from lodur.cli.connection import Connection
+from lodur.model.errors import (
+    DeadlineExceeded,
+    InvalidRequest,
+    LimitExceeded,
+    LodurError,
+    NotFound,
+    Unauthenticated,
+    Unavailable,
+)
+
+QUERY_STRING_BYTES_MAX = 4096
+"""Longer parameters travel in a form body: proxies commonly refuse request lines above 8 KiB."""
+
+ANSWER_BYTES_MAX = 2**30
+"""More than any page of entries; a server that sends more is not answering what was asked."""
+
+ERROR_TEXT_CHARS_MAX = 4000
+"""An error page of a proxy can be long; what matters stands at its beginning."""
+
+TIMEOUT_S = 330.0
+"""Above the five minutes that operators commonly give the longest queries."""
+
+Params = Sequence[tuple[str, str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What the server said, whatever its status."""
+
+    status: int
+    body: bytes
+    retry_after_s: float | None
+
+    @property
+    def text(self) -> str:
+        """The body as an error message."""
+        return self.body.decode("utf-8", "replace").strip()[:ERROR_TEXT_CHARS_MAX]
+
+
+class LokiClient:
+    """One keep-alive connection to a server; not shared between threads."""
+
+    def __init__(self, connection: Connection, *, timeout_s: float = TIMEOUT_S) -> None:
+        self._connection = connection
+        kind = http.client.HTTPSConnection if connection.tls else http.client.HTTPConnection
+        self._http = kind(connection.host, connection.port, timeout=timeout_s)
+        self._headers = _headers(connection)
+
+    @property
+    def url(self) -> str:
+        """The server's address, for messages."""
+        return self._connection.url
+
+    def get(self, path: str, params: Params = ()) -> bytes:
+        """Ask, and give the body of a 2xx answer; any other status is raised as the error that its receiver expects."""
+        encoded = urlencode(params, errors="surrogateescape")
+        if len(encoded) > QUERY_STRING_BYTES_MAX:
+            answer = self.post(path, encoded.encode(), content_type="application/x-www-form-urlencoded")
+        else:
+            answer = self._send("GET", f"{path}?{encoded}" if encoded else path, None, {})
+        if 200 <= answer.status < 300:
+            return answer.body
+        raise refusal(self._connection, answer)
+
+    def post(self, path: str, body: bytes, *, content_type: str) -> Answer:
+        """Send a body and give the answer whatever its status; raises Unavailable where there is none."""
+        return self._send("POST", path, body, {"Content-Type": content_type})
+
+    def close(self) -> None:
+        self._http.close()
+
+    def _send(self, method: str, path: str, body: bytes | None, headers: dict[str, str]) -> Answer:
+        try:
+            return self._exchange(method, path, body, headers)
+        except (ConnectionResetError, BrokenPipeError):
+            self._http.close()
+        except (OSError, UnicodeError, http.client.HTTPException) as error:
+            raise self._unreachable(error) from error
+        # The server closed a connection that was kept alive; a new one decides whether it is there.
+        try:
+            return self._exchange(method, path, body, headers)
+        except (OSError, UnicodeError, http.client.HTTPException) as error:
+            raise self._unreachable(error) from error
+
+    def _exchange(self, method: str, path: str, body: bytes | None, headers: dict[str, str]) -> Answer:
+        self._http.request(method, self._connection.path_prefix + path, body=body, headers=self._headers | headers)
+        response = self._http.getresponse()
+        content = response.read(ANSWER_BYTES_MAX + 1)
+        if len(content) > ANSWER_BYTES_MAX:
+            raise http.client.HTTPException(f"the answer is longer than {ANSWER_BYTES_MAX} bytes")
+        return Answer(response.status, content, _seconds(response.headers.get("Retry-After")))
+
+    def _unreachable(self, error: Exception) -> Unavailable:
+        self._http.close()
+        url = self._connection.url
+        match error:
+            case ConnectionRefusedError():
+                what = f"connection refused: is `lodur serve` running at {url}?"
+            case ssl.SSLCertVerificationError():
+                what = f"{error.verify_message}: SSL_CERT_FILE names a file of further trusted authorities"
+            case TimeoutError():
+                what = "no answer in time"
+            case _:
+                what = str(error) or type(error).__name__
+        return Unavailable(f"cannot reach {url}: {what}; --addr or LODUR_ADDR names another server")
+
+
+def refusal(connection: Connection, answer: Answer) -> LodurError:
+    """The error that stands for an answer other than 2xx."""
+    said = answer.text or "no reason given"
+    message = f"{connection.url} answered {answer.status}: {said}"
+    match answer.status:
+        case 401 | 403:
+            return Unauthenticated(f"{message}; name a tenant with --org-id, or credentials with --username/--password")
+        case 404:
+            return NotFound(f"{message}; is this the address of a Loki-compatible server?")
+        case 429:
+            return LimitExceeded(message, limit="", retryable=True)
+        case 504:
+            return DeadlineExceeded(message)
+        case status if status >= 500:
+            return Unavailable(message, retry_after_s=answer.retry_after_s or 1.0)
+        case _:
+            return InvalidRequest(message)
+
+
+def _headers(connection: Connection) -> dict[str, str]:
+    headers = {"User-Agent": "lodur-cli", "Accept": "application/json"}
+    if connection.org_id:
+        headers["X-Scope-OrgID"] = connection.org_id
+    if connection.bearer_token:
+        headers["Authorization"] = f"Bearer {connection.bearer_token}"
+    elif connection.username:
+        pair = f"{connection.username}:{connection.password or ''}".encode()
+        headers["Authorization"] = f"Basic {base64.b64encode(pair).decode()}"
+    return headers
+
+
+def _seconds(text: str | None) -> float | None:
+    """`Retry-After` in its form of seconds; the form of a date is not used by any Loki-compatible server."""
+    return float(text) if text is not None and text.isascii() and text.isdigit() else None

@@ -1,0 +1,92 @@
+"""Run a range query against a server: page by page for log lines, at once for a metric, and print what comes.
+
+Parsing of options is left to `query`, the order and the seams of pages to `paging`. Start at `RangeQueryRun.print`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from lodur.cli.answers import LogStream, QueryAnswer, QueryData, Streams, decode
+from lodur.cli.client import LokiClient, Params
+from lodur.cli.log_output import LogFormat, LogPrinter
+from lodur.cli.metric_output import format_metric
+from lodur.cli.paging import Direction, PageRequest, first_page, read_pages
+from lodur.cli.query_errors import pointing_at_syntax, read_query
+from lodur.cli.stats_output import Statistics, add_statistics, read_statistics
+from lodur.cli.terminal import write_err, write_out
+from lodur.model.errors import Unavailable
+from lodur.model.time_span import TimeSpan
+
+QUERY_RANGE_PATH = "/loki/api/v1/query_range"
+
+
+@dataclass(frozen=True, slots=True)
+class RangeQuery:
+    """What is asked, apart from where."""
+
+    text: str
+    span: TimeSpan
+    direction: Direction
+    limit: int
+    """Entries to print, 0 for all."""
+    batch: int
+    """Entries to ask for in one request."""
+    step: str | None
+    interval: str | None
+
+    def params(self, page: PageRequest) -> Params:
+        """The parameters of one request."""
+        optional = (("step", self.step), ("interval", self.interval))
+        return [
+            ("query", self.text),
+            ("start", str(page.start_ns)),
+            ("end", str(page.end_ns)),
+            ("limit", str(page.limit)),
+            ("direction", self.direction.value),
+            *((name, value) for name, value in optional if value is not None),
+        ]
+
+
+class RangeQueryRun:
+    """One run of a query; `statistics` holds the sum over its requests."""
+
+    def __init__(self, client: LokiClient, query: RangeQuery, layout: LogFormat) -> None:
+        self._client = client
+        self._query = query
+        self._layout = layout
+        self.statistics: Statistics = {}
+
+    def print(self) -> None:
+        """Ask, and print each page as it comes."""
+        query, layout = self._query, self._layout
+        first = self._ask(first_page(query.span.start_ns, query.span.end_ns, query.limit, query.batch))
+        if not isinstance(first, Streams):
+            write_out(format_metric(first, layout.mode, layout.zone, coloured=layout.coloured))
+            return
+        printer = LogPrinter(layout, out=write_out, err=write_err)
+        for page in read_pages(
+            first.result,
+            self._log_page,
+            start_ns=query.span.start_ns,
+            end_ns=query.span.end_ns,
+            direction=query.direction,
+            limit=query.limit,
+            batch=query.batch,
+        ):
+            printer.print_page(page)
+
+    def _log_page(self, page: PageRequest) -> list[LogStream]:
+        data = self._ask(page)
+        if not isinstance(data, Streams):
+            raise Unavailable(f"{self._client.url} answered a log query with a {type(data).__name__.lower()}")
+        return data.result
+
+    def _ask(self, page: PageRequest) -> QueryData:
+        with pointing_at_syntax(self._query.text, read=read_query):
+            body = self._client.get(QUERY_RANGE_PATH, self._query.params(page))
+        answer = decode(body, QueryAnswer, url=self._client.url)
+        if not self._layout.quiet:
+            write_err("".join(f"warning: {warning}\n" for warning in answer.warnings))
+        self.statistics = add_statistics(self.statistics, read_statistics(answer.data.stats))
+        return answer.data

@@ -1,0 +1,56 @@
+"""`common`: what fills other blocks where these are silent."""
+
+from __future__ import annotations
+
+from lodur.config.blocks.object_stores import azure_settings, gcs_settings, s3_settings
+from lodur.config.blocks.reasons import NO_GRPC, NO_RING, NO_RULER_YET
+from lodur.config.kinds import TEXT
+from lodur.config.schema import Entry, Setting, inert_keys
+from lodur.config.values import Values
+
+TYPE_NAMES = {
+    "common": "common.Config",
+    "common.storage": "common.Storage",
+    "common.storage.filesystem": "common.FilesystemConfig",
+    "common.storage.s3": "aws.S3Config",
+    "common.storage.gcs": "gcp.GCSConfig",
+    "common.storage.azure": "azure.BlobStorageConfig",
+}
+
+PATH_PREFIX = Setting(
+    "common.path_prefix",
+    TEXT,
+    "",
+    "Directory below which the WAL and local objects lie by default.",
+)
+CHUNKS_DIRECTORY = Setting(
+    "common.storage.filesystem.chunks_directory", TEXT, "", "Fills `storage_config.filesystem.directory`."
+)
+
+ENTRIES: tuple[Entry, ...] = (
+    PATH_PREFIX,
+    CHUNKS_DIRECTORY,
+    *inert_keys("common.storage.filesystem", NO_RULER_YET, "rules_directory"),
+    *s3_settings("common.storage.s3").entries(),
+    *gcs_settings("common.storage.gcs").entries(),
+    *azure_settings("common.storage.azure").entries(),
+    *inert_keys("common.storage", "this object store has no client here", "alibabacloud bos swift cos"),
+    *inert_keys("common.storage", "requests are not hedged", "hedging congestion_control"),
+    *inert_keys("common.storage", "use storage_config.object_store", "object_store"),
+    *inert_keys(
+        "common",
+        NO_RING,
+        "persist_tokens instance_addr instance_interface_names instance_enable_ipv6 ring ring_tokens_file_path",
+    ),
+    *inert_keys("common", "the object store keeps copies, processes do not", "replication_factor"),
+    *inert_keys("common", NO_GRPC, "compactor_address compactor_grpc_address"),
+)
+
+
+def copied(values: Values, source: str, target: str) -> Values:
+    """The values, and those of the block `source` for the block `target` where nobody set anything in it."""
+    if values.given_in(target):
+        return values
+    start = len(source)
+    moved = {target + path[start:]: node for path, node in values.nodes.items() if path.startswith(source + ".")}
+    return Values({**values.nodes, **moved})

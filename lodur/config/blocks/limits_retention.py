@@ -1,0 +1,120 @@
+"""`limits_config`, the limits on retention, rules and storage; and `compactor`, which enforces retention in Loki.
+
+Nothing here is enforced yet; what Loki checks at start-up is checked, so that a file that it refuses is refused.
+"""
+
+from __future__ import annotations
+
+from lodur.config.blocks.reasons import NO_BLOOMS, NO_OVERRIDES_YET, NO_RETENTION_YET, NO_RULER_YET
+from lodur.config.errors import ConfigError
+from lodur.config.kinds import BOOL, COUNT, DURATION, TEXT, choice
+from lodur.config.records import record_list
+from lodur.config.schema import Entry, RemovedKey, Schema, Setting, inert_keys
+from lodur.config.values import Values
+from lodur.model.durations import NS_PER_HOUR, format_prometheus_duration
+
+RETENTION_LEAST_NS = 24 * NS_PER_HOUR
+"""Shortest retention of streams that Loki accepts."""
+
+_SELECTOR = Setting("selector", TEXT, "", "Streams.")
+_PRIORITY = Setting("priority", COUNT, "0", "The highest wins.")
+_PERIOD = Setting("period", DURATION, "0s", "How long they are kept.")
+
+
+def _stream_period(values: Values) -> int:
+    return values.get(_PERIOD)
+
+
+STREAM_RETENTION = Schema.of((_SELECTOR, _PRIORITY, _PERIOD), {"": "validation.StreamRetention"})
+
+RETENTION = Setting(
+    "limits_config.retention_period",
+    DURATION,
+    "0s",
+    "How long entries are kept; 0 means for ever.",
+    ("store.retention",),
+    NO_RETENTION_YET,
+)
+RETENTION_STREAM = Setting(
+    "limits_config.retention_stream",
+    record_list("stream periods", STREAM_RETENTION, _stream_period),
+    "[]",
+    "Other periods for some streams: `selector`, `priority`, `period`.",
+    ignored=NO_RETENTION_YET,
+)
+DELETION_MODE = Setting(
+    "limits_config.deletion_mode",
+    choice("disabled", "filter-only", "filter-and-delete"),
+    "filter-and-delete",
+    "What delete requests do.",
+    ("compactor.deletion-mode",),
+    NO_RETENTION_YET,
+)
+RETENTION_ENABLED = Setting(
+    "compactor.retention_enabled", BOOL, "false", "Enforce retention.", ignored=NO_RETENTION_YET
+)
+DELETE_STORE = Setting(
+    "compactor.delete_request_store", TEXT, "", "Where delete requests are kept.", ignored=NO_RETENTION_YET
+)
+
+ENTRIES: tuple[Entry, ...] = (
+    RETENTION,
+    RETENTION_STREAM,
+    DELETION_MODE,
+    *inert_keys(
+        "limits_config",
+        NO_RULER_YET,
+        "ruler_max_rules_per_rule_group ruler_max_rule_groups_per_tenant ruler_tenant_shard_size "
+        "ruler_evaluation_delay_duration ruler_remote_write_disabled ruler_remote_write_config "
+        "ruler_alertmanager_config ruler_enable_wal_replay ruler_remote_evaluation_timeout "
+        "ruler_remote_evaluation_max_response_size",
+    ),
+    *inert_keys("limits_config", NO_OVERRIDES_YET, "per_tenant_override_config per_tenant_override_period"),
+    *inert_keys(
+        "limits_config",
+        NO_BLOOMS,
+        "bloom_creation_enabled bloom_gateway_enable_filtering bloom_gateway_shard_size "
+        "bloom_gateway_cache_key_interval bloom_compactor_shard_size bloom_build_max_builders "
+        "bloom_build_task_max_retries bloom_builder_response_timeout bloom_split_series_keyspace_by "
+        "bloom_planning_strategy bloom_task_target_series_chunk_size bloom_block_encoding "
+        "bloom_prefetch_blocks bloom_max_block_size bloom_max_bloom_size bloom_ngram_length bloom_ngram_skip "
+        "bloom_false_positive_rate",
+    ),
+    *inert_keys("limits_config", "deletion_mode decides", "allow_deletes"),
+    *inert_keys(
+        "limits_config",
+        "encryption is chosen for the whole store, in storage_config",
+        "s3_sse_type s3_sse_kms_key_id s3_sse_kms_encryption_context",
+    ),
+    RemovedKey("limits_config.enforce_metric_name", "delete it"),
+    RETENTION_ENABLED,
+    DELETE_STORE,
+    *inert_keys(
+        "compactor",
+        NO_RETENTION_YET,
+        "retention_delete_delay retention_delete_worker_count retention_table_timeout retention_backoff_config "
+        "delete_request_store_key_prefix delete_request_store_db_type delete_batch_size delete_request_cancel_period "
+        "delete_max_interval apply_retention_interval skip_latest_n_tables",
+    ),
+    *inert_keys(
+        "compactor",
+        "segments are not merged yet",
+        "working_directory compaction_interval max_compaction_parallelism upload_parallelism compactor_ring "
+        "tables_to_compact horizontal_scaling_mode worker_config jobs_config",
+    ),
+    RemovedKey("compactor.shared_store", "use compactor.delete_request_store"),
+    RemovedKey("compactor.deletion_mode", "use limits_config.deletion_mode"),
+)
+
+
+def check_retention(values: Values) -> None:
+    """What Loki checks of these blocks when it starts. Raises ConfigError."""
+    if values.get(RETENTION_ENABLED) and not values.get(DELETE_STORE):
+        raise ConfigError(
+            "CONFIG ERROR: invalid compactor config: "
+            "compactor.delete-request-store should be configured when retention is enabled"
+        )
+    for period_ns in values.get(RETENTION_STREAM):
+        if period_ns < RETENTION_LEAST_NS:
+            was = format_prometheus_duration(period_ns)
+            raise ConfigError(f"CONFIG ERROR: invalid limits_config config: retention period must be >= 24h was {was}")

@@ -1,0 +1,89 @@
+"""`querier` and `frontend`: how queries are run."""
+
+from __future__ import annotations
+
+from lodur.config.blocks.extras import THREADS
+from lodur.config.blocks.reasons import NO_GRPC, NO_RESULT_CACHE, NO_SHARDING, NOT_FOR_ONE_PROCESS
+from lodur.config.kinds import BOOL, DURATION, POSITIVE, SIGNED_DURATION
+from lodur.config.schema import Entry, RemovedKey, Setting, inert_keys
+from lodur.config.values import Values
+from lodur.query.options import QuerierOptions
+
+TYPE_NAMES = {
+    "querier": "querier.Config",
+    "querier.engine": "logql.EngineOpts",
+    "frontend": "lokifrontend.Config",
+    "query_range": "queryrange.Config",
+}
+
+TAIL_MAX = Setting("querier.tail_max_duration", DURATION, "1h", "A tail request is closed after this.")
+CONCURRENT = Setting("querier.max_concurrent", POSITIVE, "4", "Queries that run at the same time; others wait.")
+MULTI_TENANT = Setting(
+    "querier.multi_tenant_queries_enabled", BOOL, "false", "Accept several tenants, joined by `|`, in one query."
+)
+QUEUED = Setting(
+    "frontend.max_outstanding_per_tenant",
+    POSITIVE,
+    "2048",
+    "Queries of a tenant that may wait; more are answered with 429.",
+    ("querier.max-outstanding-requests-per-tenant",),
+)
+LOG_SLOW = Setting(
+    "frontend.log_queries_longer_than",
+    SIGNED_DURATION,
+    "0s",
+    "Log queries that took longer; 0 logs none, below 0 logs all.",
+)
+
+ENTRIES: tuple[Entry, ...] = (
+    TAIL_MAX,
+    CONCURRENT,
+    MULTI_TENANT,
+    *inert_keys(
+        "querier",
+        "rows that are not yet in a segment are always read",
+        "query_ingesters_within query_store_only query_ingester_only extra_query_delay query_partition_ingesters",
+    ),
+    *inert_keys("querier", "limits are taken from limits_config", "per_request_limits_enabled"),
+    *inert_keys("querier.engine", "instant log queries do not look back", "max_look_back_period"),
+    *inert_keys("querier.engine", "queries have one way to run", "max_count_min_sketch_heap_size enable_v2_engine"),
+    RemovedKey("querier.query_timeout", "use limits_config.query_timeout"),
+    RemovedKey("querier.engine.timeout", "use limits_config.query_timeout"),
+    QUEUED,
+    LOG_SLOW,
+    *inert_keys(
+        "frontend",
+        NOT_FOR_ONE_PROCESS,
+        "downstream_url tail_proxy_url tail_tls_config scheduler_address scheduler_dns_lookup_period "
+        "scheduler_worker_concurrency address port instance_interface_names instance_enable_ipv6 "
+        "graceful_shutdown_timeout",
+    ),
+    *inert_keys("frontend", NO_GRPC, "grpc_client_config"),
+    *inert_keys("frontend", "it is the form of messages between Loki's processes", "encoding"),
+    *inert_keys("frontend", "queries always report statistics", "query_stats_enabled"),
+    *inert_keys("frontend", NO_SHARDING, "querier_forget_delay"),
+    *inert_keys("frontend", "responses are JSON", "support_parquet_encoding"),
+    RemovedKey("frontend.match_max_concurrency", "delete it, querier.max_concurrent holds"),
+    *inert_keys(
+        "query_range",
+        NO_RESULT_CACHE,
+        "cache_results results_cache cache_index_stats_results index_stats_results_cache cache_volume_results "
+        "volume_results_cache cache_series_results series_results_cache cache_label_results label_results_cache "
+        "cache_instant_metric_results instant_metric_results_cache instant_metric_query_split_align",
+    ),
+    *inert_keys("query_range", NO_SHARDING, "parallelise_shardable_queries shard_aggregations max_retries"),
+    *inert_keys("query_range", "metric queries are always aligned with their step", "align_queries_with_step"),
+    RemovedKey("query_range.split_queries_by_interval", "use limits_config.split_queries_by_interval"),
+)
+
+
+def querier_options(values: Values, cores: int) -> QuerierOptions:
+    """The query engine's options on a machine with so many cores."""
+    return QuerierOptions(
+        threads=values.get(THREADS) or max(1, cores),
+        concurrent_queries_max=values.get(CONCURRENT),
+        queued_queries_max=values.get(QUEUED),
+        multi_tenant_enabled=values.get(MULTI_TENANT),
+        tail_duration_max_s=values.get(TAIL_MAX) / 1e9,
+        log_slower_than_s=values.get(LOG_SLOW) / 1e9,
+    )

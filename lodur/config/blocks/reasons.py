@@ -1,0 +1,19 @@
+"""Why keys have no effect, for those reasons that several blocks share."""
+
+from __future__ import annotations
+
+NO_RING = "processes share only the object store, there is no ring to join"
+NO_GRPC = "processes share only the object store, there is no gRPC between them"
+NO_CHUNKS = "logs are kept in segments, there are no chunks and no index tables to tune"
+NO_INDEX_SHIPPING = "each segment carries its index, nothing is shipped or cached beside it"
+NO_SHARDING = "queries are divided by segments and blocks, not by time or stream shards"
+NO_RESULT_CACHE = "results are not cached"
+NO_BLOOMS = "segments carry their own filters, there are no blooms to build"
+NO_KAFKA = "there is no Kafka between writers and readers"
+NO_RULER_YET = "there is no ruler yet: no rule is evaluated"
+NO_RETENTION_YET = "retention and deletion are not enforced yet: everything is kept"
+NO_PATTERNS_YET = "pattern detection is not available yet"
+NO_OVERRIDES_YET = "overrides by tenant are not read yet: the limits of the file hold for all"
+NO_OTLP_YET = "OTLP ingestion is not available yet"
+NO_TAIL_YET = "tailing is not available yet"
+NOT_FOR_ONE_PROCESS = "it divides work among processes of a cluster"

@@ -1,0 +1,217 @@
+"""`storage_config`: the object stores, and which of them each period uses.
+
+Several blocks can describe the store; all are brought into the form of `storage_config.aws`, `gcs`, `azure` and
+`filesystem` before options are made of them (`with_stores_filled`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from lodur.config.blocks.common import CHUNKS_DIRECTORY, PATH_PREFIX, copied
+from lodur.config.blocks.object_stores import (
+    azure_options,
+    azure_settings,
+    filesystem_options,
+    gcs_options,
+    gcs_settings,
+    s3_options,
+    s3_settings,
+)
+from lodur.config.blocks.reasons import NO_CHUNKS, NO_INDEX_SHIPPING, NO_RESULT_CACHE
+from lodur.config.blocks.schema_periods import SchemaPeriod
+from lodur.config.errors import BadValue, ConfigError, Problem
+from lodur.config.kinds import BOOL, SHOWN_CHARS_MAX, TEXT, choice
+from lodur.config.records import record_map
+from lodur.config.schema import Entry, InertKey, MisplacedKey, RemovedKey, Schema, Setting, inert_keys
+from lodur.config.values import Values
+from lodur.store.options import ObjectStoreOptions, PeriodOptions, StorageOptions
+
+TYPE_NAMES = {
+    "storage_config": "storage.Config",
+    "storage_config.aws": "aws.StorageConfig",
+    "storage_config.gcs": "gcp.GCSConfig",
+    "storage_config.azure": "azure.BlobStorageConfig",
+    "storage_config.filesystem": "local.FSConfig",
+    "storage_config.tsdb_shipper": "indexshipper.Config",
+    "storage_config.boltdb_shipper": "indexshipper.Config",
+    "storage_config.named_stores": "storage.NamedStores",
+    "storage_config.object_store": "bucket.ConfigWithNamedStores",
+}
+
+DIRECTORY = Setting(
+    "storage_config.filesystem.directory",
+    TEXT,
+    "",
+    "Directory of the object store `filesystem`.",
+    ("local.chunk-directory",),
+)
+S3 = s3_settings("storage_config.aws", "s3")
+GCS = gcs_settings("storage_config.gcs")
+AZURE = azure_settings("storage_config.azure")
+
+_NAMED_S3 = s3_settings("")
+_NAMED_GCS = gcs_settings("")
+_NAMED_AZURE = azure_settings("")
+_NAMED_DIRECTORY = Setting("directory", TEXT, "", "The directory.")
+
+NAMED_S3 = Setting(
+    "storage_config.named_stores.aws",
+    record_map("stores", Schema.of(_NAMED_S3.entries(), {"": "aws.StorageConfig"}), lambda v: s3_options(v, _NAMED_S3)),
+    "{}",
+    "S3 stores by name, each as `storage_config.aws`.",
+)
+NAMED_GCS = Setting(
+    "storage_config.named_stores.gcs",
+    record_map("stores", Schema.of(_NAMED_GCS.entries(), {"": "gcp.GCSConfig"}), lambda v: gcs_options(v, _NAMED_GCS)),
+    "{}",
+    "Google Cloud stores by name, each as `storage_config.gcs`.",
+)
+NAMED_AZURE = Setting(
+    "storage_config.named_stores.azure",
+    record_map(
+        "stores",
+        Schema.of(_NAMED_AZURE.entries(), {"": "azure.BlobStorageConfig"}),
+        lambda v: azure_options(v, _NAMED_AZURE),
+    ),
+    "{}",
+    "Azure stores by name, each as `storage_config.azure`.",
+)
+NAMED_FILESYSTEM = Setting(
+    "storage_config.named_stores.filesystem",
+    record_map("stores", Schema.of((_NAMED_DIRECTORY,), {"": "local.FSConfig"}), lambda v: v.get(_NAMED_DIRECTORY)),
+    "{}",
+    "Directories by name.",
+)
+
+_UNIFORM = "storage_config.object_store"
+USE_UNIFORM = Setting(
+    "storage_config.use_thanos_objstore", BOOL, "false", "Take the store from `storage_config.object_store`."
+)
+UNIFORM_PREFIX = Setting(f"{_UNIFORM}.storage_prefix", TEXT, "", "Put before every object's path.")
+UNIFORM_BUCKET = Setting(f"{_UNIFORM}.s3.bucket_name", TEXT, "", "The bucket.")
+UNIFORM_LOOKUP = Setting(
+    f"{_UNIFORM}.s3.bucket_lookup_type",
+    choice("", "auto", "virtual-hosted", "path"),
+    "",
+    "`path` names the bucket in the path.",
+)
+UNIFORM_DIRECTORY = Setting(f"{_UNIFORM}.filesystem.dir", TEXT, "", "The directory.")
+
+_SHIPPER_KEYS = (
+    "active_index_directory",
+    "cache_location",
+    "cache_ttl",
+    "resync_interval",
+    "query_ready_num_days",
+    "index_gateway_client",
+)
+_NO_CLIENT = "this object store has no client here"
+
+ENTRIES: tuple[Entry, ...] = (
+    DIRECTORY,
+    *S3.entries(),
+    *GCS.entries(),
+    *AZURE.entries(),
+    NAMED_S3,
+    NAMED_GCS,
+    NAMED_AZURE,
+    NAMED_FILESYSTEM,
+    *inert_keys("storage_config.named_stores", _NO_CLIENT, "alibabacloud bos cos swift"),
+    USE_UNIFORM,
+    UNIFORM_PREFIX,
+    UNIFORM_BUCKET,
+    UNIFORM_LOOKUP,
+    *s3_settings(f"{_UNIFORM}.s3").entries(),
+    *gcs_settings(f"{_UNIFORM}.gcs").entries(),
+    *azure_settings(f"{_UNIFORM}.azure").entries(),
+    UNIFORM_DIRECTORY,
+    *inert_keys(_UNIFORM, _NO_CLIENT, "alibabacloud bos cos swift"),
+    *inert_keys(_UNIFORM, "use storage_config.named_stores", "named_stores"),
+    *inert_keys("storage_config", _NO_CLIENT, "alibabacloud bos cos swift"),
+    *inert_keys("storage_config", "requests are not hedged", "hedging congestion_control"),
+    *inert_keys("storage_config", NO_CHUNKS, "max_chunk_batch_size max_parallel_get_chunk disable_broad_index_queries"),
+    *inert_keys("storage_config", NO_RESULT_CACHE, "index_queries_cache_config index_cache_validity"),
+    *inert_keys("storage_config", "this index is not used", "boltdb cassandra bigtable grpc_store bloom_shipper"),
+    InertKey("storage_config.tsdb_shipper", NO_INDEX_SHIPPING, _SHIPPER_KEYS),
+    InertKey("storage_config.boltdb_shipper", NO_INDEX_SHIPPING, _SHIPPER_KEYS),
+    RemovedKey("storage_config.tsdb_shipper.shared_store", "object_store in schema_config.configs decides"),
+    RemovedKey("storage_config.boltdb_shipper.shared_store", "object_store in schema_config.configs decides"),
+    MisplacedKey("aws", "storage_config.aws"),
+    MisplacedKey("gcs", "storage_config.gcs"),
+    MisplacedKey("azure", "storage_config.azure"),
+    MisplacedKey("filesystem", "storage_config.filesystem"),
+    MisplacedKey("tsdb_shipper", "storage_config.tsdb_shipper"),
+    MisplacedKey("boltdb_shipper", "storage_config.boltdb_shipper"),
+)
+
+
+def with_stores_filled(values: Values) -> Values:
+    """The values with `storage_config` filled from the other blocks that can describe a store."""
+    if values.get(USE_UNIFORM):
+        values = _from_uniform(values)
+    for kind, name in (("s3", "aws"), ("gcs", "gcs"), ("azure", "azure")):
+        values = copied(values, f"common.storage.{kind}", f"storage_config.{name}")
+    if directory := values.get(CHUNKS_DIRECTORY):
+        values = values.filled(DIRECTORY, directory)
+    if prefix := values.get(PATH_PREFIX):
+        values = values.filled(DIRECTORY, str(Path(prefix) / "chunks"))
+    return values
+
+
+def _from_uniform(values: Values) -> Values:
+    for kind, name in (("s3", "aws"), ("gcs", "gcs"), ("azure", "azure")):
+        values = copied(values, f"{_UNIFORM}.{kind}", f"storage_config.{name}")
+    if bucket := values.get(UNIFORM_BUCKET):
+        values = values.filled(S3.buckets, bucket)
+    if values.get(UNIFORM_LOOKUP) == "path":
+        values = values.filled(S3.path_style, "true")
+    if directory := values.get(UNIFORM_DIRECTORY):
+        values = values.filled(DIRECTORY, directory)
+    return values
+
+
+def default_period(values: Values) -> SchemaPeriod:
+    """The one period of a configuration without `schema_config`: the store that is described, or the local disk."""
+    for block, name in (("storage_config.aws", "s3"), ("storage_config.gcs", "gcs"), ("storage_config.azure", "azure")):
+        if values.given_in(block):
+            return SchemaPeriod(0, name, "v13", "tsdb")
+    return SchemaPeriod(0, "filesystem", "v13", "tsdb")
+
+
+def storage_options(values: Values, periods: tuple[SchemaPeriod, ...], base: Path) -> StorageOptions:
+    """The stores of all periods; relative directories start at `base`. Raises ConfigError."""
+    try:
+        return StorageOptions(
+            tuple(
+                PeriodOptions(period.start_ns, _object_store(values, period.object_store, base))
+                for period in periods or (default_period(values),)
+            )
+        )
+    except BadValue as error:
+        raise ConfigError(f"CONFIG ERROR: invalid storage_config config: {error}") from error
+
+
+def _object_store(values: Values, name: str, base: Path) -> ObjectStoreOptions:
+    prefix = values.get(UNIFORM_PREFIX) if values.get(USE_UNIFORM) else ""
+    named: dict[str, ObjectStoreOptions] = {
+        **dict(values.get(NAMED_S3)),
+        **dict(values.get(NAMED_GCS)),
+        **dict(values.get(NAMED_AZURE)),
+        **{store: filesystem_options(directory, base) for store, directory in values.get(NAMED_FILESYSTEM)},
+    }
+    if name in named:
+        return named[name]
+    match name:
+        case "filesystem":
+            return filesystem_options(values.get(DIRECTORY), base)
+        case "s3" | "aws":
+            return replace(s3_options(values, S3), prefix=prefix)
+        case "gcs":
+            return replace(gcs_options(values, GCS), prefix=prefix)
+        case "azure":
+            return replace(azure_options(values, AZURE), prefix=prefix)
+        case _:
+            known = ", ".join(("filesystem", "s3", "aws", "gcs", "azure", *named))
+            raise BadValue(Problem(0, f"unrecognized object_store '{name[:SHOWN_CHARS_MAX]}', use one of {known}"))

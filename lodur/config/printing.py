@@ -1,0 +1,61 @@
+"""Print the configuration in force as YAML that Lodur reads again, with secrets masked."""
+
+from __future__ import annotations
+
+import re
+from typing import assert_never
+
+import yaml
+
+from lodur.config.blocks.all_blocks import CONFIG_FILE
+from lodur.config.records import nested
+from lodur.config.schema import Setting
+from lodur.config.server_config import ServerConfig
+from lodur.config.yaml_nodes import MappingNode, Node, ScalarNode, SequenceNode
+
+_INT = re.compile(r"[+-]?(0|[1-9][0-9]{0,18})")
+
+_FLOAT = re.compile(r"[+-]?[0-9]{1,15}\.[0-9]{1,15}")
+
+_STORES = ("common.storage.", "storage_config.")
+
+Plain = str | int | float | bool | None | list["Plain"] | dict[str, "Plain"]
+"""What the YAML printer takes."""
+
+
+def effective_yaml(config: ServerConfig) -> str:
+    """Every honoured setting with the value in force.
+
+    Left out are settings that are empty by default and were not given, and of the object stores all that was not given.
+    """
+    values = config.values
+    nodes = {
+        setting.path: setting.kind.masked(values.node(setting))
+        for setting in CONFIG_FILE.settings()
+        if not setting.ignored and (values.given(setting) or _is_shown_unset(setting))
+    }
+    return yaml.safe_dump(_plain(nested(nodes)), sort_keys=False, default_flow_style=False, allow_unicode=True)
+
+
+def _is_shown_unset(setting: Setting[object]) -> bool:
+    return setting.default not in ("", "[]", "{}") and not setting.path.startswith(_STORES)
+
+
+def _plain(node: Node) -> Plain:
+    match node:
+        case ScalarNode(tag="!!null"):
+            return None
+        case ScalarNode(text=text, tag="!!bool"):
+            return text.lower() in ("true", "yes", "on", "y")
+        case ScalarNode(text=text, tag="!!int") if _INT.fullmatch(text):
+            return int(text)
+        case ScalarNode(text=text, tag="!!float") if _FLOAT.fullmatch(text):
+            return float(text)
+        case ScalarNode(text=text):
+            return text
+        case SequenceNode(items=items):
+            return [_plain(item) for item in items]
+        case MappingNode(entries=entries):
+            return {key.text: _plain(value) for key, value in entries}
+        case _:
+            assert_never(node)

@@ -1,0 +1,1 @@
+"""Run the configuration of Promtail: its YAML in, the options of `lodur.agent` out."""

@@ -1,0 +1,74 @@
+"""`ServerConfig`: all that `lodur serve` is told, made of the packages' own options."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from lodur.api.options import ServerOptions
+from lodur.config.blocks.common import PATH_PREFIX
+from lodur.config.blocks.ingester import WAL_DIR, ingester_options
+from lodur.config.blocks.limits_ingest import ingest_limits
+from lodur.config.blocks.limits_query import query_limits
+from lodur.config.blocks.limits_retention import check_retention
+from lodur.config.blocks.other import AUTH_ENABLED, TARGET
+from lodur.config.blocks.querier import querier_options
+from lodur.config.blocks.schema_periods import check_metadata_schema, schema_periods
+from lodur.config.blocks.server import server_options
+from lodur.config.blocks.storage import DIRECTORY, storage_options, with_stores_filled
+from lodur.config.targets import Role, roles_of
+from lodur.config.values import Values
+from lodur.ingest.options import IngesterOptions
+from lodur.model.limits import Limits
+from lodur.query.options import QuerierOptions
+from lodur.store.options import StorageOptions
+
+DATA_DIRECTORY = "data"
+"""Where data lie as long as nobody says otherwise, below the working directory."""
+
+
+@dataclass(frozen=True, slots=True)
+class ServerConfig:
+    """A configuration that was checked as a whole."""
+
+    targets: tuple[str, ...]
+    roles: frozenset[Role]
+    auth_enabled: bool
+    server: ServerOptions
+    limits: Limits
+    """For every tenant."""
+    ingester: IngesterOptions
+    storage: StorageOptions
+    querier: QuerierOptions
+    values: Values = field(repr=False)
+    """What the options were made of, secrets included; for printing only."""
+
+
+def build_server_config(values: Values, *, base: Path, now_ns: int, cores: int) -> ServerConfig:
+    """Derive what was not said and make the options; relative paths start at `base`. Raises ConfigError."""
+    values = with_derived(values)
+    targets = values.get(TARGET)
+    periods = schema_periods(values)
+    check_metadata_schema(values, periods, now_ns)
+    check_retention(values)
+    return ServerConfig(
+        targets=targets or ("all",),
+        roles=roles_of(targets),
+        auth_enabled=values.get(AUTH_ENABLED),
+        server=server_options(values),
+        limits=Limits(ingest_limits(values), query_limits(values)),
+        ingester=ingester_options(values, base),
+        storage=storage_options(values, periods, base),
+        querier=querier_options(values, cores),
+        values=values,
+    )
+
+
+def with_derived(values: Values) -> Values:
+    """The values, and those that follow from others."""
+    says_where = any(values.given_in(block) for block in ("storage_config", "schema_config", "common.storage"))
+    if not (says_where or values.given(PATH_PREFIX) or values.given(WAL_DIR)):
+        values = values.filled(PATH_PREFIX, DATA_DIRECTORY).filled(DIRECTORY, f"{DATA_DIRECTORY}/store")
+    if prefix := values.get(PATH_PREFIX):
+        values = values.filled(WAL_DIR, str(Path(prefix) / "wal"))
+    return with_stores_filled(values)

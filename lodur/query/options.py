@@ -1,0 +1,28 @@
+"""What the query engine must be told: how much of the machine it may use.
+
+Values only; durations are seconds.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+LOG_SLOW_NEVER_S = 0.0
+"""`log_slower_than_s` that logs no query for being slow."""
+
+
+@dataclass(frozen=True, slots=True)
+class QuerierOptions:
+    """How queries are run in one process."""
+
+    threads: int
+    """Threads that scan segments, shared by all queries."""
+    concurrent_queries_max: int = 4
+    """Queries that run at the same time; the others wait."""
+    queued_queries_max: int = 2048
+    """Queries of one tenant that may wait; more are answered with 429."""
+    multi_tenant_enabled: bool = False
+    """Accept several tenants in one query, joined by `|`."""
+    tail_duration_max_s: float = 3600.0
+    log_slower_than_s: float = LOG_SLOW_NEVER_S
+    """Log queries that took longer; below 0 logs all."""

@@ -1,0 +1,472 @@
+//! The head: a tenant's rows that are in no segment yet, in memory and queryable at once.
+//!
+//! Rows come in batches as pushes bring them and stay in arrival order; sorting is left to the flush. An entry equal to one
+//! already here, or in the generations flushed last, is taken for a repetition (a client's retry) and dropped. Durability
+//! is the WAL's business, the choice of when to flush Python's.
+
+use std::collections::HashMap;
+use std::ops::Range;
+use std::sync::Arc;
+
+use hashbrown::HashSet;
+use parking_lot::Mutex;
+use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
+
+use crate::batch::{Batch, MetaPair, Rows, Run};
+use crate::labels::LabelSet;
+
+/// Batches smaller than this are appended to while nobody reads them, so that many small pushes scan like few large.
+const BATCH_MERGE_BYTES: usize = 1 << 20;
+
+/// Flushed generations whose rows are remembered (16 bytes a row) to recognise a retry that straddles a flush.
+const RECENT_GENERATIONS: usize = 2;
+
+/// Streams with late rows that are looked through one by one before all streams are indexed in one pass.
+const LATE_STREAMS_SINGLY: usize = 32;
+
+/// Rows of the head in arrival order; `runs[..].stream` are numbers of the generation's stream table.
+#[derive(Clone, Debug, Default)]
+pub struct HeadBatch {
+    pub rows: Rows,
+    pub runs: Vec<Run>,
+    pub min_ts_ns: i64,
+    pub max_ts_ns: i64,
+}
+
+/// A generation of rows as a query sees it: immutable, shared.
+#[derive(Clone, Debug, Default)]
+pub struct HeadView {
+    /// Grows by the generation; breaks ties between sources in favour of earlier arrival.
+    pub generation: u64,
+    pub streams: Vec<Arc<LabelSet>>,
+    pub batches: Vec<Arc<HeadBatch>>,
+}
+
+impl HeadView {
+    /// First and last timestamp; None when empty.
+    pub fn ts_range(&self) -> Option<(i64, i64)> {
+        let min = self.batches.iter().map(|b| b.min_ts_ns).min()?;
+        let max = self.batches.iter().map(|b| b.max_ts_ns).max()?;
+        Some((min, max))
+    }
+
+    pub fn rows(&self) -> usize {
+        self.batches.iter().map(|b| b.rows.len()).sum()
+    }
+}
+
+/// What insertion did with a batch.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Inserted {
+    pub rows: usize,
+    pub duplicates: usize,
+}
+
+/// Sizes for the flush policy and for metrics.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct HeadStats {
+    pub streams: usize,
+    pub rows: usize,
+    pub bytes: usize,
+    pub frozen_bytes: usize,
+    pub frozen: usize,
+}
+
+#[derive(Default)]
+pub struct Head {
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    active: Generation,
+    frozen: Vec<Arc<HeadView>>,
+    recent: Vec<Arc<RecentRows>>,
+}
+
+#[derive(Default)]
+struct Generation {
+    number: u64,
+    numbers: HashMap<Arc<LabelSet>, u32>,
+    streams: Vec<Arc<LabelSet>>,
+    states: Vec<StreamState>,
+    batches: Vec<Arc<HeadBatch>>,
+    bytes: usize,
+    rows: usize,
+    late_streams: usize,
+}
+
+/// Enough of a stream to tell new rows from repetitions.
+struct StreamState {
+    max_ts_ns: i64,
+    /// Hashes of the rows at `max_ts_ns`.
+    tail: Vec<u64>,
+    /// All rows, once one came late.
+    seen: Option<HashSet<(i64, u64)>>,
+}
+
+/// (timestamp, row hash) of a generation's rows by stream, sorted.
+type RecentRows = HashMap<Arc<LabelSet>, Vec<(i64, u64)>>;
+
+impl Head {
+    /// Add rows; repetitions and rows in one of the time ranges `skip` are left out.
+    pub fn insert(&self, batch: &Batch, skip: &[Range<i64>]) -> Inserted {
+        let mut state = self.state.lock();
+        let State { active, recent, .. } = &mut *state;
+        let numbers: Vec<u32> = batch.streams.iter().map(|labels| active.number_of(labels)).collect();
+        let mut keep = vec![true; batch.rows.len()];
+        let (mut duplicates, mut skipped) = (0, 0);
+        for run in &batch.runs {
+            let labels = &batch.streams[run.stream as usize];
+            let number = numbers[run.stream as usize];
+            let flushed: Vec<&Vec<(i64, u64)>> = recent.iter().filter_map(|rows| rows.get(labels)).collect();
+            for row in run.start as usize..run.end as usize {
+                if skip.iter().any(|range| range.contains(&batch.rows.ts_ns[row])) {
+                    keep[row] = false;
+                    skipped += 1;
+                } else if !active.is_new(number, &batch.rows, row, &flushed) {
+                    keep[row] = false;
+                    duplicates += 1;
+                }
+            }
+        }
+        let rows = batch.rows.len() - duplicates - skipped;
+        if rows > 0 {
+            active.append(batch, &numbers, (rows < batch.rows.len()).then_some(&keep));
+        }
+        Inserted { rows, duplicates }
+    }
+
+    /// Of these label sets, how many are not active yet.
+    pub fn count_new_streams<'a>(&self, streams: impl Iterator<Item = &'a Arc<LabelSet>>) -> usize {
+        let state = self.state.lock();
+        streams.filter(|labels| !state.active.numbers.contains_key(*labels)).count()
+    }
+
+    /// What a query reads: frozen generations, oldest first, then the active one.
+    pub fn snapshot(&self) -> Vec<Arc<HeadView>> {
+        let state = self.state.lock();
+        let mut views = state.frozen.clone();
+        if state.active.rows > 0 {
+            views.push(Arc::new(state.active.view()));
+        }
+        views
+    }
+
+    /// Begin a new generation; the old one stays queryable until `release`. None when there is nothing to flush.
+    pub fn freeze(&self) -> Option<Arc<HeadView>> {
+        let mut state = self.state.lock();
+        if state.active.rows == 0 {
+            return None;
+        }
+        let next = state.active.number + 1;
+        let active = std::mem::replace(&mut state.active, Generation { number: next, ..Generation::default() });
+        let view = Arc::new(active.view());
+        if state.recent.len() >= RECENT_GENERATIONS {
+            state.recent.remove(0);
+        }
+        state.recent.push(Arc::new(recent_rows(&view)));
+        state.frozen.push(Arc::clone(&view));
+        Some(view)
+    }
+
+    /// Forget a frozen generation: its rows are in segments now.
+    pub fn release(&self, generation: u64) {
+        self.state.lock().frozen.retain(|view| view.generation != generation);
+    }
+
+    pub fn stats(&self) -> HeadStats {
+        let state = self.state.lock();
+        let frozen_bytes = state.frozen.iter().flat_map(|view| &view.batches).map(|b| b.rows.lines.len()).sum();
+        HeadStats {
+            streams: state.active.streams.len(),
+            rows: state.active.rows,
+            bytes: state.active.bytes,
+            frozen_bytes,
+            frozen: state.frozen.len(),
+        }
+    }
+}
+
+impl Generation {
+    fn number_of(&mut self, labels: &Arc<LabelSet>) -> u32 {
+        if let Some(number) = self.numbers.get(labels) {
+            return *number;
+        }
+        let number = self.streams.len() as u32;
+        self.numbers.insert(Arc::clone(labels), number);
+        self.streams.push(Arc::clone(labels));
+        self.states.push(StreamState { max_ts_ns: i64::MIN, tail: Vec::new(), seen: None });
+        number
+    }
+
+    /// Whether the row is no repetition; if so it is remembered.
+    fn is_new(&mut self, stream: u32, rows: &Rows, row: usize, flushed: &[&Vec<(i64, u64)>]) -> bool {
+        let ts_ns = rows.ts_ns[row];
+        let in_flushed = flushed.iter().any(|known| {
+            known.last().is_some_and(|(last, _)| ts_ns <= *last) && contains(known, ts_ns, row_hash(rows, row))
+        });
+        if in_flushed {
+            return false;
+        }
+        let state = &mut self.states[stream as usize];
+        if ts_ns > state.max_ts_ns {
+            state.max_ts_ns = ts_ns;
+            state.tail.clear();
+            let hash = row_hash(rows, row);
+            state.tail.push(hash);
+            if let Some(seen) = &mut state.seen {
+                seen.insert((ts_ns, hash));
+            }
+            return true;
+        }
+        let hash = row_hash(rows, row);
+        if ts_ns == state.max_ts_ns {
+            if state.tail.contains(&hash) {
+                return false;
+            }
+            state.tail.push(hash);
+            if let Some(seen) = &mut state.seen {
+                seen.insert((ts_ns, hash));
+            }
+            return true;
+        }
+        if state.seen.is_none() {
+            self.index_late(stream);
+        }
+        match &mut self.states[stream as usize].seen {
+            Some(seen) => seen.insert((ts_ns, hash)),
+            None => true,
+        }
+    }
+
+    /// Fill `seen` of a stream from its rows; of all streams once many have late rows.
+    fn index_late(&mut self, stream: u32) {
+        self.late_streams += 1;
+        let all = self.late_streams > LATE_STREAMS_SINGLY;
+        for (number, state) in self.states.iter_mut().enumerate() {
+            if state.seen.is_none() && (all || number == stream as usize) {
+                let tail = state.tail.iter().map(|hash| (state.max_ts_ns, *hash));
+                state.seen = Some(tail.collect());
+            }
+        }
+        for batch in &self.batches {
+            for run in batch.runs.iter().filter(|run| all || run.stream == stream) {
+                if let Some(seen) = &mut self.states[run.stream as usize].seen {
+                    for row in run.start as usize..run.end as usize {
+                        seen.insert((batch.rows.ts_ns[row], row_hash(&batch.rows, row)));
+                    }
+                }
+            }
+        }
+    }
+
+    fn append(&mut self, batch: &Batch, numbers: &[u32], keep: Option<&Vec<bool>>) {
+        let mut added = match self.batches.last_mut().map(Arc::get_mut) {
+            Some(Some(last)) if last.rows.lines.len() < BATCH_MERGE_BYTES => std::mem::take(last),
+            _ => {
+                self.batches.push(Arc::default());
+                HeadBatch { min_ts_ns: i64::MAX, max_ts_ns: i64::MIN, ..HeadBatch::default() }
+            }
+        };
+        let bytes_before = added.rows.lines.len() + added.rows.meta.bytes.len();
+        let rows_before = added.rows.len();
+        for run in &batch.runs {
+            let stream = numbers[run.stream as usize];
+            match keep {
+                None => added.extend(&batch.rows, run.start as usize..run.end as usize, stream),
+                Some(keep) => {
+                    for row in (run.start as usize..run.end as usize).filter(|row| keep[*row]) {
+                        added.extend(&batch.rows, row..row + 1, stream);
+                    }
+                }
+            }
+        }
+        self.bytes += added.rows.lines.len() + added.rows.meta.bytes.len() - bytes_before;
+        self.rows += added.rows.len() - rows_before;
+        if let Some(last) = self.batches.last_mut() {
+            *last = Arc::new(added);
+        }
+        self.merge_small();
+    }
+
+    /// Join the last two batches while both are small and nobody reads them.
+    fn merge_small(&mut self) {
+        while let [.., previous, last] = &mut self.batches[..] {
+            let small = previous.rows.lines.len() + last.rows.lines.len() < BATCH_MERGE_BYTES;
+            if !small || previous.rows.len() > 2 * last.rows.len() {
+                return;
+            }
+            let (Some(previous), Some(last)) = (Arc::get_mut(previous), Arc::get_mut(last)) else {
+                return;
+            };
+            let last = std::mem::take(last);
+            for run in &last.runs {
+                previous.extend(&last.rows, run.start as usize..run.end as usize, run.stream);
+            }
+            self.batches.pop();
+        }
+    }
+
+    fn view(&self) -> HeadView {
+        HeadView { generation: self.number, streams: self.streams.clone(), batches: self.batches.clone() }
+    }
+}
+
+impl HeadBatch {
+    fn extend(&mut self, rows: &Rows, range: Range<usize>, stream: u32) {
+        if range.is_empty() {
+            return;
+        }
+        let at = self.rows.len() as u32;
+        match self.runs.last_mut() {
+            Some(run) if run.stream == stream => run.end += range.len() as u32,
+            _ => self.runs.push(Run { stream, start: at, end: at + range.len() as u32 }),
+        }
+        for ts_ns in &rows.ts_ns[range.clone()] {
+            self.min_ts_ns = self.min_ts_ns.min(*ts_ns);
+            self.max_ts_ns = self.max_ts_ns.max(*ts_ns);
+        }
+        self.rows.extend_from(rows, range);
+    }
+}
+
+impl Rows {
+    /// Append rows `range` of `other`.
+    pub fn extend_from(&mut self, other: &Rows, range: Range<usize>) {
+        if range.is_empty() {
+            return;
+        }
+        let from = other.line_range(range.start).start;
+        let to = other.line_range(range.end - 1).end;
+        let base = self.lines.len();
+        self.ts_ns.extend_from_slice(&other.ts_ns[range.clone()]);
+        self.levels.extend_from_slice(&other.levels[range.clone()]);
+        self.lines.extend_from_slice(&other.lines[from..to]);
+        self.line_ends
+            .extend(other.line_ends[range.clone()].iter().map(|end| (*end as usize - from + base) as u32));
+        self.extend_meta(other, range);
+    }
+
+    fn extend_meta(&mut self, other: &Rows, range: Range<usize>) {
+        let meta = &mut self.meta;
+        if other.meta.ends.is_empty() && meta.ends.is_empty() {
+            return;
+        }
+        let before = self.ts_ns.len() - range.len();
+        let mut end = meta.ends.last().copied().unwrap_or(0);
+        meta.ends.resize(before, end);
+        if other.meta.ends.is_empty() {
+            meta.ends.resize(before + range.len(), end);
+            return;
+        }
+        let names: Vec<u32> = other
+            .meta
+            .names
+            .iter()
+            .map(|name| match meta.names.iter().position(|known| known == name) {
+                Some(number) => number as u32,
+                None => {
+                    meta.names.push(name.clone());
+                    meta.names.len() as u32 - 1
+                }
+            })
+            .collect();
+        for row in range {
+            for pair in other.meta.pairs_of(row) {
+                let start = meta.bytes.len() as u32;
+                meta.bytes.extend_from_slice(&other.meta.bytes[pair.start as usize..pair.end as usize]);
+                let name = names[pair.name as usize];
+                meta.pairs.push(MetaPair { name, start, end: meta.bytes.len() as u32 });
+                end += 1;
+            }
+            meta.ends.push(end);
+        }
+    }
+}
+
+/// Identity of a row within its stream and timestamp.
+fn row_hash(rows: &Rows, row: usize) -> u64 {
+    let mut hash = xxh3_64_with_seed(rows.line(row), u64::from(rows.levels[row]));
+    for (name, value) in rows.meta.of(row) {
+        hash = hash.rotate_left(5) ^ xxh3_64(name.as_bytes()).wrapping_mul(3) ^ xxh3_64(value.as_bytes());
+    }
+    hash
+}
+
+fn recent_rows(view: &HeadView) -> RecentRows {
+    let mut by_stream: Vec<Vec<(i64, u64)>> = vec![Vec::new(); view.streams.len()];
+    for batch in &view.batches {
+        for run in &batch.runs {
+            let known = &mut by_stream[run.stream as usize];
+            known.extend(
+                (run.start as usize..run.end as usize).map(|row| (batch.rows.ts_ns[row], row_hash(&batch.rows, row))),
+            );
+        }
+    }
+    for known in &mut by_stream {
+        if !known.is_sorted() {
+            known.sort_unstable();
+        }
+    }
+    view.streams.iter().cloned().zip(by_stream).collect()
+}
+
+fn contains(known: &[(i64, u64)], ts_ns: i64, hash: u64) -> bool {
+    known.binary_search(&(ts_ns, hash)).is_ok()
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    fn batch(app: &str, entries: &[(i64, &str)]) -> Batch {
+        let mut rows = Rows::default();
+        for (ts_ns, line) in entries {
+            rows.ts_ns.push(*ts_ns);
+            rows.lines.extend_from_slice(line.as_bytes());
+            rows.line_ends.push(rows.lines.len() as u32);
+            rows.levels.push(0);
+        }
+        Batch {
+            streams: vec![Arc::new(LabelSet::from_pairs([("app", app)]))],
+            runs: vec![Run { stream: 0, start: 0, end: entries.len() as u32 }],
+            rows,
+        }
+    }
+
+    fn lines(head: &Head) -> Vec<String> {
+        head.snapshot()
+            .iter()
+            .flat_map(|view| view.batches.clone())
+            .flat_map(|b| (0..b.rows.len()).map(|r| String::from_utf8_lossy(b.rows.line(r)).into_owned()).collect::<Vec<_>>())
+            .collect()
+    }
+
+    #[test]
+    fn repetitions_are_dropped_in_order_late_and_across_a_flush() {
+        let head = Head::default();
+        head.insert(&batch("a", &[(1, "x"), (2, "y"), (2, "z")]), &[]);
+        assert_eq!(head.insert(&batch("a", &[(2, "z"), (2, "w"), (1, "x"), (1, "v")]), &[]).duplicates, 2);
+        assert_eq!(lines(&head), ["x", "y", "z", "w", "v"]);
+        let frozen = head.freeze().unwrap();
+        assert_eq!(head.insert(&batch("a", &[(2, "w"), (3, "n"), (1, "v"), (0, "o")]), &[]).duplicates, 2);
+        head.release(frozen.generation);
+        assert_eq!(head.insert(&batch("a", &[(1, "x"), (3, "n")]), &[]).duplicates, 2);
+        assert_eq!(head.insert(&batch("b", &[(1, "x")]), &[]).duplicates, 0);
+        assert_eq!(lines(&head), ["n", "o", "x"]);
+    }
+
+    #[test]
+    fn small_batches_are_merged_and_a_reader_keeps_its_view() {
+        let head = Head::default();
+        for i in 0..100 {
+            head.insert(&batch("a", &[(i, "line")]), &[]);
+        }
+        let view = head.snapshot();
+        assert_eq!(view[0].batches.len(), 1);
+        head.insert(&batch("a", &[(1000, "later")]), &[]);
+        assert_eq!((view[0].rows(), head.stats().rows), (100, 101));
+    }
+}

@@ -1,0 +1,218 @@
+//! Results as the JSON that Loki's clients read (loki.md 1.7 to 1.9).
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use crate::error::Result;
+use crate::labels::LabelSet;
+use crate::pipeline::decode_pairs;
+use crate::scan::logs::{Entry, LogResult};
+
+/// The array of a `streams` result.
+///
+/// A stream is one final label set; with `categorize` it is the set of stream labels, and each value has a third member
+/// with structured metadata and parsed labels. Streams are ordered by their printed label set, `extra` labels included.
+pub fn streams(result: &LogResult, categorize: bool, extra: &[(String, String)]) -> Result<Vec<u8>> {
+    let mut by_labels: BTreeMap<String, (LabelPairs, Vec<&Entry>)> = BTreeMap::new();
+    for entry in &result.entries {
+        let mut labels = LabelPairs::new();
+        let keys: &[&Vec<u8>] =
+            if categorize { &[&entry.stream] } else { &[&entry.stream, &entry.metadata, &entry.parsed] };
+        for key in keys {
+            labels.extend(decode_pairs(key)?);
+        }
+        for (name, value) in extra {
+            if let Some(own) = labels.remove(name) {
+                labels.insert(format!("original_{name}"), own);
+            }
+            labels.insert(name.clone(), value.clone());
+        }
+        let printed = LabelSet::from_pairs(labels.iter().map(|(n, v)| (n.as_str(), v.as_str()))).to_string();
+        // An empty value prints like none, but is a label of its own here.
+        let printed = labels.iter().filter(|(_, v)| v.is_empty()).fold(printed, |text, (n, _)| text + "\u{0}" + n);
+        by_labels.entry(printed).or_insert_with(|| (labels, Vec::new())).1.push(entry);
+    }
+    let mut out = Vec::with_capacity(result.entries.iter().map(|entry| entry.line.len() + 64).sum::<usize>() + 2);
+    out.push(b'[');
+    for (i, (labels, entries)) in by_labels.values().enumerate() {
+        if i > 0 {
+            out.push(b',');
+        }
+        out.extend_from_slice(b"{\"stream\":");
+        write_labels(&mut out, labels);
+        out.extend_from_slice(b",\"values\":[");
+        for (i, entry) in entries.iter().enumerate() {
+            if i > 0 {
+                out.push(b',');
+            }
+            write_value(&mut out, entry, categorize)?;
+        }
+        out.extend_from_slice(b"]}");
+    }
+    out.push(b']');
+    Ok(out)
+}
+
+type LabelPairs = BTreeMap<String, String>;
+
+fn write_value(out: &mut Vec<u8>, entry: &Entry, categorize: bool) -> Result<()> {
+    out.extend_from_slice(b"[\"");
+    out.extend_from_slice(itoa::Buffer::new().format(entry.ts_ns).as_bytes());
+    out.extend_from_slice(b"\",");
+    write_text(out, &String::from_utf8_lossy(&entry.line));
+    if categorize {
+        out.extend_from_slice(b",{");
+        let mut first = true;
+        for (name, key) in [("structuredMetadata", &entry.metadata), ("parsed", &entry.parsed)] {
+            if key.is_empty() {
+                continue;
+            }
+            if !first {
+                out.push(b',');
+            }
+            first = false;
+            write_text(out, name);
+            out.push(b':');
+            write_labels(out, &decode_pairs(key)?.into_iter().collect());
+        }
+        out.push(b'}');
+    }
+    out.push(b']');
+    Ok(())
+}
+
+fn write_labels(out: &mut Vec<u8>, labels: &LabelPairs) {
+    out.push(b'{');
+    for (i, (name, value)) in labels.iter().enumerate() {
+        if i > 0 {
+            out.push(b',');
+        }
+        write_text(out, name);
+        out.push(b':');
+        write_text(out, value);
+    }
+    out.push(b'}');
+}
+
+/// A JSON string, with the characters escaped that could end a script in a page.
+fn write_text(out: &mut Vec<u8>, text: &str) {
+    out.push(b'"');
+    let mut start = 0;
+    for (at, c) in text.char_indices() {
+        let escape: &[u8] = match c {
+            '"' => b"\\\"",
+            '\\' => b"\\\\",
+            '\n' => b"\\n",
+            '\r' => b"\\r",
+            '\t' => b"\\t",
+            '<' | '>' | '&' | '\u{0}'..='\u{1f}' | '\u{2028}' | '\u{2029}' => b"",
+            _ => continue,
+        };
+        out.extend_from_slice(&text.as_bytes()[start..at]);
+        start = at + c.len_utf8();
+        if escape.is_empty() {
+            let mut code = String::with_capacity(6);
+            // Writing to a String cannot fail.
+            let _ = write!(code, "\\u{:04x}", c as u32);
+            out.extend_from_slice(code.as_bytes());
+        } else {
+            out.extend_from_slice(escape);
+        }
+    }
+    out.extend_from_slice(&text.as_bytes()[start..]);
+    out.push(b'"');
+}
+
+/// The shortest decimal that reads back as the same value, never with an exponent.
+pub fn write_number(out: &mut Vec<u8>, value: f64) {
+    if value.is_nan() {
+        out.extend_from_slice(b"NaN");
+    } else if value.is_infinite() {
+        out.extend_from_slice(if value > 0.0 { b"+Inf" } else { b"-Inf" });
+    } else {
+        let mut text = String::new();
+        // Rust prints floats in shortest round-trip form without exponent; writing to a String cannot fail.
+        let _ = write!(text, "{value}");
+        out.extend_from_slice(text.as_bytes());
+    }
+}
+
+/// A series of a `matrix` result; `times_ms` has a time a step.
+pub struct SeriesRow<'a> {
+    pub labels: &'a [(String, String)],
+    pub values: &'a [f64],
+    pub present: &'a [bool],
+}
+
+/// The array of a `matrix` result; series without a point are left out.
+pub fn matrix<'a>(times_ms: &[i64], series: impl Iterator<Item = SeriesRow<'a>>) -> Vec<u8> {
+    let times: Vec<Vec<u8>> = times_ms.iter().map(|ms| seconds_text(*ms)).collect();
+    let mut out = vec![b'['];
+    for row in series.filter(|row| row.present.iter().any(|yes| *yes)) {
+        if out.len() > 1 {
+            out.push(b',');
+        }
+        out.extend_from_slice(b"{\"metric\":");
+        write_labels(&mut out, &row.labels.iter().cloned().collect());
+        out.extend_from_slice(b",\"values\":[");
+        let mut first = true;
+        for ((time, value), present) in times.iter().zip(row.values).zip(row.present) {
+            if !*present {
+                continue;
+            }
+            if !first {
+                out.push(b',');
+            }
+            first = false;
+            out.push(b'[');
+            out.extend_from_slice(time);
+            out.extend_from_slice(b",\"");
+            write_number(&mut out, *value);
+            out.extend_from_slice(b"\"]");
+        }
+        out.extend_from_slice(b"]}");
+    }
+    out.push(b']');
+    out
+}
+
+/// Seconds with up to three decimals, no trailing zeros.
+fn seconds_text(ms: i64) -> Vec<u8> {
+    let mut text = format!("{}", ms / 1000);
+    if ms < 0 && ms > -1000 {
+        text.insert(0, '-');
+    }
+    let rest = (ms % 1000).unsigned_abs();
+    if rest != 0 {
+        text.push('.');
+        text.push_str(format!("{rest:03}").trim_end_matches('0'));
+    }
+    text.into_bytes()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_and_times_have_no_exponent() {
+        let number = |value| {
+            let mut out = Vec::new();
+            write_number(&mut out, value);
+            String::from_utf8_lossy(&out).into_owned()
+        };
+        assert_eq!(number(1e-7), "0.0000001");
+        assert_eq!(number(1e20), "100000000000000000000");
+        assert_eq!(number(2.0), "2");
+        assert_eq!(number(f64::NEG_INFINITY), "-Inf");
+        let time = |ms| String::from_utf8_lossy(&seconds_text(ms)).into_owned();
+        assert_eq!((time(1_730_000_000_120), time(5000), time(-20)), ("1730000000.12".into(), "5".into(), "-0.02".into()));
+    }
+
+    #[test]
+    fn texts_are_escaped() {
+        let mut out = Vec::new();
+        write_text(&mut out, "a\"<\u{1}é\u{2028}");
+        assert_eq!(String::from_utf8_lossy(&out), "\"a\\\"\\u003c\\u0001é\\u2028\"");
+    }
+}

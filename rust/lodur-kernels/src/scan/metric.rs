@@ -1,0 +1,393 @@
+//! Metric queries: rows to samples, samples to buckets by series, buckets to windows.
+
+use std::collections::HashMap;
+
+use crate::error::{KernelError, Result};
+use crate::labels::LabelSet;
+use crate::pipeline::{Bitmap, Grouping, RowLabels, Scratch, UnwrapResult, decode_group_key};
+use crate::scan::Scan;
+use crate::scan::load::{BlockRun, Buffers, Columns, Loaded, load_lines, load_metadata, load_runs};
+use crate::scan::logs::count_read;
+use crate::scan::parallel::{Cancel, Flow, run};
+use crate::scan::plan::{GroupingMode, MetricTask, RangeOp, Task};
+use crate::scan::source::{BlockRef, Selected, Source, prune, select};
+use crate::scan::stats::ScanStats;
+use crate::scan::windows::{Accumulator, Average, Bucketer, Edge, Greatest, Least, Moments, Sample, Samples, Steps, Sum};
+use crate::level::LEVEL_COUNT;
+
+/// Rows after which a worker looks at the cancel flag and its memory.
+const CHECK_ROWS: usize = 4096;
+
+/// Buckets of a series are put in order and joined when they have doubled since the last time, beyond this many.
+const COMPACT_MIN: usize = 1024;
+
+/// Bytes of a series beyond its buckets: key, map entry, vectors.
+const SERIES_BYTES: usize = 200;
+
+/// Series by steps, row by row: `values[i * steps + k]` counts where `present` says so.
+#[derive(Clone, Debug, Default)]
+pub struct MetricResult {
+    pub labels: Vec<LabelSet>,
+    pub steps: usize,
+    pub values: Vec<f64>,
+    pub present: Vec<bool>,
+    pub stats: ScanStats,
+}
+
+/// Run a plan whose task is `Metric`.
+pub fn run_metric(
+    scan: &Scan,
+    sources: &[Source],
+    cancel: &Cancel,
+    threads: usize,
+    bytes_max: usize,
+) -> Result<MetricResult> {
+    let Task::Metric(task) = &scan.plan.task else {
+        return Err(KernelError::Input("the plan is no metric query".into()));
+    };
+    let metric = MetricScan::new(scan, task, sources, cancel, bytes_max / threads.max(1));
+    match task.op {
+        RangeOp::Count | RangeOp::Rate | RangeOp::Bytes | RangeOp::BytesRate | RangeOp::Sum => metric.run::<Sum>(threads),
+        RangeOp::Avg => metric.run::<Average>(threads),
+        RangeOp::Min => metric.run::<Least>(threads),
+        RangeOp::Max => metric.run::<Greatest>(threads),
+        RangeOp::Stdvar | RangeOp::Stddev => metric.run::<Moments>(threads),
+        RangeOp::First => metric.run::<Edge<false>>(threads),
+        RangeOp::Last => metric.run::<Edge<true>>(threads),
+        RangeOp::Quantile | RangeOp::RateCounter => metric.run::<Samples>(threads),
+    }
+}
+
+struct MetricScan<'a> {
+    scan: &'a Scan,
+    task: &'a MetricTask,
+    selected: Vec<Selected<'a>>,
+    grouping: Grouping,
+    /// Whether a row with an error may pass: its series says so.
+    groups_errors: bool,
+    bytes_max: usize,
+    cancel: &'a Cancel,
+}
+
+/// Buckets of one series.
+struct Series<A> {
+    buckets: Vec<(Steps, A)>,
+    compacted: usize,
+}
+
+struct Worker<A> {
+    buffers: Buffers,
+    rows: Bitmap,
+    scratch: Scratch,
+    stats: ScanStats,
+    numbers: HashMap<Box<[u8]>, u32>,
+    series: Vec<Series<A>>,
+    bucketer: Bucketer,
+    key: Vec<u8>,
+    last_key: Vec<u8>,
+    last_series: Option<u32>,
+    bytes: usize,
+}
+
+impl<'a> MetricScan<'a> {
+    fn new(scan: &'a Scan, task: &'a MetricTask, sources: &'a [Source], cancel: &'a Cancel, bytes_max: usize) -> Self {
+        let names = &task.grouping.names;
+        let grouping = match task.grouping.mode {
+            GroupingMode::By => Grouping::by(names.iter().cloned()),
+            mode => {
+                let unwrapped = scan.pipeline.unwrap_name().filter(|_| mode == GroupingMode::All);
+                Grouping::without(names.iter().map(String::as_str).chain(unwrapped))
+            }
+        };
+        let groups_errors =
+            task.grouping.mode == GroupingMode::By && names.iter().any(|n| n == crate::pipeline::ERROR_NAME);
+        MetricScan { scan, task, selected: select(sources, &scan.selector), grouping, groups_errors, bytes_max, cancel }
+    }
+
+    fn run<A: Accumulator>(&self, threads: usize) -> Result<MetricResult> {
+        let pruned = prune(&self.selected, &self.scan.ts_range(), &self.scan.required)?;
+        let mut stats = ScanStats {
+            segments: pruned.segments as u64,
+            blocks: pruned.total as u64,
+            blocks_skipped: pruned.skipped as u64,
+            streams: pruned.streams as u64,
+            ..ScanStats::default()
+        };
+        let metadata: Vec<bool> = self.selected.iter().map(|selected| self.scan.reads_metadata(selected)).collect();
+        let workers = run(
+            &pruned.blocks,
+            threads,
+            self.cancel,
+            || Worker::<A>::new(self.task),
+            |worker, block| {
+                self.visit(worker, block, metadata[block.source])?;
+                Ok(Flow::More)
+            },
+        )?;
+        workers.iter().for_each(|worker| stats.add(&worker.stats));
+        self.finish(workers, stats)
+    }
+
+    fn visit<A: Accumulator>(&self, worker: &mut Worker<A>, block: &BlockRef, metadata: bool) -> Result<()> {
+        let selected = &self.selected[block.source];
+        let pipeline = &self.scan.pipeline;
+        let runs = load_runs(selected, block, &self.scan.ts_range(), &mut worker.buffers, &mut worker.rows)?;
+        let all = 0..worker.rows.len();
+        if worker.rows.next(0, all.end).is_none() {
+            return Ok(());
+        }
+        worker.stats.blocks_read += 1;
+        let lines = self.scan.reads_lines();
+        if lines {
+            load_lines(selected, block, &mut worker.buffers)?;
+        }
+        let columns = Columns::of(selected, block, &worker.buffers, Loaded { lines, metadata: false });
+        if lines {
+            count_read(&mut worker.stats, selected, block, &columns);
+            pipeline.select_lines(columns.lines, columns.line_ends, all.clone(), &mut worker.rows, &mut worker.scratch);
+            if worker.rows.next(0, all.end).is_none() {
+                return Ok(());
+            }
+        } else {
+            worker.stats.lines += columns.ts_ns.len() as u64;
+        }
+        if metadata {
+            load_metadata(selected, block, &mut worker.buffers)?;
+        }
+        worker.stats.lines_kept += worker.rows.count(all) as u64;
+        let buffers = std::mem::take(&mut worker.buffers);
+        let rows = std::mem::take(&mut worker.rows);
+        let columns = Columns::of(selected, block, &buffers, Loaded { lines, metadata });
+        let added = if pipeline.has_row_stages() {
+            self.add_processed(worker, block, &runs, &columns, &rows)
+        } else {
+            self.add_plain(worker, block, &runs, &columns, &rows)
+        };
+        worker.buffers = buffers;
+        worker.rows = rows;
+        added
+    }
+
+    /// No stage changes labels: the series of a row is that of its stream and level, unless it has other metadata.
+    fn add_plain<A: Accumulator>(
+        &self,
+        worker: &mut Worker<A>,
+        block: &BlockRef,
+        runs: &[BlockRun],
+        columns: &Columns<'_>,
+        rows: &Bitmap,
+    ) -> Result<()> {
+        let mut labels = RowLabels::new();
+        let bytes = matches!(self.task.op, RangeOp::Bytes | RangeOp::BytesRate);
+        let level_only = columns.is_level_only();
+        for run in runs {
+            let mut by_level: [Option<u32>; LEVEL_COUNT] = [None; LEVEL_COUNT];
+            for row in rows.iter(run.start..run.end) {
+                let level = usize::from(columns.level(row)).min(LEVEL_COUNT - 1);
+                let series = match by_level[level] {
+                    Some(series) if level_only => series,
+                    _ => {
+                        labels.begin(columns.row(row, run.stream));
+                        let series = worker.series_of(&labels, &self.grouping);
+                        by_level[level] = Some(series);
+                        series
+                    }
+                };
+                let value = if bytes { columns.line(row).len() as f64 } else { 1.0 };
+                worker.add(series, Sample { ts_ns: columns.ts_ns[row], order: block.order + row as u64, value });
+            }
+            self.check(worker)?;
+        }
+        Ok(())
+    }
+
+    fn add_processed<A: Accumulator>(
+        &self,
+        worker: &mut Worker<A>,
+        block: &BlockRef,
+        runs: &[BlockRun],
+        columns: &Columns<'_>,
+        rows: &Bitmap,
+    ) -> Result<()> {
+        let mut labels = RowLabels::new();
+        let mut seen = 0usize;
+        let unwraps = self.scan.pipeline.unwrap_name().is_some();
+        for run in runs {
+            for row in rows.iter(run.start..run.end) {
+                seen += 1;
+                if seen.is_multiple_of(CHECK_ROWS) {
+                    self.check(worker)?;
+                }
+                if !self.scan.pipeline.process(columns.row(row, run.stream), &mut labels) {
+                    continue;
+                }
+                if !self.groups_errors
+                    && let Some(message) = labels.metric_error()
+                {
+                    return Err(KernelError::InvalidRequest(message));
+                }
+                let value = match self.task.op {
+                    RangeOp::Bytes | RangeOp::BytesRate => labels.line().len() as f64,
+                    _ if !unwraps => 1.0,
+                    _ => match labels.unwrapped() {
+                        UnwrapResult::Value(value) => value,
+                        UnwrapResult::Missing | UnwrapResult::Error => continue,
+                    },
+                };
+                let series = worker.series_of(&labels, &self.grouping);
+                worker.add(series, Sample { ts_ns: columns.ts_ns[row], order: block.order + row as u64, value });
+            }
+        }
+        self.check(worker)
+    }
+
+    fn check<A: Accumulator>(&self, worker: &Worker<A>) -> Result<()> {
+        self.cancel.check()?;
+        if worker.bytes > self.bytes_max {
+            return Err(KernelError::LimitExceeded {
+                limit: "max_query_memory",
+                message: format!(
+                    "the query holds {} series in more memory than allowed; add more specific stream selectors or \
+                     aggregate by fewer labels",
+                    worker.series.len()
+                ),
+            });
+        }
+        Ok(())
+    }
+
+    /// Join the workers' series, slide the windows, sort by label set.
+    fn finish<A: Accumulator>(&self, workers: Vec<Worker<A>>, stats: ScanStats) -> Result<MetricResult> {
+        let mut all: HashMap<Box<[u8]>, Series<A>> = HashMap::new();
+        for worker in workers {
+            let mut series: Vec<Option<Series<A>>> = worker.series.into_iter().map(Some).collect();
+            for (key, number) in worker.numbers {
+                let Some(series) = series[number as usize].take() else { continue };
+                match all.entry(key) {
+                    std::collections::hash_map::Entry::Occupied(mut known) => known.get_mut().buckets.extend(series.buckets),
+                    std::collections::hash_map::Entry::Vacant(free) => {
+                        free.insert(series);
+                    }
+                }
+            }
+        }
+        let mut sorted: Vec<(LabelSet, Series<A>)> = Vec::with_capacity(all.len());
+        for (key, series) in all {
+            sorted.push((decode_group_key(&key)?, series));
+        }
+        sorted.sort_by(|a, b| a.0.cmp(&b.0));
+        let max = self.task.series_max as usize;
+        if max > 0 && sorted.len() > max {
+            return Err(too_many_series(max));
+        }
+        let steps = self.task.steps as usize;
+        let mut result = MetricResult { steps, stats, ..MetricResult::default() };
+        let mut at = 0;
+        for (labels, mut series) in sorted {
+            series.compact();
+            result.labels.push(labels);
+            result.values.resize(at + steps, 0.0);
+            result.present.resize(at + steps, false);
+            A::slide(&series.buckets, self.task, &mut |step, value| {
+                result.values[at + step] = value;
+                result.present[at + step] = true;
+            });
+            at += steps;
+            self.cancel.check()?;
+        }
+        Ok(result)
+    }
+}
+
+fn too_many_series(max: usize) -> KernelError {
+    KernelError::LimitExceeded {
+        limit: "max_query_series",
+        message: format!(
+            "maximum number of series ({max}) reached for a single query; consider reducing query cardinality by adding \
+             more specific stream selectors, reducing the time range, or aggregating results with functions like sum(), \
+             count() or topk()"
+        ),
+    }
+}
+
+impl<A: Accumulator> Worker<A> {
+    fn new(task: &MetricTask) -> Self {
+        Worker {
+            buffers: Buffers::default(),
+            rows: Bitmap::default(),
+            scratch: Scratch::default(),
+            stats: ScanStats::default(),
+            numbers: HashMap::new(),
+            series: Vec::new(),
+            bucketer: Bucketer::new(task),
+            key: Vec::new(),
+            last_key: Vec::new(),
+            last_series: None,
+            bytes: 0,
+        }
+    }
+
+    fn series_of(&mut self, labels: &RowLabels<'_>, grouping: &Grouping) -> u32 {
+        self.key.clear();
+        labels.write_group_key(grouping, &mut self.key);
+        if let Some(series) = self.last_series
+            && self.key == self.last_key
+        {
+            return series;
+        }
+        let number = match self.numbers.get(self.key.as_slice()) {
+            Some(number) => *number,
+            None => {
+                let number = self.series.len() as u32;
+                self.series.push(Series { buckets: Vec::new(), compacted: 0 });
+                self.numbers.insert(self.key.as_slice().into(), number);
+                self.bytes += self.key.len() + SERIES_BYTES;
+                number
+            }
+        };
+        self.last_key.clone_from(&self.key);
+        self.last_series = Some(number);
+        number
+    }
+
+    fn add(&mut self, series: u32, sample: Sample) {
+        let Some(steps) = self.bucketer.steps_of(sample.ts_ns) else { return };
+        let series = &mut self.series[series as usize];
+        match series.buckets.last_mut() {
+            Some((last, bucket)) if *last == steps => {
+                let before = bucket.heap_bytes();
+                bucket.add(sample);
+                self.bytes += bucket.heap_bytes() - before;
+            }
+            _ => {
+                let mut bucket = A::default();
+                bucket.add(sample);
+                self.bytes += size_of::<(Steps, A)>() + bucket.heap_bytes();
+                series.buckets.push((steps, bucket));
+                if series.buckets.len() >= COMPACT_MIN && series.buckets.len() >= 2 * series.compacted {
+                    let before = series.buckets.len();
+                    series.compact();
+                    let gone = (before - series.buckets.len()) * size_of::<(Steps, A)>();
+                    self.bytes = self.bytes.saturating_sub(gone);
+                }
+            }
+        }
+    }
+}
+
+impl<A: Accumulator> Series<A> {
+    /// Put the buckets in order of time and join those of the same steps.
+    fn compact(&mut self) {
+        if !self.buckets.is_sorted_by(|a, b| a.0 < b.0) {
+            self.buckets.sort_by_key(|(steps, _)| *steps);
+            self.buckets.dedup_by(|later, earlier| {
+                let same = later.0 == earlier.0;
+                if same {
+                    earlier.1.merge(&later.1);
+                }
+                same
+            });
+        }
+        self.compacted = self.buckets.len();
+    }
+}

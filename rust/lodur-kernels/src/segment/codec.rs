@@ -1,0 +1,122 @@
+//! Compression of pages with reused contexts.
+
+use std::io::{Read, Write};
+
+use parquet::basic::Compression;
+
+use crate::error::{KernelError, Result};
+
+/// What pages are compressed with; Loki's `chunk_encoding` names map to these.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub enum Codec {
+    None,
+    Gzip,
+    Snappy,
+    Lz4,
+    Zstd { level: i32 },
+}
+
+/// A page never decompresses to more: bounds allocation for damaged headers. A block's lines are at most
+/// `BLOCK_LINE_BYTES` plus one line that may be as long as a push allows.
+pub const PAGE_BYTES_MAX: usize = 1 << 30;
+
+impl Codec {
+    pub fn parquet(self) -> Compression {
+        match self {
+            Codec::None => Compression::UNCOMPRESSED,
+            Codec::Gzip => Compression::GZIP(Default::default()),
+            Codec::Snappy => Compression::SNAPPY,
+            Codec::Lz4 => Compression::LZ4_RAW,
+            Codec::Zstd { .. } => Compression::ZSTD(Default::default()),
+        }
+    }
+}
+
+pub struct Compressor {
+    codec: Codec,
+    zstd: Option<zstd::bulk::Compressor<'static>>,
+}
+
+impl Compressor {
+    pub fn new(codec: Codec) -> Result<Self> {
+        let zstd = match codec {
+            Codec::Zstd { level } => {
+                Some(zstd::bulk::Compressor::new(level).map_err(|e| KernelError::io("zstd", e))?)
+            }
+            _ => None,
+        };
+        Ok(Compressor { codec, zstd })
+    }
+
+    pub fn compress(&mut self, raw: &[u8]) -> Result<Vec<u8>> {
+        match self.codec {
+            Codec::None => Ok(raw.to_vec()),
+            Codec::Gzip => {
+                let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+                encoder.write_all(raw).and_then(|()| encoder.finish()).map_err(|e| KernelError::io("gzip", e))
+            }
+            Codec::Snappy => snap::raw::Encoder::new()
+                .compress_vec(raw)
+                .map_err(|e| KernelError::Input(format!("snappy: {e}"))),
+            Codec::Lz4 => Ok(lz4_flex::block::compress(raw)),
+            Codec::Zstd { .. } => match &mut self.zstd {
+                Some(zstd) => zstd.compress(raw).map_err(|e| KernelError::io("zstd", e)),
+                None => Err(KernelError::Input("zstd compressor is missing".into())),
+            },
+        }
+    }
+}
+
+#[derive(Default)]
+pub struct Decompressor {
+    zstd: Option<zstd::bulk::Decompressor<'static>>,
+}
+
+impl Decompressor {
+    /// Decompress into `out` (cleared first); exactly `raw_len` bytes must come out.
+    pub fn decompress(&mut self, codec: Codec, bytes: &[u8], raw_len: usize, out: &mut Vec<u8>) -> Result<()> {
+        if raw_len > PAGE_BYTES_MAX {
+            return Err(damaged("page is larger than any page we write"));
+        }
+        out.clear();
+        match codec {
+            Codec::None => out.extend_from_slice(bytes),
+            Codec::Gzip => {
+                flate2::read::GzDecoder::new(bytes)
+                    .take(raw_len as u64 + 1)
+                    .read_to_end(out)
+                    .map_err(|e| damaged(&format!("gzip: {e}")))?;
+            }
+            Codec::Snappy => {
+                out.resize(raw_len, 0);
+                let written = snap::raw::Decoder::new()
+                    .decompress(bytes, out)
+                    .map_err(|e| damaged(&format!("snappy: {e}")))?;
+                out.truncate(written);
+            }
+            Codec::Lz4 => {
+                out.resize(raw_len, 0);
+                let written =
+                    lz4_flex::block::decompress_into(bytes, out).map_err(|e| damaged(&format!("lz4: {e}")))?;
+                out.truncate(written);
+            }
+            Codec::Zstd { .. } => {
+                if self.zstd.is_none() {
+                    self.zstd = Some(zstd::bulk::Decompressor::new().map_err(|e| KernelError::io("zstd", e))?);
+                }
+                out.reserve(raw_len);
+                if let Some(zstd) = &mut self.zstd {
+                    zstd.decompress_to_buffer(bytes, out).map_err(|e| damaged(&format!("zstd: {e}")))?;
+                }
+            }
+        }
+        if out.len() != raw_len {
+            return Err(damaged("page has another size than its header says"));
+        }
+        Ok(())
+    }
+}
+
+fn damaged(what: &str) -> KernelError {
+    KernelError::corrupt("", 0, what)
+}

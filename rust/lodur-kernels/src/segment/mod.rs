@@ -1,0 +1,13 @@
+//! Segments: plain Parquet files with an index of ours inside. Format: docs/formats/segment.md.
+
+pub mod codec;
+pub mod columns;
+pub mod delta;
+pub mod directory;
+pub mod grams;
+pub mod page;
+pub mod read;
+pub mod rle;
+pub mod rows;
+pub mod schema;
+pub mod write;

@@ -1,0 +1,336 @@
+//! The Python face of `lodur_kernels::scan`.
+
+use std::sync::Arc;
+
+use lodur_kernels::error::{KernelError, Result};
+use lodur_kernels::labels::LabelSet;
+use lodur_kernels::scan::json::{self, SeriesRow};
+use lodur_kernels::scan::logs::{LogResult as KernelLogs, run_logs};
+use lodur_kernels::scan::matching::Selector;
+use lodur_kernels::scan::metadata;
+use lodur_kernels::scan::metric::{MetricResult as KernelMetric, run_metric};
+use lodur_kernels::scan::parallel::Cancel as KernelCancel;
+use lodur_kernels::scan::source::Source;
+use lodur_kernels::scan::stats::ScanStats as Stats;
+use lodur_kernels::scan::{Scan as KernelScan, parallel};
+use numpy::{PyArray1, PyArray2, PyArrayMethods, PyReadonlyArray2};
+use pyo3::exceptions::{PyTypeError, PyValueError};
+use pyo3::prelude::*;
+use pyo3::types::PyBytes;
+
+use crate::errors::to_py;
+use crate::head::HeadView;
+use crate::segment::Segment;
+
+type Labels = Vec<(String, String)>;
+
+#[pyclass(frozen, module = "lodur.kernels._native")]
+struct Cancel {
+    flag: Arc<KernelCancel>,
+}
+
+#[pymethods]
+impl Cancel {
+    #[new]
+    fn new() -> Self {
+        Cancel { flag: Arc::new(parallel::Cancel::default()) }
+    }
+
+    fn set(&self) {
+        self.flag.set();
+    }
+}
+
+#[pyclass(frozen, get_all, module = "lodur.kernels._native")]
+struct ScanStats {
+    lines: u64,
+    bytes: u64,
+    stored_bytes: u64,
+    lines_kept: u64,
+    head_lines: u64,
+    head_bytes: u64,
+    segments: u64,
+    blocks: u64,
+    blocks_skipped: u64,
+    blocks_read: u64,
+    streams: u64,
+}
+
+impl From<Stats> for ScanStats {
+    fn from(stats: Stats) -> Self {
+        ScanStats {
+            lines: stats.lines,
+            bytes: stats.bytes,
+            stored_bytes: stats.stored_bytes,
+            lines_kept: stats.lines_kept,
+            head_lines: stats.head_lines,
+            head_bytes: stats.head_bytes,
+            segments: stats.segments,
+            blocks: stats.blocks,
+            blocks_skipped: stats.blocks_skipped,
+            blocks_read: stats.blocks_read,
+            streams: stats.streams,
+        }
+    }
+}
+
+#[pyclass(frozen, module = "lodur.kernels._native")]
+struct LogResult {
+    result: KernelLogs,
+    /// Per entry a number into `extra`; empty when no labels are added.
+    parts: Vec<(KernelLogs, Labels)>,
+}
+
+#[pymethods]
+impl LogResult {
+    #[getter]
+    fn entries(&self) -> usize {
+        self.result.entries.len()
+    }
+
+    #[getter]
+    fn stats(&self) -> ScanStats {
+        self.result.stats.into()
+    }
+
+    #[pyo3(signature = (*, categorize, extra_labels = Vec::new()))]
+    fn streams_json<'py>(
+        &self,
+        py: Python<'py>,
+        categorize: bool,
+        extra_labels: Labels,
+    ) -> PyResult<Bound<'py, PyBytes>> {
+        let write = || -> Result<Vec<u8>> {
+            if self.parts.is_empty() {
+                return json::streams(&self.result, categorize, &extra_labels);
+            }
+            let mut parts = Vec::new();
+            for (result, labels) in &self.parts {
+                let own = json::streams(result, categorize, labels)?;
+                if own.len() > 2 {
+                    parts.push(own[1..own.len() - 1].to_vec());
+                }
+            }
+            Ok([b"[".to_vec(), parts.join(&b','), b"]".to_vec()].concat())
+        };
+        Ok(PyBytes::new(py, &py.detach(write).map_err(|e| to_py(py, e))?))
+    }
+
+    #[staticmethod]
+    #[pyo3(signature = (results, *, limit, backward))]
+    fn merge(
+        py: Python<'_>,
+        results: Vec<(PyRef<'_, LogResult>, Labels)>,
+        limit: usize,
+        backward: bool,
+    ) -> LogResult {
+        let parts: Vec<(KernelLogs, Labels)> =
+            results.into_iter().map(|(result, labels)| (result.result.clone(), labels)).collect();
+        py.detach(|| merge_tenants(parts, limit, backward))
+    }
+}
+
+/// Keep the first `limit` entries over all parts; each part stays by itself, since its labels differ.
+fn merge_tenants(mut parts: Vec<(KernelLogs, Labels)>, limit: usize, backward: bool) -> LogResult {
+    let merged = KernelLogs::merge(parts.iter().map(|(result, _)| result.clone()).collect(), limit, backward);
+    let mut order: Vec<(i64, usize, usize)> = Vec::new();
+    for (part, (result, _)) in parts.iter().enumerate() {
+        order.extend(result.entries.iter().enumerate().map(|(i, entry)| (entry.ts_ns, part, i)));
+    }
+    order.sort_by_key(|(ts_ns, part, i)| (if backward { ts_ns.saturating_neg() } else { *ts_ns }, *part, *i));
+    let mut keep = vec![0usize; parts.len()];
+    for (_, part, _) in order.into_iter().take(limit) {
+        keep[part] += 1;
+    }
+    for ((result, _), keep) in parts.iter_mut().zip(keep) {
+        result.entries.truncate(keep);
+    }
+    LogResult { result: merged, parts }
+}
+
+#[pyclass(frozen, module = "lodur.kernels._native")]
+struct MetricResult {
+    labels: Vec<Labels>,
+    values: Py<PyArray2<f64>>,
+    present: Py<PyArray2<bool>>,
+    stats: Stats,
+}
+
+#[pymethods]
+impl MetricResult {
+    #[getter]
+    fn labels(&self) -> Vec<Labels> {
+        self.labels.clone()
+    }
+
+    #[getter]
+    fn values(&self, py: Python<'_>) -> Py<PyArray2<f64>> {
+        self.values.clone_ref(py)
+    }
+
+    #[getter]
+    fn present(&self, py: Python<'_>) -> Py<PyArray2<bool>> {
+        self.present.clone_ref(py)
+    }
+
+    #[getter]
+    fn stats(&self) -> ScanStats {
+        self.stats.into()
+    }
+}
+
+impl MetricResult {
+    fn new(py: Python<'_>, result: KernelMetric) -> PyResult<Self> {
+        let shape = [result.labels.len(), result.steps];
+        Ok(MetricResult {
+            labels: result.labels.iter().map(pairs).collect(),
+            values: PyArray1::from_vec(py, result.values).reshape(shape)?.unbind(),
+            present: PyArray1::from_vec(py, result.present).reshape(shape)?.unbind(),
+            stats: result.stats,
+        })
+    }
+}
+
+fn pairs(labels: &LabelSet) -> Labels {
+    labels.iter().map(|(name, value)| (name.to_string(), value.to_string())).collect()
+}
+
+/// Head views and segments as the kernels take them.
+fn sources_of(sources: &[Bound<'_, PyAny>]) -> PyResult<Vec<Source>> {
+    let mut all = Vec::with_capacity(sources.len());
+    for source in sources {
+        if let Ok(view) = source.cast::<HeadView>() {
+            all.extend(view.get().sources());
+        } else if let Ok(segment) = source.cast::<Segment>() {
+            all.push(segment.get().source());
+        } else {
+            return Err(PyTypeError::new_err("sources are HeadView or Segment"));
+        }
+    }
+    Ok(all)
+}
+
+/// A panic in a scan is our bug: it ends the query, not the process.
+fn guarded<T>(py: Python<'_>, work: impl FnOnce() -> Result<T> + Send) -> PyResult<T>
+where
+    T: Send,
+{
+    let outcome = py.detach(|| {
+        std::panic::catch_unwind(std::panic::AssertUnwindSafe(work))
+            .unwrap_or_else(|_| Err(KernelError::Input("a scan panicked".into())))
+    });
+    outcome.map_err(|e| to_py(py, e))
+}
+
+#[pyclass(frozen, module = "lodur.kernels._native")]
+struct Scan {
+    scan: Arc<KernelScan>,
+}
+
+#[pymethods]
+impl Scan {
+    #[staticmethod]
+    fn compile(py: Python<'_>, plan: &[u8]) -> PyResult<Scan> {
+        Ok(Scan { scan: Arc::new(guarded(py, || KernelScan::compile(plan))?) })
+    }
+
+    fn probe_ranges(&self, segment: &Segment) -> Vec<(u64, u64)> {
+        self.scan.probe_ranges(&segment.segment)
+    }
+
+    fn page_ranges(&self, py: Python<'_>, segment: &Segment) -> PyResult<Vec<(u64, u64)>> {
+        guarded(py, || self.scan.page_ranges(&segment.source()))
+    }
+
+    #[pyo3(signature = (sources, *, cancel, threads, bytes_max))]
+    fn run_logs(
+        &self,
+        py: Python<'_>,
+        sources: Vec<Bound<'_, PyAny>>,
+        cancel: &Cancel,
+        threads: usize,
+        bytes_max: usize,
+    ) -> PyResult<LogResult> {
+        let sources = sources_of(&sources)?;
+        let result = guarded(py, || run_logs(&self.scan, &sources, &cancel.flag, threads, bytes_max))?;
+        Ok(LogResult { result, parts: Vec::new() })
+    }
+
+    #[pyo3(signature = (sources, *, cancel, threads, bytes_max))]
+    fn run_metric(
+        &self,
+        py: Python<'_>,
+        sources: Vec<Bound<'_, PyAny>>,
+        cancel: &Cancel,
+        threads: usize,
+        bytes_max: usize,
+    ) -> PyResult<MetricResult> {
+        let sources = sources_of(&sources)?;
+        let result = guarded(py, || run_metric(&self.scan, &sources, &cancel.flag, threads, bytes_max))?;
+        MetricResult::new(py, result)
+    }
+}
+
+#[pyfunction]
+fn list_streams(
+    py: Python<'_>,
+    sources: Vec<Bound<'_, PyAny>>,
+    selectors: Vec<Vec<u8>>,
+    start_ns: i64,
+    end_ns: i64,
+) -> PyResult<Vec<Labels>> {
+    let sources = sources_of(&sources)?;
+    guarded(py, || {
+        let selectors = selectors.iter().map(|bytes| Selector::decode(bytes)).collect::<Result<Vec<_>>>()?;
+        let streams = metadata::list_streams(&sources, &selectors, start_ns, end_ns);
+        Ok(streams.iter().map(|labels| pairs(labels)).collect())
+    })
+}
+
+#[pyfunction]
+fn index_stats(
+    py: Python<'_>,
+    sources: Vec<Bound<'_, PyAny>>,
+    selector: &[u8],
+    start_ns: i64,
+    end_ns: i64,
+) -> PyResult<(u64, u64, u64, u64)> {
+    let sources = sources_of(&sources)?;
+    guarded(py, || {
+        let stats = metadata::index_stats(&sources, &Selector::decode(selector)?, start_ns, end_ns);
+        Ok((stats.streams, stats.blocks, stats.bytes, stats.entries))
+    })
+}
+
+#[pyfunction]
+fn encode_matrix<'py>(
+    py: Python<'py>,
+    labels: Vec<Labels>,
+    times_ms: Vec<i64>,
+    values: PyReadonlyArray2<'py, f64>,
+    present: PyReadonlyArray2<'py, bool>,
+) -> PyResult<Bound<'py, PyBytes>> {
+    let (values, present) = (values.as_array(), present.as_array());
+    let shape = (labels.len(), times_ms.len());
+    if values.dim() != shape || present.dim() != shape {
+        return Err(PyValueError::new_err("values and present must have a row a series and a column a step"));
+    }
+    let bytes = py.detach(|| {
+        let rows: Vec<(Vec<f64>, Vec<bool>)> =
+            (0..shape.0).map(|i| (values.row(i).to_vec(), present.row(i).to_vec())).collect();
+        let series = labels.iter().zip(&rows).map(|(labels, (values, present))| SeriesRow { labels, values, present });
+        json::matrix(&times_ms, series)
+    });
+    Ok(PyBytes::new(py, &bytes))
+}
+
+pub(crate) fn register(m: &Bound<'_, PyModule>) -> PyResult<()> {
+    m.add_class::<Cancel>()?;
+    m.add_class::<ScanStats>()?;
+    m.add_class::<LogResult>()?;
+    m.add_class::<MetricResult>()?;
+    m.add_class::<Scan>()?;
+    m.add_function(wrap_pyfunction!(list_streams, m)?)?;
+    m.add_function(wrap_pyfunction!(index_stats, m)?)?;
+    m.add_function(wrap_pyfunction!(encode_matrix, m)?)
+}

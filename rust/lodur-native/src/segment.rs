@@ -1,0 +1,185 @@
+//! The Python face of `lodur_kernels::segment`.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use lodur_kernels::error::KernelError;
+use lodur_kernels::scan::source::Source;
+use lodur_kernels::segment::codec::Codec;
+use lodur_kernels::segment::directory::PartSizes as Sizes;
+use lodur_kernels::segment::read::{PageSource, Segment as KernelSegment, directory_ref, footer_length};
+use lodur_kernels::segment::write::{Written, write_segment as write};
+use pyo3::exceptions::PyValueError;
+use pyo3::prelude::*;
+use pyo3::types::PyBytes;
+
+use crate::errors::to_py;
+use crate::head::FrozenHead;
+
+/// Bytes of Parquet's tail: footer length and magic.
+const TAIL_BYTES: u64 = 8;
+
+#[pyclass(frozen, get_all, module = "lodur.kernels._native")]
+#[derive(Clone)]
+struct PartSizes {
+    lines: u64,
+    timestamps: u64,
+    labels: u64,
+    metadata: u64,
+    grams: u64,
+}
+
+impl From<Sizes> for PartSizes {
+    fn from(sizes: Sizes) -> Self {
+        let Sizes { lines, timestamps, labels, metadata, grams } = sizes;
+        PartSizes { lines, timestamps, labels, metadata, grams }
+    }
+}
+
+#[pyclass(frozen, get_all, module = "lodur.kernels._native")]
+struct SegmentWritten {
+    rows: u64,
+    line_bytes: u64,
+    file_bytes: u64,
+    min_ts_ns: i64,
+    max_ts_ns: i64,
+    streams: u64,
+    blocks: u64,
+    sizes: Py<PartSizes>,
+}
+
+#[pyfunction]
+#[pyo3(signature = (frozen, path, *, start_ns, end_ns, codec, zstd_level))]
+fn write_segment(
+    py: Python<'_>,
+    frozen: &FrozenHead,
+    path: PathBuf,
+    start_ns: i64,
+    end_ns: i64,
+    codec: &str,
+    zstd_level: i32,
+) -> PyResult<Option<SegmentWritten>> {
+    let codec = match codec {
+        "none" => Codec::None,
+        "gzip" => Codec::Gzip,
+        "snappy" => Codec::Snappy,
+        "lz4" => Codec::Lz4,
+        "zstd" => Codec::Zstd { level: zstd_level },
+        other => {
+            return Err(PyValueError::new_err(format!(
+                "codec '{other}' is not known; known are none, gzip, snappy, lz4, zstd"
+            )));
+        }
+    };
+    let written = py.detach(|| write_file(frozen, &path, start_ns..end_ns, codec)).map_err(|e| to_py(py, e))?;
+    written
+        .map(|written| {
+            Ok(SegmentWritten {
+                rows: written.rows,
+                line_bytes: written.line_bytes,
+                file_bytes: written.file_bytes,
+                min_ts_ns: written.min_ts_ns,
+                max_ts_ns: written.max_ts_ns,
+                streams: written.streams,
+                blocks: written.blocks,
+                sizes: Py::new(py, PartSizes::from(written.sizes))?,
+            })
+        })
+        .transpose()
+}
+
+fn write_file(
+    frozen: &FrozenHead,
+    path: &Path,
+    ts_range: std::ops::Range<i64>,
+    codec: Codec,
+) -> Result<Option<Written>, KernelError> {
+    let name = || path.display().to_string();
+    let result = File::create_new(path).map_err(|e| KernelError::io(name(), e)).and_then(|file| {
+        let written = write(&[&frozen.view], ts_range, codec, &file)?;
+        file.sync_all().map_err(|e| KernelError::io(name(), e))?;
+        Ok(written)
+    });
+    if !matches!(result, Ok(Some(_))) {
+        // Nothing of use is in the file; that it cannot be removed either is told by the next attempt.
+        let _ = std::fs::remove_file(path);
+    }
+    result
+}
+
+#[pyclass(frozen, module = "lodur.kernels._native")]
+pub(crate) struct Segment {
+    pub(crate) segment: Arc<KernelSegment>,
+    pages: Arc<PageSource>,
+}
+
+impl Segment {
+    pub(crate) fn source(&self) -> Source {
+        Source::Segment(Arc::clone(&self.segment), Arc::clone(&self.pages))
+    }
+}
+
+#[pymethods]
+impl Segment {
+    #[staticmethod]
+    fn open_file(py: Python<'_>, path: PathBuf) -> PyResult<Segment> {
+        let (segment, pages) = py.detach(|| KernelSegment::open(&path)).map_err(|e| to_py(py, e))?;
+        Ok(Segment { segment: Arc::new(segment), pages: Arc::new(pages) })
+    }
+
+    #[staticmethod]
+    fn footer_range(py: Python<'_>, tail: &[u8], file_size: u64) -> PyResult<(u64, u64)> {
+        let length = footer_length(tail, file_size).map_err(|e| to_py(py, e))?;
+        Ok((file_size - TAIL_BYTES - length, length))
+    }
+
+    #[staticmethod]
+    fn directory_range(py: Python<'_>, footer: &[u8], file_size: u64) -> PyResult<(u64, u64)> {
+        let place = py.detach(|| directory_ref(footer, file_size)).map_err(|e| to_py(py, e))?;
+        Ok((place.offset, place.length))
+    }
+
+    #[staticmethod]
+    fn from_parts(py: Python<'_>, path: &str, footer: &[u8], directory: &[u8], file_size: u64) -> PyResult<Segment> {
+        let open = || {
+            let place = directory_ref(footer, file_size).map_err(|e| e.in_file(path))?;
+            KernelSegment::from_directory(path, directory, place)
+        };
+        let segment = py.detach(open).map_err(|e| to_py(py, e))?;
+        Ok(Segment { segment: Arc::new(segment), pages: Arc::new(PageSource::Ranges(BTreeMap::new())) })
+    }
+
+    fn with_ranges(&self, ranges: Vec<(u64, Bound<'_, PyBytes>)>) -> Segment {
+        let ranges = ranges.into_iter().map(|(offset, bytes)| (offset, bytes.as_bytes().to_vec().into())).collect();
+        Segment { segment: Arc::clone(&self.segment), pages: Arc::new(PageSource::Ranges(ranges)) }
+    }
+
+    #[getter]
+    fn path(&self) -> &str {
+        &self.segment.path
+    }
+
+    #[getter]
+    fn rows(&self) -> u64 {
+        self.segment.directory.rows
+    }
+
+    #[getter]
+    fn min_ts_ns(&self) -> i64 {
+        self.segment.directory.min_ts_ns
+    }
+
+    #[getter]
+    fn max_ts_ns(&self) -> i64 {
+        self.segment.directory.max_ts_ns
+    }
+}
+
+pub(crate) fn register(m: &Bound<'_, PyModule>) -> PyResult<()> {
+    m.add_class::<PartSizes>()?;
+    m.add_class::<SegmentWritten>()?;
+    m.add_class::<Segment>()?;
+    m.add_function(wrap_pyfunction!(write_segment, m)?)
+}
