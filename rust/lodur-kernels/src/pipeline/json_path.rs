@@ -58,7 +58,7 @@ impl JsonPaths {
             }
             match find(line, steps) {
                 Ok(Some(value)) => {
-                    labels.extract(Cow::Borrowed(&**name), L::lend(value_text(line, &value)), &self.hints);
+                    labels.set_extraction(name, L::lend(value_text(line, &value)), &self.hints);
                 }
                 Ok(None) => labels.extract_missing(name, &self.hints),
                 Err(defect) => {

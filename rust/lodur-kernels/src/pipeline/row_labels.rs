@@ -246,8 +246,16 @@ impl<'a> RowLabels<'a> {
         if !hints.wants_key(&name) {
             return true;
         }
-        let name = if self.is_taken(&name) { Cow::Owned([&*name, EXTRACTED_SUFFIX.as_bytes()].concat()) } else { name };
-        if !hints.wants(&name) || self.is_parsed(&name) {
+        let name = if self.is_taken(&name) {
+            Cow::Owned([&*name, EXTRACTED_SUFFIX.as_bytes()].concat())
+        } else {
+            name
+        };
+        if self.is_parsed(&name) { true } else { self.add_parsed(name, value, hints) }
+    }
+
+    fn add_parsed(&mut self, name: Text<'a>, value: Text<'a>, hints: &Hints) -> bool {
+        if !hints.wants(&name) {
             return true;
         }
         self.parsed_bits |= name_bit(&name);
@@ -256,12 +264,25 @@ impl<'a> RowLabels<'a> {
         !hints.satisfied_by(self.finds)
     }
 
+    /// Set the label that an extraction names, over what an earlier pair or parser found; false when nothing more is
+    /// needed.
+    pub(super) fn set_extraction(&mut self, name: &'a [u8], value: Text<'a>, hints: &Hints) -> bool {
+        let name = if self.is_taken(name) {
+            Cow::Owned([name, EXTRACTED_SUFFIX.as_bytes()].concat())
+        } else {
+            Cow::Borrowed(name)
+        };
+        if let Some(label) = self.parsed.iter_mut().find(|label| label.name == name) {
+            label.value = value;
+            return true;
+        }
+        self.add_parsed(name, value, hints)
+    }
+
     /// The empty label of an extraction that found nothing, unless the name has a value already.
     pub(super) fn extract_missing(&mut self, name: &'a [u8], hints: &Hints) {
-        if hints.wants(name) && !self.is_taken(name) && !self.is_parsed(name) {
-            self.parsed_bits |= name_bit(name);
-            self.parsed.push(Label { name: Cow::Borrowed(name), value: Cow::Borrowed(b"") });
-            self.finds += 1;
+        if !self.is_taken(name) && !self.is_parsed(name) {
+            self.add_parsed(Cow::Borrowed(name), Cow::Borrowed(b""), hints);
         }
     }
 

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use super::hints::Hints;
-use super::json_scan::{Defect, Kind, key_at, next_key, object_start, skip_blanks, unescape, value_at};
+use super::json_scan::{Defect, Kind, key_at, next_key, object_start, unescape, value_at};
 use super::label_name::sanitise;
 use super::row_labels::{ErrorKind, Lend, RowLabels, Text};
 
@@ -37,7 +37,7 @@ impl Unpacker {
         if line.is_empty() {
             return None;
         }
-        if skip_blanks(line, 0).is_none_or(|first| line[first] != b'{') {
+        if line[0] != b'{' {
             labels.set_error(ErrorKind::JsonParser, NOT_AN_OBJECT);
             return None;
         }
