@@ -11,6 +11,9 @@ UV := .uv/bin/uv
 STAMPS := .cache/stamps
 export CARGO_TARGET_DIR ?= $(CURDIR)/rust/target
 
+# Trust the authorities that the machine trusts, as pip and cargo do.
+export UV_SYSTEM_CERTS ?= 1
+
 # One optimised profile for the extension, the wheel and the Rust tests: dependencies are compiled once.
 CARGO_FLAGS := --release --locked --manifest-path rust/Cargo.toml
 
@@ -28,7 +31,7 @@ setup: $(STAMPS)/extension ## build everything into .venv; leaves .venv/bin/lodu
 
 .PHONY: run
 run: setup ## set up, then start a server on port 3100 and an agent that ships this machine's logs into it
-	@trap : INT; $(BIN)/lodur dev
+	@exec $(BIN)/lodur dev
 
 .PHONY: test
 test: check test-rust test-servers ## everything CI runs: checks, Rust tests, all Python tests
@@ -36,15 +39,28 @@ test: check test-rust test-servers ## everything CI runs: checks, Rust tests, al
 	@$(BIN)/python -m pytest
 
 .PHONY: check
-check: setup ## formatting, lint, types, layers; Python and Rust
+check: check-format check-types check-layers check-rust ## formatting, lint, types, layers; Python and Rust (-k goes on after a failure)
+
+.PHONY: check-format
+check-format: setup
 	$(call step,format and lint)
-	@$(BIN)/ruff format --check --quiet $(PYTHON_SOURCES)
 	@$(BIN)/ruff check --quiet $(PYTHON_SOURCES)
+	@$(BIN)/ruff format --check --quiet $(PYTHON_SOURCES)
 	@cargo fmt --manifest-path rust/Cargo.toml --all --check
+
+.PHONY: check-types
+check-types: setup
 	$(call step,types)
 	@$(BIN)/mypy
+	@$(BIN)/stubtest lodur.kernels._native
+
+.PHONY: check-layers
+check-layers: setup
 	$(call step,layers)
 	@$(BIN)/lint-imports --no-logo
+
+.PHONY: check-rust
+check-rust:
 	$(call step,clippy)
 	@cargo clippy $(CARGO_FLAGS) --workspace --all-targets -- -D warnings
 
@@ -70,7 +86,7 @@ bench: setup ## measure ingest, size and queries, beside calibrations of this ma
 
 .PHONY: wheel
 wheel: $(STAMPS)/packages ## build an abi3 wheel into dist/
-	@$(BIN)/maturin build --release --locked --out dist
+	@$(BIN)/maturin build --release --locked --interpreter $(BIN)/python --out dist
 
 .PHONY: lock
 lock: $(UV) ## choose the versions of all Python packages anew

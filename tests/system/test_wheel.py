@@ -23,7 +23,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("dist")
     maturin = Path(sys.executable).parent / "maturin"
     built = subprocess.run(
-        [maturin, "build", "--release", "--locked", "--out", out],
+        [maturin, "build", "--release", "--locked", "--interpreter", sys.executable, "--out", out],
         cwd=ROOT,
         env={"CARGO_TARGET_DIR": str(ROOT / "rust" / "target"), **os.environ},
         capture_output=True,

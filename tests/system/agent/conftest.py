@@ -1,10 +1,13 @@
+"""A receiver, an agent and a directory for logs, fresh for each test."""
+
 from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from agent_harness import AgentProcess, Receiver
+
+from tests.system.agent.agent_harness import AgentProcess, Receiver
 
 
 @pytest.fixture

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 import yaml
-from agent_harness import AgentProcess, Receiver, free_port, wait_until
+
+from tests.system.agent.agent_harness import AgentProcess, Receiver, free_port, wait_until
 
 KILLS = 6
 """Moments at which the agent is killed; each costs a start."""
