@@ -37,12 +37,15 @@ pub enum LabelFilter {
 #[derive(Clone, Debug)]
 pub enum FilterMatcher {
     /// A text beside `.*` in an expression may stand anywhere in the value: `=~"a.*"` holds for `/api`.
-    Contains { negated: bool, texts: Vec<Finder<'static>> },
+    Contains {
+        negated: bool,
+        texts: Vec<Finder<'static>>,
+    },
     Whole(ValueMatcher),
 }
 
 impl FilterMatcher {
-    fn compile(op: MatchOp, value: &str) -> Result<Self> {
+    pub(super) fn compile(op: MatchOp, value: &str) -> Result<Self> {
         if matches!(op, MatchOp::Regex | MatchOp::NotRegex)
             && let Some(texts) = texts_beside_dot_star(&go_regex::parse(value)?)
         {
@@ -51,7 +54,7 @@ impl FilterMatcher {
         Ok(FilterMatcher::Whole(ValueMatcher::compile(op, value)?))
     }
 
-    fn is_match(&self, value: &[u8]) -> bool {
+    pub(super) fn is_match(&self, value: &[u8]) -> bool {
         match self {
             FilterMatcher::Contains { negated, texts } => {
                 texts.iter().any(|text| text.find(value).is_some()) != *negated

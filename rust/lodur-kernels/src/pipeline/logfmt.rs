@@ -1,7 +1,5 @@
 //! `| logfmt`: labels from `key=value` pairs, all of them or those that extractions name.
 
-use std::sync::Arc;
-
 use super::hints::Hints;
 use super::label_name::sanitise;
 use super::logfmt_scan::Pairs;
@@ -15,7 +13,7 @@ pub struct LogfmtParser {
     strict: bool,
     keep_empty: bool,
     extractions: Vec<Wanted>,
-    hints: Arc<Hints>,
+    hints: Hints,
 }
 
 /// A label and the key it is read from.
@@ -26,7 +24,7 @@ struct Wanted {
 }
 
 impl LogfmtParser {
-    pub fn compile(strict: bool, keep_empty: bool, extractions: &[Extraction], hints: Arc<Hints>) -> Result<Self> {
+    pub fn compile(strict: bool, keep_empty: bool, extractions: &[Extraction], hints: Hints) -> Result<Self> {
         let extractions = extractions
             .iter()
             .map(|extraction| {

@@ -1,7 +1,6 @@
 //! `| unpack`: a line that an agent packed, a JSON object of labels and the line itself in `_entry`.
 
 use std::borrow::Cow;
-use std::sync::Arc;
 
 use super::hints::Hints;
 use super::json_scan::{Defect, Kind, key_at, next_key, object_start, unescape, value_at};
@@ -15,7 +14,7 @@ const NOT_AN_OBJECT: &str = "expecting json object(6), but it is not";
 
 #[derive(Clone, Debug)]
 pub struct Unpacker {
-    hints: Arc<Hints>,
+    hints: Hints,
 }
 
 /// The string members of a line.
@@ -25,7 +24,7 @@ struct Packed<'l> {
 }
 
 impl Unpacker {
-    pub fn new(hints: Arc<Hints>) -> Self {
+    pub fn new(hints: Hints) -> Self {
         Unpacker { hints }
     }
 
