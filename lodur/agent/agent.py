@@ -15,8 +15,8 @@ from lodur.agent.delivery import FanOut, Sink
 from lodur.agent.position_keeper import PositionKeeper
 from lodur.agent.sources.file.source import FileSource, FollowedFile
 
-FLUSH_TIMEOUT_S = 15.0
-"""How long the sinks may go on after reading has stopped: half of what Kubernetes waits before it kills."""
+FLUSH_TIMEOUT_S = 8.0
+"""How long the sinks may go on after reading has stopped: less than the ten seconds that `docker stop` waits."""
 
 _log = structlog.get_logger(__name__)
 

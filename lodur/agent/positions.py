@@ -28,9 +28,11 @@ POSITIONS_BYTES_MAX = 64 * 2**20
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """Which file on disk: inode numbers are used again, so the first bytes must be the same as well."""
+    """Which file on disk: inode numbers are used again, so the first bytes must be the same as well.
 
-    device: int
+    The device is left out: its number may change when the machine, or a container, starts anew.
+    """
+
     inode: int
     head_bytes: int
     """How many of the file's first bytes `head_crc` covers; 0 says nothing about content."""
@@ -177,14 +179,14 @@ def _offset(path: str, value: object) -> int:
 def _print_identity(cursor: Cursor) -> str:
     identity = cursor.identity
     assert identity is not None
-    return f"{cursor.offset}:{identity.device}:{identity.inode}:{identity.head_bytes}:{identity.head_crc:08x}"
+    return f"{cursor.offset}:{identity.inode}:{identity.head_bytes}:{identity.head_crc:08x}"
 
 
 def _parse_identity(text: str, offset: int) -> Identity | None:
     parts = text.split(":")
-    if len(parts) != 5 or parts[0] != str(offset):
+    if len(parts) != 4 or parts[0] != str(offset):
         return None
     try:
-        return Identity(int(parts[1]), int(parts[2]), int(parts[3]), int(parts[4], 16))
+        return Identity(int(parts[1]), int(parts[2]), int(parts[3], 16))
     except ValueError:
         return None

@@ -23,19 +23,17 @@ from lodur.agent.agent import Agent
 from lodur.agent.delivery import Sink
 from lodur.agent.metrics import AgentMetrics
 from lodur.agent.options import AgentOptions, ServerOptions
-from lodur.agent.pages import build_pages
 from lodur.agent.position_keeper import PositionKeeper
 from lodur.agent.positions import Positions
 from lodur.agent.sinks.dry_run import DryRunSink
-from lodur.agent.sinks.loki.encoding import Encoder
 from lodur.agent.sinks.loki.http import build_http
 from lodur.agent.sinks.loki.sink import LokiSink
 from lodur.agent.sources.file.source import FileSource
 from lodur.app.agent_flags import AgentFlags, parse_flags
 from lodur.app.agent_log import configure_log
+from lodur.app.agent_pages import build_pages
 from lodur.config.promtail.load import load_agent
 from lodur.config.promtail.rendering import render_agent
-from lodur.kernels import push_encode
 from lodur.model.clock import SystemClock
 from lodur.model.errors import LodurError, Unavailable
 
@@ -72,11 +70,11 @@ def _run_file(flags: AgentFlags) -> int:
     if flags.check_syntax:
         print("Valid config file! No syntax issues found")
         return 0
-    asyncio.run(serve_agent(options, dry_run=flags.dry_run, encoder=push_encode))
+    asyncio.run(serve_agent(options, dry_run=flags.dry_run))
     return 0
 
 
-async def serve_agent(options: AgentOptions, *, dry_run: bool, encoder: Encoder) -> None:
+async def serve_agent(options: AgentOptions, *, dry_run: bool) -> None:
     """Build the agent and run it until SIGINT or SIGTERM. Raises LodurError for unusable positions or certificates."""
     registry = CollectorRegistry()
     metrics, clock = AgentMetrics(registry), SystemClock()
@@ -89,7 +87,7 @@ async def serve_agent(options: AgentOptions, *, dry_run: bool, encoder: Encoder)
         for client in () if dry_run else options.clients:
             http = await stack.enter_async_context(build_http(client, version=_version()))
             rng = random.Random()
-            sinks.append(LokiSink(client, http=http, encoder=encoder, clock=clock, rng=rng, metrics=metrics))
+            sinks.append(LokiSink(client, http=http, clock=clock, rng=rng, metrics=metrics))
         keeper = None if dry_run else PositionKeeper(positions, sync_period_s=options.positions.sync_period_s)
         agent = Agent(sources, sinks, keeper)
         stop = _stop_on_signals()

@@ -43,8 +43,9 @@ def parse_expression(tokens: TokenStream, lowest: int = 0) -> Query:
     """Read an operand and all operators behind it whose level is at least `lowest`."""
     tokens.descend()
     start = tokens.current.start
+    tokens.reach(0)
     left = _parse_operand(tokens)
-    levels = 0
+    height = tokens.height
     while (found := _BINARY.get(tokens.current.kind)) and found[1] >= lowest:
         op, level = found
         tokens.take()
@@ -52,8 +53,8 @@ def parse_expression(tokens: TokenStream, lowest: int = 0) -> Query:
         matching = _parse_matching(tokens)
         right = parse_expression(tokens, level if op is BinaryOp.POWER else level + 1)
         left = _join(tokens, op, left, right, matching, returns_bool, tokens.span_from(start))
-        levels += isinstance(left, BinaryOperation)
-        tokens.refuse_depth(levels)
+        height = 0 if isinstance(left, Literal) else max(height, tokens.height) + 1
+        tokens.reach(height)
     tokens.ascend()
     return left
 
@@ -144,7 +145,9 @@ def _parse_operand(tokens: TokenStream) -> Query:
 
 def _parse_metric(tokens: TokenStream) -> MetricQuery:
     """Read an expression that must give numbers; otherwise what follows it is out of place."""
+    tokens.descend()
     query = parse_expression(tokens)
+    tokens.ascend()
     if isinstance(query, LogQuery | Variants):
         raise tokens.unexpected()
     return query
@@ -175,6 +178,7 @@ def _parse_vector_aggregation(tokens: TokenStream) -> VectorAggregation:
         count = tokens.take()
         tokens.take()
     operand = _parse_metric(tokens)
+    tokens.reach(tokens.height + 1)
     tokens.require(TokenKind.CLOSE_PAREN)
     grouping = grouping or _parse_grouping(tokens)
     parameter = _checked_count(tokens, op, count, tokens.span_from(name.start))
@@ -213,6 +217,7 @@ def _parse_label_replace(tokens: TokenStream) -> LabelReplace:
     start = tokens.take().start
     tokens.expect(TokenKind.OPEN_PAREN)
     operand = _parse_metric(tokens)
+    tokens.reach(tokens.height + 1)
     tokens.require(TokenKind.COMMA)
     texts = [tokens.expect(TokenKind.STRING).text]
     for _ in range(3):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from typing import NoReturn
 
 from lodur.model.go_strings import unquote
 
@@ -25,34 +24,38 @@ INDEX_DIGITS_MAX = 9
 
 def parse_json_path(text: str) -> tuple[str | int, ...]:
     """Object keys and array positions from the top; ValueError with the field's text if it is no path."""
-    tokens = _tokens(text)
+    try:
+        return _path(_tokens(text))
+    except ValueError as error:
+        raise ValueError(f"cannot parse expression [{text}]: {error}") from error
+
+
+def _path(tokens: list[tuple[str, str]]) -> tuple[str | int, ...]:
     path: list[str | int] = []
     at = 0
-    while tokens[at][0] != "END":
+    while tokens[at][0] != "END" or not path:
         kind = tokens[at][0]
         if kind == "LSB":
-            path.append(_bracket(text, tokens[at + 1 :]))
+            path.append(_bracket(tokens[at + 1 :]))
             at += 3
-        elif kind == ("FIELD" if not path else "DOT"):
+        elif kind == ("DOT" if path else "FIELD"):
             at += kind == "DOT"
             if tokens[at][0] != "FIELD":
-                _fail(text, tokens[at][0], "FIELD")
+                raise _unexpected(tokens[at][0], "FIELD")
             path.append(tokens[at][1])
             at += 1
         else:
-            _fail(text, kind, *(() if path else ("FIELD", "LSB")))
-    if not path:
-        _fail(text, "$end", "FIELD", "LSB")
+            raise _unexpected(kind, *(() if path else ("FIELD", "LSB")))
     return tuple(path)
 
 
-def _bracket(text: str, tokens: list[tuple[str, str]]) -> str | int:
+def _bracket(tokens: list[tuple[str, str]]) -> str | int:
     """What stands between brackets, of which the first is passed already."""
     kind, value = tokens[0]
     if kind not in ("STRING", "INDEX"):
-        _fail(text, kind, "STRING", "INDEX")
+        raise _unexpected(kind, "STRING", "INDEX")
     if tokens[1][0] != "RSB":
-        _fail(text, tokens[1][0], "RSB")
+        raise _unexpected(tokens[1][0], "RSB")
     return int(value) if kind == "INDEX" else value
 
 
@@ -62,17 +65,15 @@ def _tokens(text: str) -> list[tuple[str, str]]:
     while not tokens or tokens[-1][0] != "END":
         found = _TOKEN.match(text, at)
         if found is None or found.lastgroup is None:
-            raise ValueError(f"cannot parse expression [{text}]: unexpected char {text[at:].lstrip()[:1]}")
+            raise ValueError(f"unexpected char {text[at:].lstrip()[:1]}")
         kind, value = found.lastgroup, found.group(found.lastgroup)
         if kind == "INDEX" and len(value) > INDEX_DIGITS_MAX:
-            raise ValueError(f"cannot parse expression [{text}]: index {value} is too large")
+            raise ValueError(f"index {value} is too large")
         tokens.append((kind, unquote(value[1:-1]) if kind == "STRING" else value))
         at = found.end()
     return tokens
 
 
-def _fail(text: str, kind: str, *expected: str) -> NoReturn:
+def _unexpected(kind: str, *expected: str) -> ValueError:
     message = f"syntax error: unexpected {'$end' if kind == 'END' else kind}"
-    if expected:
-        message += ", expecting " + " or ".join(expected)
-    raise ValueError(f"cannot parse expression [{text}]: {message}")
+    return ValueError(message + (", expecting " + " or ".join(expected) if expected else ""))

@@ -6,8 +6,12 @@ from lodur.logql.lexer import tokenize
 from lodur.logql.tokens import Token, TokenKind
 from lodur.model.errors import QuerySyntaxError, Span
 
-NESTING_MAX = 100
-"""Deepest tree read: far above what people and dashboards write, and each level costs a few Python frames."""
+HEIGHT_MAX = 100
+"""Highest tree read: far above what people and dashboards write, and each level costs a few Python frames wherever
+trees are walked. Chains of `and`, `or` and stages are no levels, those of binary operators are."""
+
+NESTING_MAX = 2 * HEIGHT_MAX + 20
+"""Deepest recursion of the parser, of two Python frames each: enough for the printed form of the highest tree."""
 
 _WITHOUT_LINE = frozenset(
     {
@@ -31,13 +35,17 @@ _WITHOUT_LINE = frozenset(
 
 
 class TokenStream:
-    """Walks over the tokens of one query; `current` is the next one not yet taken."""
+    """Walks over the tokens of one query; `current` is the next one not yet taken.
 
-    __slots__ = ("_at", "_nesting", "_tokens", "current", "taken_end", "text")
+    `height` counts the levels of the tree read last; whoever reads a part that can be nested sets it by `reach`.
+    """
+
+    __slots__ = ("_at", "_nesting", "_tokens", "current", "height", "taken_end", "text")
 
     def __init__(self, text: str) -> None:
         self.text = text
         self.taken_end = 0
+        self.height = 0
         self._nesting = 0
         tokens = tokenize(text)
         self._tokens = [*tokens, tokens[-1], tokens[-1]]  # looking past the end, or taking it, finds the end again
@@ -78,16 +86,17 @@ class TokenStream:
     def descend(self) -> None:
         """Enter a nested part; each call is undone by `ascend`."""
         self._nesting += 1
-        self.refuse_depth(self._nesting)
+        if self._nesting > NESTING_MAX:
+            raise self._too_deep()
 
     def ascend(self) -> None:
         self._nesting -= 1
 
-    def refuse_depth(self, levels: int) -> None:
-        """An error if a tree of so many levels is too deep."""
-        if levels > NESTING_MAX:
-            message = f"query is nested too deeply: at most {NESTING_MAX} levels are read"
-            raise self.refusal(message, Span(self.current.start, self.current.end))
+    def reach(self, height: int) -> None:
+        """The tree read last has so many levels; an error if these are too many."""
+        self.height = height
+        if height > HEIGHT_MAX:
+            raise self._too_deep()
 
     def at(self, *kinds: TokenKind) -> bool:
         """Whether the current token is of one of these kinds."""
@@ -103,13 +112,17 @@ class TokenStream:
             message += ", expecting " + " or ".join(kind.value for kind in expected)
         return self._error_at(token, message)
 
-    def refusal(self, reason: str, span: Span) -> QuerySyntaxError:
+    def refusal(self, reason: str, span: Span | None) -> QuerySyntaxError:
         """What was read at `span` cannot be, though its syntax is right."""
         return QuerySyntaxError(f"parse error : {reason}", query=self.text, span=span)
 
     def stage_refusal(self, stage: str, reason: str, span: Span) -> QuerySyntaxError:
         """A stage, given in its printed form, cannot work."""
         return self.refusal(f"stage '{stage}' : {reason}", span)
+
+    def _too_deep(self) -> QuerySyntaxError:
+        message = f"query is nested too deeply: at most {HEIGHT_MAX} levels are read"
+        return self.refusal(message, Span(self.current.start, self.current.end))
 
     def _step(self) -> None:
         self._at += 1
@@ -119,7 +132,7 @@ class TokenStream:
 
     def _error_at(self, token: Token, message: str) -> QuerySyntaxError:
         if not self.text:
-            return self.refusal(message, Span(0, 0))
+            return self.refusal(message, None)
         line_start = self.text.rfind("\n", 0, token.start) + 1
         line = self.text.count("\n", 0, token.start) + 1
         if token.kind in _WITHOUT_LINE or (token.kind is TokenKind.BROKEN and self.text[token.start] == "["):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from lodur.agent.delivery import Labels
 from lodur.agent.label_text import print_labels, sort_labels
@@ -46,18 +46,25 @@ def repair_url(text: str, warnings: list[str]) -> tuple[str, str]:
     if "<" in text or ">" in text:
         return text, f"{mask_url(text)!r} still has a <placeholder>, write the name that it stands for"
     url = text if "://" in text else f"http://{text}"
-    try:
-        parts = urlsplit(url)
-        is_usable = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port or 0) >= 0
-    except ValueError:
-        is_usable = False
-    if not is_usable:
+    parts = _split_url(url)
+    if parts is None:
         return text, f"{mask_url(text)!r} is not an http or https address"
     if parts.path in ("", "/"):
         url = parts._replace(path=PUSH_PATH).geturl()
     if url != text:
         warnings.append(f"client address {mask_url(text)} is not complete, using {mask_url(url)}")
     return url, ""
+
+
+def _split_url(url: str) -> SplitResult | None:
+    """The parts of an address that can be sent to; None for any other."""
+    try:
+        parts = urlsplit(url)
+        # Reading the port checks it.
+        is_usable = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port or 0) >= 0
+    except ValueError:
+        return None
+    return parts if is_usable else None
 
 
 def _read_client(section: Section, warnings: list[str]) -> LokiOptions:

@@ -140,12 +140,16 @@ _COMPARE_OPS = {
     TokenKind.LTE: CompareOp.LESS_OR_EQUAL,
 }
 _STARTS = (TokenKind.IDENTIFIER, TokenKind.OPEN_PAREN)
+_JOINTS = (TokenKind.OR, TokenKind.AND, TokenKind.COMMA)
 _SIGNS = (TokenKind.ADD, TokenKind.SUB)
 
 
 def parse_label_filter(tokens: TokenStream, start: int) -> LabelFilter:
     """Read a label filter, without its bar, which stands at `start`."""
-    return LabelFilter(_parse_predicate(tokens), tokens.span_from(start))
+    others = tokens.height
+    predicate = _parse_predicate(tokens)
+    tokens.reach(max(others, tokens.height))
+    return LabelFilter(predicate, tokens.span_from(start))
 
 
 def all_of(terms: Sequence[LabelPredicate]) -> LabelPredicate:
@@ -166,14 +170,12 @@ def _parse_predicate(tokens: TokenStream) -> LabelPredicate:
     before: list[LabelPredicate] = []
     alternatives: list[LabelPredicate] = []
     conjuncts = [_parse_term(tokens)]
-    while True:
-        kind = tokens.current.kind
-        if kind in (TokenKind.OR, TokenKind.AND, TokenKind.COMMA):
+    highest, has_conjunction = tokens.height, False
+    while (kind := tokens.current.kind) in _JOINTS or kind in _STARTS:
+        if kind in _JOINTS:
             tokens.take()
-            if tokens.current.kind not in _STARTS:
+            if not tokens.at(*_STARTS):
                 raise tokens.unexpected(*_STARTS)
-        elif kind not in _STARTS:
-            break
         if kind is TokenKind.OR:
             alternatives.append(all_of(conjuncts))
             conjuncts = [_parse_term(tokens)]
@@ -184,7 +186,10 @@ def _parse_predicate(tokens: TokenStream) -> LabelPredicate:
         else:
             before.extend(conjuncts)
             conjuncts = [_parse_term(tokens)]
+        highest = max(highest, tokens.height)
+        has_conjunction = has_conjunction or len(conjuncts) > 1
     tokens.ascend()
+    tokens.reach(highest + has_conjunction + bool(alternatives) + bool(before))
     return all_of([*before, any_of([*alternatives, all_of(conjuncts)])])
 
 
@@ -193,6 +198,7 @@ def _parse_term(tokens: TokenStream) -> LabelPredicate:
         predicate = _parse_predicate(tokens)
         tokens.require(TokenKind.CLOSE_PAREN)
         return predicate
+    tokens.reach(0)
     name = tokens.require(TokenKind.IDENTIFIER)
     op = tokens.current.kind
     if op not in _COMPARE_OPS and op not in MATCH_OPS:

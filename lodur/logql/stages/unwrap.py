@@ -46,7 +46,7 @@ _CONVERSIONS = {
 
 def parse_unwrap(tokens: TokenStream, start: int) -> Unwrap:
     """Read the stage from the word `unwrap` on, and the label filters behind it; its bar stands at `start`."""
-    tokens.take()
+    tokens.expect(TokenKind.UNWRAP)
     token = tokens.expect(TokenKind.IDENTIFIER, *_CONVERSIONS)
     label, conversion = token.text, UnwrapConversion.NUMBER
     if token.kind is not TokenKind.IDENTIFIER:

@@ -21,6 +21,13 @@ const PAGE_ROWS: usize = 16 << 10;
 /// Each measurement is repeated for this long, and the best run counts.
 const MEASURE_FOR: Duration = Duration::from_millis(700);
 
+/// Time on the processor, which other programs on the machine disturb less than the clock on the wall.
+fn processor_time() -> Duration {
+    let text = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
+    let ns = text.split(' ').next().and_then(|first| first.parse().ok());
+    ns.map_or_else(|| Duration::from_nanos(0), Duration::from_nanos)
+}
+
 struct Page {
     lines: Vec<u8>,
     line_ends: Vec<u32>,
@@ -57,7 +64,7 @@ fn run(case: &Case<'_>) -> Result<(), Box<dyn Error>> {
     let mut passed = 0;
     let started = Instant::now();
     while best == Duration::MAX || started.elapsed() < MEASURE_FOR {
-        let run_started = Instant::now();
+        let run_started = processor_time();
         passed = 0;
         let mut key_bytes = 0;
         let mut scratch = Scratch::default();
@@ -86,7 +93,7 @@ fn run(case: &Case<'_>) -> Result<(), Box<dyn Error>> {
             }
         }
         std::hint::black_box(key_bytes);
-        best = best.min(run_started.elapsed());
+        best = best.min(processor_time().saturating_sub(run_started));
     }
     println!("{:<44} {:>8.0} MB/s  {passed:>9} rows pass", case.name, bytes as f64 / 1e6 / best.as_secs_f64());
     Ok(())

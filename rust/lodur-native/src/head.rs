@@ -104,13 +104,13 @@ impl Head {
     fn insert(&self, py: Python<'_>, push: &DecodedPush, skip: Vec<(i64, i64)>) -> (usize, usize) {
         py.detach(|| {
             let skip: Vec<Range<i64>> = skip.into_iter().map(|(start, end)| start..end).collect();
-            let inserted = self.head.insert(push.batch(), &skip);
+            let inserted = self.head.insert(&push.batch, &skip);
             (inserted.rows, inserted.duplicates)
         })
     }
 
     fn count_new_streams(&self, py: Python<'_>, push: &DecodedPush) -> usize {
-        py.detach(|| self.head.count_new_streams(push.batch().streams.iter()))
+        py.detach(|| self.head.count_new_streams(push.batch.streams.iter()))
     }
 
     fn snapshot(&self, py: Python<'_>) -> HeadView {

@@ -1,3 +1,5 @@
+"""A receiver, an agent and a directory for logs, fresh for each test."""
+
 from __future__ import annotations
 
 from collections.abc import Iterator

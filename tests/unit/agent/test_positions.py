@@ -1,3 +1,5 @@
+"""The positions file: Promtail's form both ways, identities, several owners, damage."""
+
 from __future__ import annotations
 
 from pathlib import Path
@@ -8,7 +10,7 @@ import yaml
 from lodur.agent.positions import Cursor, Identity, Positions
 from lodur.model.errors import InvalidRequest
 
-HERE = Identity(device=7, inode=42, head_bytes=3, head_crc=0xABCDEF01)
+HERE = Identity(inode=42, head_bytes=3, head_crc=0xABCDEF01)
 
 
 def test_reads_what_promtail_wrote(tmp_path: Path) -> None:

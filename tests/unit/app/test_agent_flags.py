@@ -1,3 +1,5 @@
+"""The agent's flags in Go's manner."""
+
 from __future__ import annotations
 
 import pytest

@@ -26,7 +26,13 @@ def read_back(wal: Wal, batch_bytes: int = 1 << 20) -> list[WalRecord]:
 
 def test_records_come_back_after_reopening(tmp_path: Path) -> None:
     wal = Wal.open(WalOptions(tmp_path))
-    payloads: list[bytes | bytearray | memoryview] = [b"bytes", bytearray(b"bytearray"), memoryview(b"a memoryview")[2:], b"", bytes(3 << 20)]
+    payloads: list[bytes | bytearray | memoryview] = [
+        b"bytes",
+        bytearray(b"bytearray"),
+        memoryview(b"a memoryview")[2:],
+        b"",
+        bytes(3 << 20),
+    ]
     seqs = [wal.append("fake", kind, NOW_NS + kind, payload) for kind, payload in enumerate(payloads)]
     assert seqs == [1, 2, 3, 4, 5]
     writer_id = wal.writer_id
@@ -180,16 +186,15 @@ def test_killed_writers_lose_nothing_acknowledged(tmp_path: Path) -> None:
     chance = random.Random(seed)
     acknowledged: dict[int, tuple[int, int, bytes]] = {}
     for round_number in range(30):
-        child = subprocess.Popen(
-            [sys.executable, "-c", CHILD, str(tmp_path), str(round_number)], stdout=subprocess.PIPE, text=True
-        )
-        assert child.stdout is not None
-        for _ in range(chance.randrange(1, 150)):
-            acknowledge(acknowledged, round_number, child.stdout.readline())
-        child.send_signal(signal.SIGKILL)
-        for line in child.stdout.read().splitlines(keepends=True):
-            acknowledge(acknowledged, round_number, line)
-        assert child.wait() == -signal.SIGKILL
+        arguments = [sys.executable, "-c", CHILD, str(tmp_path), str(round_number)]
+        with subprocess.Popen(arguments, stdout=subprocess.PIPE, text=True) as child:
+            assert child.stdout is not None
+            for _ in range(chance.randrange(1, 150)):
+                acknowledge(acknowledged, round_number, child.stdout.readline())
+            child.send_signal(signal.SIGKILL)
+            for line in child.stdout.read().splitlines(keepends=True):
+                acknowledge(acknowledged, round_number, line)
+        assert child.returncode == -signal.SIGKILL
     wal = Wal.open(WalOptions(tmp_path))
     found = {r.seq: (r.kind, r.accepted_at_ns, r.payload) for r in read_back(wal)}
     problems = wal.problems()

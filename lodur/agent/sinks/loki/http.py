@@ -17,21 +17,25 @@ OWN_HEADERS = frozenset({"content-type", "user-agent", "x-scope-orgid", "content
 
 
 def build_http(options: LokiOptions, *, version: str) -> httpx.AsyncClient:
-    """A client that speaks HTTP/1.1 to `options.url` only. Raises InvalidRequest for unusable certificates."""
+    """A client that speaks HTTP/1.1 to `options.url` only. Raises InvalidRequest for unusable addresses or files."""
     headers = {name: value for name, value in options.headers if name.lower() not in OWN_HEADERS}
     headers["Content-Type"] = "application/x-protobuf"
     headers["User-Agent"] = f"lodur-agent/{version}"
     if options.tenant_id:
         headers["X-Scope-OrgID"] = options.tenant_id
-    return httpx.AsyncClient(
-        auth=_FileAuth(options.auth) if options.auth is not None else None,
-        headers=headers,
-        verify=_tls_context(options.tls) if options.url.startswith("https:") else True,
-        proxy=options.proxy_url or None,
-        follow_redirects=options.follow_redirects,
-        timeout=options.timeout_s,
-        trust_env=False,
-    )
+    try:
+        httpx.URL(options.url)
+        return httpx.AsyncClient(
+            auth=_FileAuth(options.auth) if options.auth is not None else None,
+            headers=headers,
+            verify=_tls_context(options.tls) if options.url.startswith("https:") else True,
+            proxy=options.proxy_url or None,
+            follow_redirects=options.follow_redirects,
+            timeout=options.timeout_s,
+            trust_env=False,
+        )
+    except (httpx.InvalidURL, ValueError) as error:
+        raise InvalidRequest(f"client {options.name}: its address or proxy_url cannot be used: {error}") from error
 
 
 class _FileAuth(httpx.Auth):

@@ -18,10 +18,10 @@ import structlog
 from lodur.agent.delivery import Chunk, Labels, Receipt
 from lodur.agent.label_text import merge_labels, print_labels
 from lodur.agent.metrics import AgentMetrics
-from lodur.agent.sinks.loki.encoding import Encoder
 from lodur.agent.sinks.loki.options import LokiOptions
 from lodur.agent.sinks.loki.retry import TRANSPORT_ERROR, Again, Delivered, GivenUp, judge, parse_retry_after
 from lodur.agent.sinks.queue import ChunkQueue
+from lodur.kernels import push_encode
 from lodur.model.clock import Clock
 
 QUEUE_BYTES_MAX = 32 * 2**20
@@ -65,14 +65,12 @@ class LokiSink:
         options: LokiOptions,
         *,
         http: httpx.AsyncClient,
-        encoder: Encoder,
         clock: Clock,
         rng: random.Random,
         metrics: AgentMetrics,
     ) -> None:
         self._options = options
         self._http = http
-        self._encoder = encoder
         self._clock = clock
         self._rng = rng
         self._metrics = metrics
@@ -119,7 +117,7 @@ class LokiSink:
         if not chunk.data:
             return
         encoded = await asyncio.to_thread(
-            self._encoder.encode_lines,
+            push_encode.encode_lines,
             chunk.data,
             labels=self._label_text(chunk.labels),
             ts_ns=chunk.ts_ns,
@@ -147,7 +145,7 @@ class LokiSink:
             receipt.settle()
 
     async def _deliver(self, batch: _Batch) -> None:
-        body = await asyncio.to_thread(self._encoder.snappy_compress, b"".join(batch.bodies))
+        body = await asyncio.to_thread(push_encode.snappy_compress, b"".join(batch.bodies))
         self._metrics.encoded_bytes.labels(self._host).inc(len(body))
         tries = 0
         while True:

@@ -54,7 +54,7 @@ class CompressedReader:
         self._file: BinaryIO | None = None
         self._blocks: Iterator[bytes] = iter(())
         self._file_id = FileId(0, 0)
-        self._identity = Identity(0, 0, 0, 0)
+        self._identity = Identity(0, 0, 0)
         self._size = 0
         self._lines = 0
         self._lines_to_skip = 0

@@ -43,15 +43,13 @@ class FileId:
 
 def identify(descriptor: int, offset: int) -> Identity:
     """The identity of an open file of which at least the first `offset` bytes are known."""
-    file_id = FileId.of(os.fstat(descriptor))
     head = os.pread(descriptor, min(offset, HEAD_BYTES), 0)
-    return Identity(file_id.device, file_id.inode, len(head), zlib.crc32(head))
+    return Identity(os.fstat(descriptor).st_ino, len(head), zlib.crc32(head))
 
 
 def is_same(descriptor: int, identity: Identity) -> bool:
     """The open file is the one that `identity` was taken of."""
-    file_id = FileId.of(os.fstat(descriptor))
-    if file_id != FileId(identity.device, identity.inode):
+    if os.fstat(descriptor).st_ino != identity.inode:
         return False
     return zlib.crc32(os.pread(descriptor, identity.head_bytes, 0)) == identity.head_crc
 
@@ -60,7 +58,7 @@ class Ledger:
     """One target's files: who reads them, and where reading stopped."""
 
     def __init__(self, saved: dict[str, Cursor]) -> None:
-        self._left: dict[FileId, tuple[str, Cursor]] = {}
+        self._left: dict[int, tuple[str, Cursor]] = {}
         self._readers: dict[FileId, set[str]] = {}
         for path, cursor in saved.items():
             self._remember(path, cursor)
@@ -84,7 +82,7 @@ class Ledger:
     def start_of(self, descriptor: int, path: str) -> int:
         """Where the reader of `path` begins with a file that it has not read before: 0, or where it was left."""
         file_id = FileId.of(os.fstat(descriptor))
-        left = self._left.get(file_id)
+        left = self._left.get(file_id.inode)
         if left is None:
             return 0
         former_path, cursor = left
@@ -95,8 +93,8 @@ class Ledger:
     def _remember(self, path: str, cursor: Cursor) -> None:
         if cursor.identity is None:
             return
-        file_id = FileId(cursor.identity.device, cursor.identity.inode)
-        self._left.pop(file_id, None)
-        self._left[file_id] = (path, cursor)
+        inode = cursor.identity.inode
+        self._left.pop(inode, None)
+        self._left[inode] = (path, cursor)
         while len(self._left) > FILES_MAX:
             self._left.pop(next(iter(self._left)))

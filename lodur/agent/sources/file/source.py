@@ -119,7 +119,7 @@ class FileSource:
         """Look at the globs again: follow new files, and give back compressed ones that are gone."""
         for number, target in enumerate(self._options.targets):
             for path in target.path.find() + self._orphans(target):
-                if target.exclude is not None and target.exclude.matches(path):
+                if _is_excluded(target, path):
                     continue
                 if not _is_text(path):
                     _log.warning("file name is not UTF-8, not read", path=os.fsencode(path))
@@ -134,7 +134,7 @@ class FileSource:
     def _orphans(self, target: FileTarget) -> list[str]:
         """At the first scan: paths that are gone; their files may wait under other names for the rest to be read."""
         orphans = self._orphan_paths if self._options.decompression is None else []
-        return [path for path in orphans if target.path.matches(path)]
+        return [path for path in orphans if target.path.matches(path) and not _is_excluded(target, path)]
 
     def _follow(self, number: int, target: FileTarget, path: str) -> None:
         known = self._followed.get((number, path))
@@ -256,6 +256,10 @@ class FileSource:
         for followed in list(self._order):
             followed.reader.close()
             self._unfollow(followed)
+
+
+def _is_excluded(target: FileTarget, path: str) -> bool:
+    return target.exclude is not None and target.exclude.matches(path)
 
 
 def _is_text(path: str) -> bool:

@@ -98,7 +98,7 @@ class Tail:
     def _open_saved(self, start: Cursor) -> int:
         """Open the file that `start` belongs to where it has got another name beside this path; else -1."""
         identity = start.identity
-        if identity is None or FileId.at(self.path) == FileId(identity.device, identity.inode):
+        if identity is None or self._names(identity):
             return -1
         try:
             with os.scandir(os.path.dirname(self.path)) as entries:
@@ -116,6 +116,10 @@ class Tail:
                 return descriptor
             os.close(descriptor)
         return -1
+
+    def _names(self, identity: Identity) -> bool:
+        now = FileId.at(self.path)
+        return now is not None and now.inode == identity.inode
 
     def _first_offset(self, descriptor: int, start: Cursor | None) -> int:
         if start is not None and (start.identity is None or is_same(descriptor, start.identity)):

@@ -75,7 +75,7 @@ impl LineFilter {
         match literals.as_slice() {
             [] => {}
             [only] => conditions.push(Condition::Needle(Needle::literal(only))),
-            several => match Needle::literals(several) {
+            several => match Needle::literals(several, false) {
                 Some(needle) => conditions.push(Condition::Needle(needle)),
                 None => conditions.extend(several.iter().map(|text| Condition::Needle(Needle::literal(text)))),
             },
@@ -170,14 +170,12 @@ fn prefilter_of(hir: &Hir) -> Option<Needle> {
     if let Some(literals) = best_literals(&required_unfolded(hir)) {
         return match literals.as_slice() {
             [only] => Some(Needle::literal(only)),
-            several => Needle::literals(several),
+            several => Needle::literals(several, false),
         };
     }
     let folded = required_of_regex(hir);
     let literals = best_literals(&folded)?;
-    let branches: Vec<String> = literals.iter().map(|literal| escaped(literal)).collect();
-    let regex = Regex::new(&format!("(?i-u:{})", branches.join("|"))).ok()?;
-    Some(Needle::Expression(regex))
+    Needle::literals(&literals, true)
 }
 
 /// Of the conditions that must all hold the one whose shortest literal is longest.
@@ -202,10 +200,6 @@ fn best_literals(required: &Required) -> Option<Vec<&[u8]>> {
 
 fn shortest(literals: &[&[u8]]) -> usize {
     literals.iter().map(|literal| literal.len()).min().unwrap_or(0)
-}
-
-fn escaped(literal: &[u8]) -> String {
-    literal.iter().take(HIT_BYTES_MAX).map(|byte| format!("\\x{byte:02X}")).collect()
 }
 
 impl Condition {

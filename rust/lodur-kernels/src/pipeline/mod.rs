@@ -44,7 +44,7 @@ pub use group_key::{Grouping, decode_group_key, decode_pairs};
 pub use hints::LabelNeeds;
 pub use line_filter::Scratch;
 pub use plan::PipelinePlan;
-pub use row_labels::{Category, ErrorKind, MetaRef, RowInput, RowLabels, UnwrapResult};
+pub use row_labels::{Category, ERROR_DETAILS_NAME, ERROR_NAME, ErrorKind, MetaRef, RowInput, RowLabels, UnwrapResult};
 
 use crate::error::{KernelError, Result};
 use decolorize::Decolorizer;

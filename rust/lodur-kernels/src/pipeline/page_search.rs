@@ -6,9 +6,8 @@
 
 use std::ops::Range;
 
-use aho_corasick::{AhoCorasick, Input};
 use memchr::memmem::Finder;
-use regex::bytes::Regex;
+use regex::bytes::{Regex, RegexBuilder};
 
 use super::bitmap::Bitmap;
 
@@ -19,9 +18,7 @@ pub const HIT_BYTES_MAX: usize = 256;
 #[derive(Clone, Debug)]
 pub enum Needle {
     Literal(Box<Finder<'static>>),
-    /// Any of several literals, shorter ones preferred among those that begin at the same place.
-    Literals(Box<AhoCorasick>),
-    /// An expression without look-around whose hits are at most `HIT_BYTES_MAX` long.
+    /// An expression without look-around whose hits are at most `HIT_BYTES_MAX` long (or literals of the query).
     Expression(Regex),
 }
 
@@ -51,18 +48,20 @@ impl Needle {
         Needle::Literal(Box::new(Finder::new(text).into_owned()))
     }
 
-    /// None if the automaton would be too large.
-    pub fn literals(texts: &[&[u8]]) -> Option<Needle> {
-        let mut sorted = texts.to_vec();
-        sorted.sort_by_key(|text| text.len());
-        let automaton = AhoCorasick::builder().match_kind(aho_corasick::MatchKind::LeftmostFirst).build(sorted).ok()?;
-        Some(Needle::Literals(Box::new(automaton)))
+    /// Any of several literals, exactly or but for ASCII case.
+    ///
+    /// The `regex` crate picks a vector search over whole literals; an `AhoCorasick` looks for their first bytes, which
+    /// are everywhere. None if they are too many for it.
+    pub fn literals(texts: &[&[u8]], any_case: bool) -> Option<Needle> {
+        let branches: Vec<String> = texts.iter().map(|text| escaped(text)).collect();
+        let flags = if any_case { "(?i-u:" } else { "(?-u:" };
+        let regex = RegexBuilder::new(&format!("{flags}{})", branches.join("|"))).build().ok()?;
+        Some(Needle::Expression(regex))
     }
 
     pub fn is_match(&self, line: &[u8]) -> bool {
         match self {
             Needle::Literal(finder) => finder.find(line).is_some(),
-            Needle::Literals(automaton) => automaton.is_match(line),
             Needle::Expression(regex) => regex.is_match(line),
         }
     }
@@ -73,9 +72,6 @@ impl Needle {
             Needle::Literal(finder) => {
                 let start = at + finder.find(&lines[at..end])?;
                 Some(start..start + finder.needle().len())
-            }
-            Needle::Literals(automaton) => {
-                automaton.find(Input::new(&lines[..end]).range(at..end)).map(|hit| hit.range())
             }
             Needle::Expression(regex) => regex.find_at(&lines[..end], at).map(|hit| hit.range()),
         }
@@ -97,7 +93,7 @@ impl Needle {
             if hit.end > row_end {
                 // Over the end of its row: the row may still hold a shorter hit, then the next row is begun.
                 match self {
-                    Needle::Literal(_) | Needle::Literals(_) => {
+                    Needle::Literal(_) => {
                         at = hit.start + 1;
                         continue;
                     }
@@ -112,4 +108,9 @@ impl Needle {
             at = row_end;
         }
     }
+}
+
+/// A literal as an expression that matches its bytes.
+fn escaped(literal: &[u8]) -> String {
+    literal.iter().map(|byte| format!("\\x{byte:02X}")).collect()
 }

@@ -242,3 +242,51 @@ pub fn evaluation_order(stages: &[Stage]) -> Vec<&Stage> {
     }
     ordered
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    /// Written by Python; tests/unit/kernels/test_plan.py holds the plan it says.
+    const RECORDED: &[u8] = include_bytes!("../../../../tests/unit/kernels/data/pipeline_plan.msgpack");
+
+    #[test]
+    fn reads_what_python_writes() {
+        let plan = PipelinePlan::decode(RECORDED).unwrap();
+        assert_eq!(plan.stages.len(), 13);
+        assert_eq!(plan.unwrap.as_ref().unwrap().conversion, Conversion::DurationSeconds);
+        let Stage::LabelFilter { filter: LabelFilter::Or { operands } } = &plan.stages[9] else { panic!("no filter") };
+        let size = LabelFilter::Bytes { name: "size".to_owned(), op: CompareOp::NotEqual, value_bytes: 1 << 63 };
+        assert_eq!(operands[2], size);
+        assert_eq!(PipelinePlan::decode(&plan.encode().unwrap()).unwrap(), plan);
+    }
+
+    #[test]
+    fn refuses_other_versions_and_shapes() {
+        let newer = PipelinePlan { version: PLAN_VERSION + 1, ..PipelinePlan::empty() };
+        let error = PipelinePlan::decode(&newer.encode().unwrap()).unwrap_err().to_string();
+        assert_eq!(error, "kernel input: pipeline plan of version 2, this build reads 1");
+        #[derive(Serialize)]
+        struct Wider {
+            version: u32,
+            stages: [u8; 0],
+            unwrap: Option<u8>,
+            surprise: bool,
+        }
+        let wider = Wider { version: 1, stages: [], unwrap: None, surprise: true };
+        assert!(PipelinePlan::decode(&rmp_serde::to_vec_named(&wider).unwrap()).is_err());
+        assert!(PipelinePlan::decode(&vec![0; PLAN_BYTES_MAX + 1]).is_err());
+    }
+
+    #[test]
+    fn line_filters_go_first() {
+        let filter = |value: &str| Stage::LineFilter {
+            op: LineFilterOp::Contains,
+            matches: vec![LineMatch::Text { value: value.to_owned() }],
+        };
+        let stages = [Stage::Json { extractions: vec![] }, filter("a"), Stage::Unpack {}, Stage::Decolorize {}, filter("b")];
+        let order: Vec<&Stage> = evaluation_order(&stages);
+        assert_eq!(order, [&stages[1], &stages[0], &stages[2], &stages[4], &stages[3]]);
+    }
+}

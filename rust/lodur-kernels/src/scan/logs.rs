@@ -311,11 +311,11 @@ impl LogScan<'_> {
 
     /// Decode the content of the winners, block by block.
     fn fill(&self, candidates: &mut [Candidate], stats: &mut ScanStats) -> Result<()> {
-        let mut by_block: Vec<usize> = (0..candidates.len()).collect();
-        by_block.sort_by_key(|i| candidates[*i].place.block);
-        for group in by_block.chunk_by(|a, b| candidates[*a].place.block == candidates[*b].place.block) {
+        let mut by_block: Vec<&mut Candidate> = candidates.iter_mut().collect();
+        by_block.sort_by_key(|candidate| candidate.place.block);
+        for group in by_block.chunk_by_mut(|a, b| a.place.block == b.place.block) {
             self.cancel.check()?;
-            let block = &self.blocks[candidates[group[0]].place.block];
+            let block = &self.blocks[group[0].place.block];
             let selected = &self.selected[block.source];
             let mut buffers = Buffers::default();
             load_runs(selected, block, &self.ts_range, &mut buffers, &mut Bitmap::default())?;
@@ -324,11 +324,11 @@ impl LogScan<'_> {
             let columns = Columns::of(selected, block, &buffers, Loaded { lines: true, metadata: true });
             count_read(stats, selected, block, &columns);
             let mut labels = RowLabels::new();
-            for i in group {
-                let Place { row, stream, .. } = candidates[*i].place;
+            for candidate in group {
+                let Place { row, stream, .. } = candidate.place;
                 labels.begin(columns.row(row, stream));
-                let (ts_ns, order) = (candidates[*i].ts_ns, candidates[*i].order);
-                candidates[*i].entry = Some(Entry { ts_ns, order, ..entry_of(&labels) });
+                let (ts_ns, order) = (candidate.ts_ns, candidate.order);
+                candidate.entry = Some(Entry { ts_ns, order, ..entry_of(&labels) });
             }
         }
         Ok(())

@@ -1,3 +1,5 @@
+"""Promtail files: what is read, what is refused and where, what is warned of."""
+
 from __future__ import annotations
 
 from pathlib import Path

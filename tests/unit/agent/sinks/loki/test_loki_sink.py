@@ -15,7 +15,6 @@ from lodur.agent.metrics import AgentMetrics
 from lodur.agent.sinks.loki.http import build_http
 from lodur.agent.sinks.loki.options import Backoff, BasicAuth, LokiOptions, Secret
 from lodur.agent.sinks.loki.sink import QUEUE_BYTES_MAX, LokiSink
-from lodur.kernels import push_encode
 from lodur.model.clock import SystemClock
 
 OPTIONS = LokiOptions(
@@ -55,7 +54,6 @@ class Fixture:
         self.sink = LokiSink(
             options,
             http=http,
-            encoder=push_encode,
             clock=SystemClock(),
             rng=random.Random(1),
             metrics=AgentMetrics(self.registry),

@@ -1,3 +1,5 @@
+"""What happens to a batch after each kind of answer."""
+
 from __future__ import annotations
 
 import random

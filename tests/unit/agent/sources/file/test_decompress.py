@@ -1,3 +1,5 @@
+"""Compressed files: formats, members, skipping, damage, long lines."""
+
 from __future__ import annotations
 
 import bz2

@@ -1,3 +1,5 @@
+"""Globs over a small tree: finding and matching must agree."""
+
 from __future__ import annotations
 
 from pathlib import Path
