@@ -59,7 +59,7 @@ class _Metadata:
     async def values(self, request: Request) -> Response:
         tenants, params, span = await self._asked(request)
         name = str(request.path_params["name"])
-        if name == TENANT_LABEL and len(tenants) > 1:
+        if name == TENANT_LABEL and self.tenancy.multi_tenant_queries:
             return _list_response([tenant.value for tenant in tenants])
         selectors = _optional_selector(params)
         found = {
@@ -78,7 +78,7 @@ class _Metadata:
         found: list[LabelSet] = []
         for tenant in tenants:
             streams = await self.catalog.streams(tenant, selectors, span)
-            found += [labelled_set(labels, tenant) for labels in streams] if len(tenants) > 1 else streams
+            found += [_with_tenant(labels, tenant) for labels in streams] if len(tenants) > 1 else streams
         data = [dict(labels) for labels in found]
         return json_response(orjson.dumps({"status": "success", "data": data}))
 
@@ -112,6 +112,11 @@ class _Metadata:
 def _optional_selector(params: Params) -> Sequence[Selector]:
     text = params.text("query")
     return (parse_selector(text),) if text else ()
+
+
+def _with_tenant(labels: LabelSet, tenant: TenantId) -> LabelSet:
+    """The labels with the tenant's, unless they have such a label already (results of queries rename it)."""
+    return labels if TENANT_LABEL in labels else labelled_set(labels, tenant)
 
 
 def _list_response(found: list[str]) -> Response:

@@ -217,6 +217,8 @@ def _parse_rfc3339(text: str) -> int | None:
 
 def _seconds_or_duration(text: str) -> int:
     """Nanoseconds of float seconds or of a duration."""
+    if text.lower() == "nan":
+        return 0
     if _FLOAT.fullmatch(text):
         ns = float(text) * NS_PER_S
         if abs(ns) > _INT64_MAX:

@@ -46,7 +46,7 @@ from lodur.query.requests import InstantRequest, RangeRequest
 from lodur.query.scanning import Scanner
 from lodur.query.sources import ReadableStore, Source, segment_of
 from lodur.query.stats import Statistics, total_counts
-from lodur.query.steps import Steps, aligned_steps, one_step
+from lodur.query.steps import Steps, aligned_steps, one_step, steps_from
 from lodur.query.tenants import TENANT_LABEL, chosen_tenants, labelled
 
 SCAN_SERIES_MAX = 200_000
@@ -104,10 +104,10 @@ class Engine:
             for limits in run.limits:
                 check_plan(plan, limits)
             span = self._visible(run, TimeSpan(request.start_ns, request.end_ns))
-            steps = aligned_steps(request.start_ns, request.end_ns, request.step_ns)
             if span is None:
-                return MatrixAnswer(empty_matrix(steps.count), steps, self._statistics(run))
-            steps = aligned_steps(span.start_ns, span.end_ns, request.step_ns)
+                return MatrixAnswer(empty_matrix(1), one_step(request.end_ns), self._statistics(run))
+            aligned = all(limits.steps_aligned for limits in run.limits)
+            steps = (aligned_steps if aligned else steps_from)(span.start_ns, span.end_ns, request.step_ns)
             matrix = (await self._series(run, plan, steps)).sorted_by_labels()
             return MatrixAnswer(matrix, steps, self._statistics(run))
 
@@ -199,6 +199,8 @@ class Engine:
         return matrix
 
     async def _scan(self, run: _Run, scan: RangeScan, steps: Steps, series_max: int) -> Matrix:
+        if scan.source.range_ns == 0:
+            return empty_matrix(steps.count)
         message = range_scan_plan(
             scan, start_ns=steps.start_ns, step_ns=steps.step_ns, steps=steps.count, series_max=series_max
         )

@@ -30,6 +30,11 @@ def aligned_steps(start_ns: int, end_ns: int, step_ns: int) -> Steps:
     return Steps(first * step_ns, step_ns, last - first + 1)
 
 
+def steps_from(start_ns: int, end_ns: int, step_ns: int) -> Steps:
+    """The start and what follows it up to the end."""
+    return Steps(start_ns, step_ns, (end_ns - start_ns) // step_ns + 1)
+
+
 def one_step(time_ns: int) -> Steps:
     """A single time."""
     return Steps(time_ns, 1, 1)

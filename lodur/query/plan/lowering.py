@@ -105,7 +105,12 @@ def range_scan_plan(scan: RangeScan, *, start_ns: int, step_ns: int, steps: int,
 
 def stream_matchers(selector: Selector) -> tuple[StreamMatcher, ...]:
     """The tests of a selector."""
-    return tuple(StreamMatcher(one.name, _MATCH_OPS[one.op], one.value) for one in selector.matchers)
+    return tuple(StreamMatcher(one.name, _MATCH_OPS[one.op], _stored_text(one.value)) for one in selector.matchers)
+
+
+def _stored_text(text: str) -> str:
+    """Text as it would be stored: bytes that are not UTF-8 become U+FFFD."""
+    return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 
 def pipeline_plan(stages: tuple[Stage, ...], unwrap: Unwrap | None) -> message.PipelinePlan:
@@ -118,14 +123,16 @@ def _stage(stage: Stage) -> message.Stage:
         case LineFilter():
             return message.LineFilter(_LINE_OPS[stage.op], tuple(map(_line_operand, stage.operands)))
         case JsonParser():
-            return message.Json(tuple(message.Extraction(one.name, one.expression) for one in stage.extractions))
+            return message.Json(
+                tuple(message.Extraction(one.name, _stored_text(one.expression)) for one in stage.extractions)
+            )
         case LogfmtParser():
             extractions = tuple(message.Extraction(one.name, one.key) for one in stage.extractions)
             return message.Logfmt(stage.strict, stage.keep_empty, extractions)
         case RegexpParser():
-            return message.Regexp(stage.regexp)
+            return message.Regexp(_stored_text(stage.regexp))
         case PatternParser():
-            return message.Pattern(stage.expression)
+            return message.Pattern(_stored_text(stage.expression))
         case UnpackParser():
             return message.Unpack()
         case LabelFilter():
@@ -147,14 +154,14 @@ def _stage(stage: Stage) -> message.Stage:
 def _line_operand(operand: LineOperand) -> message.LineText | message.LineIp:
     if isinstance(operand, LineAddress):
         return message.LineIp(operand.pattern.text)
-    return message.LineText(operand.text)
+    return message.LineText(_stored_text(operand.text))
 
 
 def _predicate(predicate: LabelPredicate) -> message.LabelPredicate:
     match predicate:
         case StringPredicate():
             matcher = predicate.matcher
-            return message.Match(matcher.name, _MATCH_OPS[matcher.op], matcher.value)
+            return message.Match(matcher.name, _MATCH_OPS[matcher.op], _stored_text(matcher.value))
         case NumberPredicate():
             return message.Number(predicate.name, _COMPARE_OPS[predicate.op], predicate.value)
         case DurationPredicate():
@@ -174,7 +181,7 @@ def _predicate(predicate: LabelPredicate) -> message.LabelPredicate:
 def _target(target: str | Matcher) -> message.LabelTarget:
     if isinstance(target, str):
         return message.LabelTarget(target)
-    return message.LabelTarget(target.name, message.ValueMatcher(_MATCH_OPS[target.op], target.value))
+    return message.LabelTarget(target.name, message.ValueMatcher(_MATCH_OPS[target.op], _stored_text(target.value)))
 
 
 def _unwrap(unwrap: Unwrap) -> message.Unwrap:
