@@ -1,8 +1,13 @@
 //! Which parsed labels anybody will look at, so that parsers may pass over the rest and stop early.
 
+use super::label_filter::FilterMatcher;
 use super::label_name::{EXTRACTED_SUFFIX, NameSet};
 use super::plan::{LabelFilter, PipelinePlan, Stage};
 use super::row_labels::{ERROR_DETAILS_NAME, ERROR_NAME};
+use crate::error::Result;
+
+/// Gates of one pipeline: each is asked about every label found, and the filters come after them anyway.
+const GATES_MAX: usize = 8;
 
 /// What the caller of a pipeline needs of the labels of the rows that pass.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -15,11 +20,21 @@ pub enum LabelNeeds {
     None,
 }
 
-/// What parsers are to extract.
+/// What a parser is to extract.
 #[derive(Clone, Debug, Default)]
 pub struct Hints {
     /// None: everything.
     needed: Option<Needed>,
+    gates: Vec<Gate>,
+}
+
+/// A string comparison of a later stage that every row must pass: asked as soon as the label is found.
+///
+/// Loki does so too, even where a stage between changes or drops the label.
+#[derive(Clone, Debug)]
+pub struct Gate {
+    name: Box<[u8]>,
+    matcher: FilterMatcher,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -35,7 +50,7 @@ struct Needed {
 impl Hints {
     pub fn new(plan: &PipelinePlan, needs: &LabelNeeds) -> Hints {
         let mut names: Vec<&str> = match needs {
-            LabelNeeds::All => return Hints { needed: None },
+            LabelNeeds::All => return Hints::default(),
             LabelNeeds::Only(names) => names.iter().map(String::as_str).collect(),
             LabelNeeds::None => Vec::new(),
         };
@@ -59,7 +74,19 @@ impl Hints {
         let asks_for_errors =
             [ERROR_NAME, ERROR_DETAILS_NAME].iter().any(|name| needed.names.contains(name.as_bytes()));
         needed.finds = if asks_for_errors { usize::MAX } else { needed.names.len() };
-        Hints { needed: Some(needed) }
+        Hints { needed: Some(needed), gates: Vec::new() }
+    }
+
+    /// The hints of the parser at this position of the ordered stages.
+    pub fn at(&self, position: usize, gates: &[(usize, Gate)]) -> Hints {
+        let later = gates.iter().filter(|(stage, _)| *stage > position).map(|(_, gate)| gate.clone());
+        Hints { needed: self.needed.clone(), gates: later.collect() }
+    }
+
+    /// Whether a row with this label can still pass.
+    #[inline]
+    pub fn admits(&self, name: &[u8], value: &[u8]) -> bool {
+        self.gates.iter().all(|gate| *gate.name != *name || gate.matcher.is_match(value))
     }
 
     /// Whether no label is needed, so that parsers need not run (and raise no error, as in Loki).
@@ -101,5 +128,30 @@ fn add_names<'p>(filter: &'p LabelFilter, names: &mut Vec<&'p str>) {
         | LabelFilter::Duration { name, .. }
         | LabelFilter::Bytes { name, .. }
         | LabelFilter::Ip { name, .. } => names.push(name),
+    }
+}
+
+/// The gates of ordered stages, each with the position of its label filter.
+pub fn gates_of(stages: &[&Stage]) -> Result<Vec<(usize, Gate)>> {
+    let mut gates = Vec::new();
+    for (position, stage) in stages.iter().enumerate() {
+        if let Stage::LabelFilter { filter } = stage {
+            add_gates(filter, position, &mut gates)?;
+        }
+    }
+    Ok(gates)
+}
+
+fn add_gates(filter: &LabelFilter, position: usize, gates: &mut Vec<(usize, Gate)>) -> Result<()> {
+    match filter {
+        LabelFilter::And { operands } => operands.iter().try_for_each(|operand| add_gates(operand, position, gates)),
+        LabelFilter::Match { name, op, value }
+            if name != ERROR_NAME && name != ERROR_DETAILS_NAME && gates.len() < GATES_MAX =>
+        {
+            let matcher = FilterMatcher::compile(*op, value)?;
+            gates.push((position, Gate { name: name.as_bytes().into(), matcher }));
+            Ok(())
+        }
+        _ => Ok(()),
     }
 }

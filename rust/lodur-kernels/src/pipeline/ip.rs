@@ -24,14 +24,9 @@ impl IpMatcher {
         parse_pattern(pattern).ok_or_else(|| KernelError::InvalidRequest(format!("ip: invalid pattern: \"{pattern}\"")))
     }
 
-    pub fn contains(&self, address: IpAddr) -> bool {
+    fn contains(&self, address: IpAddr) -> bool {
         // Families are never mixed: a mapped IPv6 address is no IPv4 address here, as in Loki.
         address.is_ipv4() == self.first.is_ipv4() && self.first <= address && address <= self.last
-    }
-
-    /// Whether a value is an address and lies within; None if it is no address.
-    pub fn test_value(&self, value: &[u8]) -> Option<bool> {
-        parse_address(value.trim_ascii()).map(|address| self.contains(address))
     }
 
     /// Whether an address that lies within stands anywhere in the line.
@@ -136,13 +131,5 @@ mod tests {
             let error = IpMatcher::compile(pattern).unwrap_err().to_string();
             assert_eq!(error, format!("ip: invalid pattern: \"{pattern}\""));
         }
-    }
-
-    #[test]
-    fn tests_values() {
-        let matcher = IpMatcher::compile("10.0.0.0/8").unwrap();
-        assert_eq!(matcher.test_value(b"10.9.0.1"), Some(true));
-        assert_eq!(matcher.test_value(b"11.0.0.1"), Some(false));
-        assert_eq!(matcher.test_value(b"host"), None);
     }
 }

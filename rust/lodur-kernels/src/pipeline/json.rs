@@ -4,7 +4,6 @@
 //! needed labels are made, and reading ends with the last of them.
 
 use std::borrow::Cow;
-use std::sync::Arc;
 
 use super::hints::Hints;
 use super::json_scan::{Defect, Key, Kind, key_at, next_key, object_start, unescape, value_at};
@@ -16,7 +15,7 @@ const DEPTH_MAX: usize = 64;
 
 #[derive(Clone, Debug)]
 pub struct JsonParser {
-    hints: Arc<Hints>,
+    hints: Hints,
 }
 
 /// Whether to read on.
@@ -26,7 +25,7 @@ enum Flow {
 }
 
 impl JsonParser {
-    pub fn new(hints: Arc<Hints>) -> Self {
+    pub fn new(hints: Hints) -> Self {
         JsonParser { hints }
     }
 

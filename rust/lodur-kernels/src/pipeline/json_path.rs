@@ -4,7 +4,6 @@
 //! gives an empty label.
 
 use std::borrow::Cow;
-use std::sync::Arc;
 
 use super::hints::Hints;
 use super::json_scan::{Defect, Kind, Value, key_at, skip_blanks, unescape, value_at};
@@ -18,7 +17,7 @@ const STEPS_MAX: usize = 64;
 #[derive(Clone, Debug)]
 pub struct JsonPaths {
     paths: Vec<(Box<[u8]>, Vec<Step>)>,
-    hints: Arc<Hints>,
+    hints: Hints,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,7 +27,7 @@ enum Step {
 }
 
 impl JsonPaths {
-    pub fn compile(extractions: &[Extraction], hints: Arc<Hints>) -> Result<Self> {
+    pub fn compile(extractions: &[Extraction], hints: Hints) -> Result<Self> {
         let mut paths = Vec::with_capacity(extractions.len());
         for extraction in extractions {
             let steps = parse_path(&extraction.expression).map_err(|problem| {
@@ -58,7 +57,7 @@ impl JsonPaths {
             }
             match find(line, steps) {
                 Ok(Some(value)) => {
-                    labels.extract(Cow::Borrowed(&**name), L::lend(value_text(line, &value)), &self.hints);
+                    labels.set_extraction(name, L::lend(value_text(line, &value)), &self.hints);
                 }
                 Ok(None) => labels.extract_missing(name, &self.hints),
                 Err(defect) => {

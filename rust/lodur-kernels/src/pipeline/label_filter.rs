@@ -1,11 +1,13 @@
 //! Label filters: comparisons of label values and their `and`/`or` trees.
 //!
 //! String comparisons read a missing label as empty. The others drop a row without the label, keep one whose value
-//! they cannot read and mark it `LabelFilterErr`, and let a row with an error pass as it is (loki.md 2.7).
+//! they cannot read and mark it `LabelFilterErr`, and let a row with an error pass as it is.
 
 use std::borrow::Cow;
 
+use memchr::memmem::Finder;
 use regex::bytes::Regex;
+use regex_syntax::hir::{Dot, Hir, HirKind};
 
 use super::go_duration::parse_duration_ns;
 use super::go_number::parse_float;
@@ -24,14 +26,71 @@ const DEPTH_MAX: usize = 200;
 pub enum LabelFilter {
     And(Vec<LabelFilter>),
     Or(Vec<LabelFilter>),
-    Match { name: Box<str>, matcher: ValueMatcher },
+    Match { name: Box<str>, matcher: FilterMatcher },
     Number { name: Box<str>, op: CompareOp, value: f64 },
     Duration { name: Box<str>, op: CompareOp, value_ns: i64 },
     Bytes { name: Box<str>, op: CompareOp, value_bytes: u64 },
     Ip { name: Box<str>, negated: bool, matcher: IpMatcher },
 }
 
-/// The test of `=`, `!=`, `=~`, `!~`.
+/// The test of a label filter: as Loki simplifies it, or that of the whole value.
+#[derive(Clone, Debug)]
+pub enum FilterMatcher {
+    /// A text beside `.*` in an expression may stand anywhere in the value: `=~"a.*"` holds for `/api`.
+    Contains {
+        negated: bool,
+        texts: Vec<Finder<'static>>,
+    },
+    Whole(ValueMatcher),
+}
+
+impl FilterMatcher {
+    pub(super) fn compile(op: MatchOp, value: &str) -> Result<Self> {
+        if matches!(op, MatchOp::Regex | MatchOp::NotRegex)
+            && let Some(texts) = texts_beside_dot_star(&go_regex::parse(value)?)
+        {
+            return Ok(FilterMatcher::Contains { negated: op == MatchOp::NotRegex, texts });
+        }
+        Ok(FilterMatcher::Whole(ValueMatcher::compile(op, value)?))
+    }
+
+    pub(super) fn is_match(&self, value: &[u8]) -> bool {
+        match self {
+            FilterMatcher::Contains { negated, texts } => {
+                texts.iter().any(|text| text.find(value).is_some()) != *negated
+            }
+            FilterMatcher::Whole(matcher) => matcher.is_match(value),
+        }
+    }
+}
+
+/// The text of each branch when every branch is one text with `.*` before or behind it.
+fn texts_beside_dot_star(hir: &Hir) -> Option<Vec<Finder<'static>>> {
+    match hir.kind() {
+        HirKind::Capture(capture) => texts_beside_dot_star(&capture.sub),
+        HirKind::Alternation(branches) => {
+            let texts: Option<Vec<_>> = branches.iter().map(texts_beside_dot_star).collect();
+            texts.map(|texts| texts.concat())
+        }
+        HirKind::Concat(parts) => {
+            let mut literal = None;
+            for part in parts {
+                match part.kind() {
+                    HirKind::Literal(text) if literal.is_none() => literal = Some(text),
+                    HirKind::Repetition(repetition)
+                        if repetition.min == 0
+                            && repetition.max.is_none()
+                            && *repetition.sub == Hir::dot(Dot::AnyCharExceptLF) => {}
+                    _ => return None,
+                }
+            }
+            literal.map(|text| vec![Finder::new(&text.0).into_owned()])
+        }
+        _ => None,
+    }
+}
+
+/// The test of `=`, `!=`, `=~`, `!~` on a whole value.
 #[derive(Clone, Debug)]
 pub struct ValueMatcher {
     negated: bool,
@@ -91,7 +150,7 @@ impl LabelFilter {
                 compare(name, labels, parse_bytes, |label| holds(*op, Some(label.cmp(value_bytes))))
             }
             LabelFilter::Ip { name, negated, matcher } => {
-                labels.get(name).is_some_and(|value| matcher.test_value(value).unwrap_or(false) != *negated)
+                labels.get(name).is_some_and(|value| matcher.is_match(value) != *negated)
             }
         }
     }
@@ -108,7 +167,7 @@ fn compile(plan: &PlanFilter, depth: usize) -> Result<LabelFilter> {
         PlanFilter::And { operands } => LabelFilter::And(all(operands)?),
         PlanFilter::Or { operands } => LabelFilter::Or(all(operands)?),
         PlanFilter::Match { name, op, value } => {
-            LabelFilter::Match { name: name.as_str().into(), matcher: ValueMatcher::compile(*op, value)? }
+            LabelFilter::Match { name: name.as_str().into(), matcher: FilterMatcher::compile(*op, value)? }
         }
         PlanFilter::Number { name, op, value } => {
             LabelFilter::Number { name: name.as_str().into(), op: *op, value: *value }
@@ -140,12 +199,12 @@ fn compare<T>(
     read: impl Fn(&[u8]) -> std::result::Result<T, Cow<'static, str>>,
     test: impl Fn(T) -> bool,
 ) -> bool {
-    if labels.has_error() {
-        return true;
-    }
     let Some(value) = labels.get(name) else {
         return false;
     };
+    if labels.has_error() {
+        return true;
+    }
     match read(value) {
         Ok(value) => test(value),
         Err(details) => {

@@ -31,7 +31,7 @@ pub fn sanitise(key: &[u8]) -> Cow<'_, [u8]> {
 /// Append a key to a name: blanks around it trimmed, every other character that may not stand there as `_`, and a
 /// leading digit protected by one.
 pub fn append_sanitised(name: &mut Vec<u8>, key: &[u8]) {
-    let key = key.trim_ascii();
+    let key = trim_blanks(key);
     if name.is_empty() && key.first().is_some_and(u8::is_ascii_digit) {
         name.push(b'_');
     }
@@ -43,6 +43,11 @@ pub fn append_sanitised(name: &mut Vec<u8>, key: &[u8]) {
             name.push(b'_');
         }
     }
+}
+
+/// Without white space (that of Unicode) around it.
+fn trim_blanks(key: &[u8]) -> &[u8] {
+    std::str::from_utf8(key).map_or(key, |text| text.trim().as_bytes())
 }
 
 /// A set of few names, asked for every key of every line.
@@ -71,22 +76,12 @@ impl NameSet {
         self.names.iter().any(|known| known.starts_with(prefix))
     }
 
-    /// Whether a name in the set may be this many bytes long.
-    #[inline]
-    pub fn has_length(&self, length: usize) -> bool {
-        self.lengths & length_bit(length) != 0
-    }
-
     pub fn len(&self) -> usize {
         self.names.len()
     }
 
     pub fn is_empty(&self) -> bool {
         self.names.is_empty()
-    }
-
-    pub fn iter(&self) -> impl Iterator<Item = &[u8]> {
-        self.names.iter().map(|name| &**name)
     }
 }
 
@@ -119,6 +114,7 @@ mod tests {
         assert_eq!(name("ünï"), "_n_");
         assert_eq!(name("dash-key"), "dash_key");
         assert_eq!(name(" a "), "a");
+        assert_eq!(name("\u{2028}ls\u{2029}ps"), "ls_ps");
         assert_eq!(name(""), "");
     }
 

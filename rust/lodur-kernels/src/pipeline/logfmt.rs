@@ -1,8 +1,5 @@
 //! `| logfmt`: labels from `key=value` pairs, all of them or those that extractions name.
 
-use std::borrow::Cow;
-use std::sync::Arc;
-
 use super::hints::Hints;
 use super::label_name::sanitise;
 use super::logfmt_scan::Pairs;
@@ -16,7 +13,7 @@ pub struct LogfmtParser {
     strict: bool,
     keep_empty: bool,
     extractions: Vec<Wanted>,
-    hints: Arc<Hints>,
+    hints: Hints,
 }
 
 /// A label and the key it is read from.
@@ -27,7 +24,7 @@ struct Wanted {
 }
 
 impl LogfmtParser {
-    pub fn compile(strict: bool, keep_empty: bool, extractions: &[Extraction], hints: Arc<Hints>) -> Result<Self> {
+    pub fn compile(strict: bool, keep_empty: bool, extractions: &[Extraction], hints: Hints) -> Result<Self> {
         let extractions = extractions
             .iter()
             .map(|extraction| {
@@ -79,14 +76,15 @@ impl LogfmtParser {
         labels.extract(L::lend(name), L::lend(value), &self.hints)
     }
 
+    /// An extraction is served by its key and, as in Loki, by the key that is its label's name. The last pair counts.
     fn add_wanted<'l, 'a, L: Lend<'l, 'a>>(&'a self, key: &[u8], value: Text<'l>, labels: &mut RowLabels<'a>) -> bool {
-        for wanted in self.extractions.iter().filter(|wanted| *wanted.key == *key) {
-            let name = Cow::Borrowed(&*wanted.name);
-            if !labels.extract(name, L::lend(value.clone()), &self.hints) {
-                return false;
-            }
+        let name = sanitise(key);
+        let mut by_key = self.extractions.iter().filter(|wanted| *wanted.key == *name).peekable();
+        if by_key.peek().is_none() {
+            let by_name = self.extractions.iter().find(|wanted| *wanted.name == *name);
+            return by_name.is_none_or(|wanted| labels.set_extraction(&wanted.name, L::lend(value), &self.hints));
         }
-        true
+        by_key.all(|wanted| labels.set_extraction(&wanted.name, L::lend(value.clone()), &self.hints))
     }
 }
 

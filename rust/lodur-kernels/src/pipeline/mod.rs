@@ -37,7 +37,6 @@ mod unwrap;
 
 use std::borrow::Cow;
 use std::ops::Range;
-use std::sync::Arc;
 
 pub use bitmap::Bitmap;
 pub use group_key::{Grouping, decode_group_key, decode_pairs};
@@ -49,7 +48,7 @@ pub use row_labels::{Category, ERROR_DETAILS_NAME, ERROR_NAME, ErrorKind, MetaRe
 use crate::error::{KernelError, Result};
 use decolorize::Decolorizer;
 use drop_keep::LabelTargets;
-use hints::Hints;
+use hints::{Hints, gates_of};
 use json::JsonParser;
 use json_path::JsonPaths;
 use label_filter::LabelFilter;
@@ -98,12 +97,14 @@ impl Pipeline {
             let text = format!("pipeline of {} stages, at most {STAGES_MAX} are allowed", plan.stages.len());
             return Err(KernelError::InvalidRequest(text));
         }
-        let hints = Arc::new(Hints::new(plan, needs));
+        let hints = Hints::new(plan, needs);
         let mut line_filters = Vec::new();
         let mut stages = Vec::new();
         let mut line_changed = false;
-        for stage in evaluation_order(&plan.stages) {
-            match compile_stage(stage, &hints)? {
+        let ordered = evaluation_order(&plan.stages);
+        let gates = gates_of(&ordered)?;
+        for (position, stage) in ordered.iter().enumerate() {
+            match compile_stage(stage, hints.at(position, &gates))? {
                 // A line filter touches no label, so it may go before every stage that leaves the line alone.
                 RowStage::LineFilter(filter) if !line_changed => line_filters.push(filter),
                 stage if hints.skips_parsers() && stage.only_makes_labels() => {}
@@ -170,8 +171,7 @@ impl Pipeline {
     }
 }
 
-fn compile_stage(stage: &Stage, hints: &Arc<Hints>) -> Result<RowStage> {
-    let hints = Arc::clone(hints);
+fn compile_stage(stage: &Stage, hints: Hints) -> Result<RowStage> {
     Ok(match stage {
         Stage::LineFilter { op, matches } => RowStage::LineFilter(LineFilter::compile(*op, matches)?),
         Stage::Json { extractions } if extractions.is_empty() => RowStage::Json(JsonParser::new(hints)),
@@ -230,7 +230,7 @@ impl RowStage {
                 }
             }
         }
-        true
+        !labels.is_rejected()
     }
 
     fn reads_line(&self) -> bool {

@@ -1,7 +1,6 @@
 //! `| pattern "<ip> - <_> [<ts>]"`: labels from text between literals.
 
 use std::borrow::Cow;
-use std::sync::Arc;
 
 use memchr::memmem::Finder;
 
@@ -15,7 +14,7 @@ pub struct PatternParser {
     /// What the line begins with.
     start: Box<[u8]>,
     captures: Vec<Capture>,
-    hints: Arc<Hints>,
+    hints: Hints,
 }
 
 /// A capture and the literal that ends it (none: the rest of the line).
@@ -26,7 +25,7 @@ struct Capture {
 }
 
 impl PatternParser {
-    pub fn compile(pattern: &str, hints: Arc<Hints>) -> Result<Self> {
+    pub fn compile(pattern: &str, hints: Hints) -> Result<Self> {
         let pieces = pattern_syntax::split(pattern);
         check(&pieces).map_err(|problem| KernelError::InvalidRequest(format!("invalid pattern parser: {problem}")))?;
         let mut start: Box<[u8]> = Box::default();

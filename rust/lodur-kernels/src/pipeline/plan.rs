@@ -285,7 +285,8 @@ mod tests {
             op: LineFilterOp::Contains,
             matches: vec![LineMatch::Text { value: value.to_owned() }],
         };
-        let stages = [Stage::Json { extractions: vec![] }, filter("a"), Stage::Unpack {}, Stage::Decolorize {}, filter("b")];
+        let stages =
+            [Stage::Json { extractions: vec![] }, filter("a"), Stage::Unpack {}, Stage::Decolorize {}, filter("b")];
         let order: Vec<&Stage> = evaluation_order(&stages);
         assert_eq!(order, [&stages[1], &stages[0], &stages[2], &stages[4], &stages[3]]);
     }

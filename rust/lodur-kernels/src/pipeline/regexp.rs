@@ -1,7 +1,6 @@
 //! `| regexp`: labels from the named groups of an expression.
 
 use std::borrow::Cow;
-use std::sync::Arc;
 
 use regex::bytes::Regex;
 
@@ -15,11 +14,11 @@ pub struct RegexpParser {
     regex: Regex,
     /// Label name and group number.
     groups: Vec<(Box<[u8]>, usize)>,
-    hints: Arc<Hints>,
+    hints: Hints,
 }
 
 impl RegexpParser {
-    pub fn compile(expression: &str, hints: Arc<Hints>) -> Result<Self> {
+    pub fn compile(expression: &str, hints: Hints) -> Result<Self> {
         let invalid =
             |problem: &dyn std::fmt::Display| KernelError::InvalidRequest(format!("invalid regexp parser: {problem}"));
         let names = go_regex::group_names(expression).map_err(|error| invalid(&error))?;

@@ -110,6 +110,8 @@ pub struct RowLabels<'a> {
     parsed_bits: u64,
     /// Needed labels found by parsers.
     finds: usize,
+    /// A label was found that a later stage will not let pass.
+    rejected: bool,
     error: Option<ErrorKind>,
     error_details: Option<Cow<'static, str>>,
     pub(super) unwrapped: UnwrapResult,
@@ -138,6 +140,7 @@ impl<'a> RowLabels<'a> {
         self.parsed.clear();
         self.parsed_bits = 0;
         self.finds = 0;
+        self.rejected = false;
         self.error = None;
         self.error_details = None;
         self.unwrapped = UnwrapResult::Missing;
@@ -240,14 +243,25 @@ impl<'a> RowLabels<'a> {
         self.parsed_bits & name_bit(name) != 0 && self.parsed.iter().any(|label| *label.name == *name)
     }
 
-    /// Add what a parser found; false when nothing more is needed. The first find of a name wins.
+    /// Add what a parser found; false when nothing more is needed or the row cannot pass. The first find of a name wins.
     #[inline]
     pub(super) fn extract(&mut self, name: Text<'a>, value: Text<'a>, hints: &Hints) -> bool {
         if !hints.wants_key(&name) {
             return true;
         }
         let name = if self.is_taken(&name) { Cow::Owned([&*name, EXTRACTED_SUFFIX.as_bytes()].concat()) } else { name };
-        if !hints.wants(&name) || self.is_parsed(&name) {
+        if self.is_parsed(&name) {
+            return true;
+        }
+        if !hints.admits(&name, &value) {
+            self.rejected = true;
+            return false;
+        }
+        self.add_parsed(name, value, hints)
+    }
+
+    fn add_parsed(&mut self, name: Text<'a>, value: Text<'a>, hints: &Hints) -> bool {
+        if !hints.wants(&name) {
             return true;
         }
         self.parsed_bits |= name_bit(&name);
@@ -256,13 +270,30 @@ impl<'a> RowLabels<'a> {
         !hints.satisfied_by(self.finds)
     }
 
+    /// Set the label that an extraction names, over what an earlier pair or parser found; false when nothing more is
+    /// needed.
+    pub(super) fn set_extraction(&mut self, name: &'a [u8], value: Text<'a>, hints: &Hints) -> bool {
+        let name = if self.is_taken(name) {
+            Cow::Owned([name, EXTRACTED_SUFFIX.as_bytes()].concat())
+        } else {
+            Cow::Borrowed(name)
+        };
+        if let Some(label) = self.parsed.iter_mut().find(|label| label.name == name) {
+            label.value = value;
+            return true;
+        }
+        self.add_parsed(name, value, hints)
+    }
+
     /// The empty label of an extraction that found nothing, unless the name has a value already.
     pub(super) fn extract_missing(&mut self, name: &'a [u8], hints: &Hints) {
-        if hints.wants(name) && !self.is_taken(name) && !self.is_parsed(name) {
-            self.parsed_bits |= name_bit(name);
-            self.parsed.push(Label { name: Cow::Borrowed(name), value: Cow::Borrowed(b"") });
-            self.finds += 1;
+        if !self.rejected && !self.is_taken(name) && !self.is_parsed(name) {
+            self.add_parsed(Cow::Borrowed(name), Cow::Borrowed(b""), hints);
         }
+    }
+
+    pub(super) fn is_rejected(&self) -> bool {
+        self.rejected
     }
 
     pub(super) fn is_satisfied(&self, hints: &Hints) -> bool {

@@ -1,10 +1,9 @@
 //! `| unpack`: a line that an agent packed, a JSON object of labels and the line itself in `_entry`.
 
 use std::borrow::Cow;
-use std::sync::Arc;
 
 use super::hints::Hints;
-use super::json_scan::{Defect, Kind, key_at, next_key, object_start, skip_blanks, unescape, value_at};
+use super::json_scan::{Defect, Kind, key_at, next_key, object_start, unescape, value_at};
 use super::label_name::sanitise;
 use super::row_labels::{ErrorKind, Lend, RowLabels, Text};
 
@@ -15,7 +14,7 @@ const NOT_AN_OBJECT: &str = "expecting json object(6), but it is not";
 
 #[derive(Clone, Debug)]
 pub struct Unpacker {
-    hints: Arc<Hints>,
+    hints: Hints,
 }
 
 /// The string members of a line.
@@ -25,7 +24,7 @@ struct Packed<'l> {
 }
 
 impl Unpacker {
-    pub fn new(hints: Arc<Hints>) -> Self {
+    pub fn new(hints: Hints) -> Self {
         Unpacker { hints }
     }
 
@@ -37,7 +36,7 @@ impl Unpacker {
         if line.is_empty() {
             return None;
         }
-        if skip_blanks(line, 0).is_none_or(|first| line[first] != b'{') {
+        if line[0] != b'{' {
             labels.set_error(ErrorKind::JsonParser, NOT_AN_OBJECT);
             return None;
         }
