@@ -1,0 +1,16 @@
+"""Scans (local stand-in until the face is merged)."""
+
+from __future__ import annotations
+
+from lodur.kernels._native import (  # noqa: TID251 - this is the typed face
+    Cancel,
+    LogResult,
+    MetricResult,
+    Scan,
+    ScanStats,
+    encode_matrix,
+    index_stats,
+    list_streams,
+)
+
+__all__ = ["Cancel", "LogResult", "MetricResult", "Scan", "ScanStats", "encode_matrix", "index_stats", "list_streams"]
