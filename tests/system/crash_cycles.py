@@ -15,7 +15,7 @@ from pathlib import Path
 
 from lodur.model.clock import SystemClock
 from tests.servers.lodur import LodurServer
-from tests.system.pushing import DAY_NS, Client, Pusher, Verdict, config_text, judge
+from tests.system.pushing import DAY_NS, Client, Pusher, ServerGone, Verdict, config_text, judge
 
 PUSHERS = 4
 
@@ -55,7 +55,10 @@ def _judged(server: LodurServer, pushers: list[Pusher], start_ns: int, cycle: in
     problems = [problem for pusher in pushers for problem in pusher.problems]
     assert not problems, problems
     client = Client(server.port)
-    verdict = judge(client, pushers, start_ns - 2 * DAY_NS, start_ns + DAY_NS)
+    try:
+        verdict = judge(client, pushers, start_ns - 2 * DAY_NS, start_ns + DAY_NS)
+    except ServerGone as error:
+        raise AssertionError(f"cycle {cycle}: the server is gone: {server.log()[-6000:]}") from error
     client.close()
     shown = f"lost {verdict.lost[:3]}, doubled {verdict.doubled[:3]}, foreign {verdict.foreign[:3]}"
     counts = f"lost {len(verdict.lost)}, doubled {len(verdict.doubled)}, foreign {len(verdict.foreign)}"
