@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Iterator
 from pathlib import Path
 
+import click
 import pytest
 
+from lodur.cli.main import LazyGroup
 from lodur.config.loading import load_server_config
 from lodur.logql.parser import parse_query
 
@@ -101,8 +104,29 @@ def test_make_commands_that_are_named_exist() -> None:
     assert named <= targets
 
 
+def shown_commands() -> list[list[str]]:
+    """The name and arguments of each `lodur` command line in the pages' consoles, at the end of a pipe too."""
+    lines = [line for _, block in fenced("console") for line in block.splitlines()]
+    shown = [re.match(r"\$ (?:.* \| )?(?:\.venv/bin/)?lodur (.*)", line) for line in lines]
+    return [shlex.split(found[1]) for found in shown if found]
+
+
+@pytest.mark.parametrize("words", shown_commands(), ids=" ".join)
+def test_commands_that_are_shown_are_understood(words: list[str], tmp_path: Path) -> None:
+    group = LazyGroup("lodur")
+    context = click.Context(group, info_name="lodur")
+    command = group.get_command(context, words[0])
+    assert command is not None
+    log = tmp_path / "any.log"
+    log.touch()
+    arguments = [str(log) if word.endswith(".log") else word for word in words[1:]]
+    command.make_context(words[0], arguments, parent=context)
+
+
 def test_queries_that_are_shown_parse() -> None:
-    queries = [block.strip() for _, block in fenced("logql")]
+    asked = [words[1] for words in shown_commands() if words[0] in ("query", "instant-query")]
+    queries = asked + [block.strip() for _, block in fenced("logql")]
+    assert asked
     assert queries
     for query in queries:
         parse_query(query)

@@ -71,6 +71,9 @@ class PushLimits:
     def unchecked() -> PushLimits:
         """For bodies that were validated before (`DecodedPush.to_body`): refuses nothing and adds nothing."""
 
+    def for_replay(self) -> PushLimits:
+        """For bodies that were accepted whole under these limits: adds what these add and refuses nothing."""
+
 @final
 class PushProblem:
     """Entries refused with one text."""

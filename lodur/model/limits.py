@@ -136,6 +136,9 @@ class QueryLimits:
     process_bytes_read_max: int = 150 * GIB
     """Raw bytes that a query may read in one process; 0 = no limit."""
     timeout_ns: int = NS_PER_MINUTE
+    steps_aligned: bool = True
+    """Evaluate metrics at multiples of the step, from the one before the start to the one after the end; else from the
+    start on."""
     parallelism_max: int = 32
     """Tasks of one query that may run at the same time."""
     tail_requests_max: int = 10

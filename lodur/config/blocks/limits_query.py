@@ -94,6 +94,13 @@ PARALLELISM = Setting(
     "Tasks of one query at the same time.",
     ("querier.max-query-parallelism",),
 )
+SPLIT = Setting(
+    "limits_config.split_queries_by_interval",
+    DURATION,
+    "1h",
+    "Queries are not split, but 0 evaluates metrics from the start of a query on, not at multiples of its step.",
+    ("querier.split-queries-by-interval",),
+)
 TAILS = Setting(
     "limits_config.max_concurrent_tail_requests",
     COUNT,
@@ -128,6 +135,7 @@ ENTRIES: tuple[Entry, ...] = (
     PROCESS_BYTES_READ,
     TIMEOUT,
     PARALLELISM,
+    SPLIT,
     TAILS,
     REQUIRED_LABELS,
     MIN_LABELS,
@@ -139,7 +147,7 @@ ENTRIES: tuple[Entry, ...] = (
     *inert_keys(
         "limits_config",
         NO_SHARDING,
-        "tsdb_max_query_parallelism split_queries_by_interval split_metadata_queries_by_interval "
+        "tsdb_max_query_parallelism split_metadata_queries_by_interval "
         "split_recent_metadata_queries_by_interval recent_metadata_query_window "
         "split_instant_metric_queries_by_interval split_ingester_queries_by_interval tsdb_max_bytes_per_shard "
         "tsdb_sharding_strategy min_sharding_lookback tsdb_precompute_chunks",
@@ -180,6 +188,7 @@ def query_limits(values: Values) -> QueryLimits:
         bytes_read_max=values.get(BYTES_READ),
         process_bytes_read_max=values.get(PROCESS_BYTES_READ),
         timeout_ns=values.get(TIMEOUT),
+        steps_aligned=values.get(SPLIT) > 0,
         parallelism_max=values.get(PARALLELISM),
         tail_requests_max=values.get(TAILS),
         required_label_names=values.get(REQUIRED_LABELS),

@@ -3,11 +3,15 @@
 //! the system tells it (other work on the machine then matters less).
 
 use std::error::Error;
+use std::fmt::Write;
 use std::time::{Duration, Instant};
 
 use lodur_kernels::push::{ContentEncoding, LimitValues, PushFormat, PushLimits, decode_push};
 
 const PASSES: usize = 5;
+
+/// Bodies that are tried as JSON too.
+const JSON_BODIES: usize = 100;
 
 fn main() -> Result<(), Box<dyn Error>> {
     let directory = std::env::args().nth(1).ok_or("name a directory with *.pb files")?;
@@ -21,8 +25,12 @@ fn main() -> Result<(), Box<dyn Error>> {
     let open = LimitValues { reject_old_samples: false, creation_grace_period_ns: i64::MAX, ..LimitValues::default() };
     let no_levels = LimitValues { discover_log_levels: false, ..open.clone() };
     snappy_alone(&bodies)?;
-    measure("decode + validate", &bodies, &PushLimits::new(no_levels))?;
-    measure("decode + validate + levels", &bodies, &PushLimits::new(open))?;
+    let open = PushLimits::new(open);
+    measure("protobuf, without levels", &bodies, PushFormat::LokiProtobuf, &PushLimits::new(no_levels))?;
+    measure("protobuf, with levels", &bodies, PushFormat::LokiProtobuf, &open)?;
+    bodies.truncate(JSON_BODIES);
+    let json = bodies.iter().map(|body| to_json(body, &open)).collect::<Result<Vec<_>, _>>()?;
+    measure("JSON, with levels", &json, PushFormat::LokiJson, &open)?;
     Ok(())
 }
 
@@ -51,7 +59,33 @@ fn snappy_alone(bodies: &[Vec<u8>]) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-fn measure(name: &str, bodies: &[Vec<u8>], limits: &PushLimits) -> Result<(), Box<dyn Error>> {
+fn to_json(body: &[u8], limits: &PushLimits) -> Result<Vec<u8>, Box<dyn Error>> {
+    let batch = decode_push(body, PushFormat::LokiProtobuf, ContentEncoding::Identity, limits, 0)?.batch;
+    let mut out = String::from("{\"streams\":[");
+    for run in &batch.runs {
+        out.push_str(if out.ends_with('[') { "{\"stream\":{" } else { ",{\"stream\":{" });
+        for (name, value) in batch.streams[run.stream as usize].iter() {
+            out.push_str(if out.ends_with('{') { "" } else { "," });
+            write!(out, "\"{name}\":{}", quoted(value))?;
+        }
+        out.push_str("},\"values\":[");
+        for row in run.start as usize..run.end as usize {
+            out.push_str(if out.ends_with('[') { "" } else { "," });
+            let line = quoted(std::str::from_utf8(batch.rows.line(row))?);
+            write!(out, "[\"{}\",{line}]", batch.rows.ts_ns[row])?;
+        }
+        out.push_str("]}");
+    }
+    out.push_str("]}");
+    Ok(out.into_bytes())
+}
+
+fn quoted(text: &str) -> String {
+    let escaped = text.replace('\\', "\\\\").replace('"', "\\\"").replace('\t', "\\t");
+    format!("\"{escaped}\"")
+}
+
+fn measure(name: &str, bodies: &[Vec<u8>], format: PushFormat, limits: &PushLimits) -> Result<(), Box<dyn Error>> {
     let mut best = Duration::MAX;
     let (mut bytes, mut lines) = (0, 0);
     for _ in 0..PASSES {
@@ -59,7 +93,7 @@ fn measure(name: &str, bodies: &[Vec<u8>], limits: &PushLimits) -> Result<(), Bo
         let clock = Instant::now();
         let start = cpu_time(clock);
         for body in bodies {
-            let push = decode_push(body, PushFormat::LokiProtobuf, ContentEncoding::Identity, limits, 0)?;
+            let push = decode_push(body, format, ContentEncoding::Identity, limits, 0)?;
             bytes += push.batch.rows.lines.len();
             lines += push.batch.rows.len();
         }

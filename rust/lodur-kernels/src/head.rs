@@ -99,10 +99,35 @@ struct Generation {
 /// Enough of a stream to tell new rows from repetitions.
 struct StreamState {
     max_ts_ns: i64,
-    /// Hashes of the rows at `max_ts_ns`.
-    tail: Vec<u64>,
+    /// The rows at `max_ts_ns`.
+    tail: Vec<TailRow>,
     /// All rows, once one came late.
     seen: Option<HashSet<(i64, u64)>>,
+}
+
+/// A row that later ones of the same time are compared with.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum TailRow {
+    Hash(u64),
+    /// A row of the batch being inserted, not hashed as long as nobody asks.
+    Pending(u32),
+}
+
+impl StreamState {
+    fn settle_tail(&mut self, rows: &Rows) {
+        for tail in &mut self.tail {
+            if let TailRow::Pending(row) = *tail {
+                *tail = TailRow::Hash(row_hash(rows, row as usize));
+            }
+        }
+    }
+}
+
+/// A batch being inserted: its streams' numbers in the generation, and which of its rows stay.
+struct Arriving<'a> {
+    batch: &'a Batch,
+    numbers: Vec<u32>,
+    keep: Vec<bool>,
 }
 
 /// (timestamp, row hash) of a generation's rows by stream, sorted.
@@ -114,25 +139,25 @@ impl Head {
         let mut state = self.state.lock();
         let State { active, recent, .. } = &mut *state;
         let numbers: Vec<u32> = batch.streams.iter().map(|labels| active.number_of(labels)).collect();
-        let mut keep = vec![true; batch.rows.len()];
+        let mut arriving = Arriving { batch, numbers, keep: vec![true; batch.rows.len()] };
         let (mut duplicates, mut skipped) = (0, 0);
         for run in &batch.runs {
             let labels = &batch.streams[run.stream as usize];
-            let number = numbers[run.stream as usize];
             let flushed: Vec<&Vec<(i64, u64)>> = recent.iter().filter_map(|rows| rows.get(labels)).collect();
             for row in run.start as usize..run.end as usize {
-                if skip.iter().any(|range| range.contains(&batch.rows.ts_ns[row])) {
-                    keep[row] = false;
+                let ts_ns = batch.rows.ts_ns[row];
+                if skip.iter().any(|range| range.contains(&ts_ns)) {
+                    arriving.keep[row] = false;
                     skipped += 1;
-                } else if !active.is_new(number, &batch.rows, row, &flushed) {
-                    keep[row] = false;
+                } else if was_flushed(&flushed, &batch.rows, row) || !active.is_new(&arriving, run, row) {
+                    arriving.keep[row] = false;
                     duplicates += 1;
                 }
             }
         }
         let rows = batch.rows.len() - duplicates - skipped;
         if rows > 0 {
-            active.append(batch, &numbers, (rows < batch.rows.len()).then_some(&keep));
+            active.append(&arriving, rows < batch.rows.len());
         }
         Inserted { rows, duplicates }
     }
@@ -200,39 +225,39 @@ impl Generation {
         number
     }
 
-    /// Whether the row is no repetition; if so it is remembered.
-    fn is_new(&mut self, stream: u32, rows: &Rows, row: usize, flushed: &[&Vec<(i64, u64)>]) -> bool {
+    /// Whether the row is no repetition of one here; if so it is remembered.
+    fn is_new(&mut self, arriving: &Arriving<'_>, run: &Run, row: usize) -> bool {
+        let rows = &arriving.batch.rows;
+        let stream = arriving.numbers[run.stream as usize];
         let ts_ns = rows.ts_ns[row];
-        let in_flushed = flushed.iter().any(|known| {
-            known.last().is_some_and(|(last, _)| ts_ns <= *last) && contains(known, ts_ns, row_hash(rows, row))
-        });
-        if in_flushed {
-            return false;
-        }
         let state = &mut self.states[stream as usize];
         if ts_ns > state.max_ts_ns {
             state.max_ts_ns = ts_ns;
             state.tail.clear();
-            let hash = row_hash(rows, row);
-            state.tail.push(hash);
+            state.tail.push(TailRow::Pending(row as u32));
             if let Some(seen) = &mut state.seen {
-                seen.insert((ts_ns, hash));
+                seen.insert((ts_ns, row_hash(rows, row)));
+            }
+            // Only the last rows of a run are compared with later ones; the others are never hashed.
+            if row + 1 == run.end as usize || rows.ts_ns[row + 1] <= ts_ns {
+                state.settle_tail(rows);
             }
             return true;
         }
         let hash = row_hash(rows, row);
         if ts_ns == state.max_ts_ns {
-            if state.tail.contains(&hash) {
+            state.settle_tail(rows);
+            if state.tail.contains(&TailRow::Hash(hash)) {
                 return false;
             }
-            state.tail.push(hash);
+            state.tail.push(TailRow::Hash(hash));
             if let Some(seen) = &mut state.seen {
                 seen.insert((ts_ns, hash));
             }
             return true;
         }
         if state.seen.is_none() {
-            self.index_late(stream);
+            self.index_late(arriving, stream, row);
         }
         match &mut self.states[stream as usize].seen {
             Some(seen) => seen.insert((ts_ns, hash)),
@@ -240,28 +265,38 @@ impl Generation {
         }
     }
 
-    /// Fill `seen` of a stream from its rows; of all streams once many have late rows.
-    fn index_late(&mut self, stream: u32) {
+    /// Fill `seen` of a stream from its rows, those of the arriving batch before `row` included; of all streams once
+    /// many have late rows.
+    fn index_late(&mut self, arriving: &Arriving<'_>, stream: u32, row: usize) {
         self.late_streams += 1;
         let all = self.late_streams > LATE_STREAMS_SINGLY;
-        for (number, state) in self.states.iter_mut().enumerate() {
-            if state.seen.is_none() && (all || number == stream as usize) {
-                let tail = state.tail.iter().map(|hash| (state.max_ts_ns, *hash));
-                state.seen = Some(tail.collect());
-            }
+        let wanted: Vec<bool> = self
+            .states
+            .iter()
+            .enumerate()
+            .map(|(number, state)| state.seen.is_none() && (all || number == stream as usize))
+            .collect();
+        for (state, _) in self.states.iter_mut().zip(&wanted).filter(|(_, wanted)| **wanted) {
+            state.seen = Some(HashSet::new());
         }
-        for batch in &self.batches {
-            for run in batch.runs.iter().filter(|run| all || run.stream == stream) {
-                if let Some(seen) = &mut self.states[run.stream as usize].seen {
-                    for row in run.start as usize..run.end as usize {
-                        seen.insert((batch.rows.ts_ns[row], row_hash(&batch.rows, row)));
-                    }
-                }
+        let arrived = arriving.batch.runs.iter().take_while(|run| (run.start as usize) < row).map(|run| Run {
+            stream: arriving.numbers[run.stream as usize],
+            start: run.start,
+            end: run.end.min(row as u32),
+        });
+        let keep = &arriving.keep;
+        let here = arrived.map(|run| (&arriving.batch.rows, run, Some(keep)));
+        let before = self.batches.iter().flat_map(|batch| batch.runs.iter().map(|run| (&batch.rows, *run, None)));
+        for (rows, run, keep) in before.chain(here).filter(|(_, run, _)| wanted[run.stream as usize]) {
+            if let Some(seen) = &mut self.states[run.stream as usize].seen {
+                let kept = (run.start as usize..run.end as usize).filter(|row| keep.is_none_or(|keep| keep[*row]));
+                seen.extend(kept.map(|row| (rows.ts_ns[row], row_hash(rows, row))));
             }
         }
     }
 
-    fn append(&mut self, batch: &Batch, numbers: &[u32], keep: Option<&Vec<bool>>) {
+    fn append(&mut self, arriving: &Arriving<'_>, partly: bool) {
+        let Arriving { batch, numbers, keep } = arriving;
         let mut added = match self.batches.last_mut().map(Arc::get_mut) {
             Some(Some(last)) if last.rows.lines.len() < BATCH_MERGE_BYTES => std::mem::take(last),
             _ => {
@@ -273,13 +308,13 @@ impl Generation {
         let rows_before = added.rows.len();
         for run in &batch.runs {
             let stream = numbers[run.stream as usize];
-            match keep {
-                None => added.extend(&batch.rows, run.start as usize..run.end as usize, stream),
-                Some(keep) => {
-                    for row in (run.start as usize..run.end as usize).filter(|row| keep[*row]) {
-                        added.extend(&batch.rows, row..row + 1, stream);
-                    }
+            let rows = run.start as usize..run.end as usize;
+            if partly {
+                for row in rows.filter(|row| keep[*row]) {
+                    added.extend(&batch.rows, row..row + 1, stream);
                 }
+            } else {
+                added.extend(&batch.rows, rows, stream);
             }
         }
         self.bytes += added.rows.lines.len() + added.rows.meta.bytes.len() - bytes_before;
@@ -412,8 +447,13 @@ fn recent_rows(view: &HeadView) -> RecentRows {
     view.streams.iter().cloned().zip(by_stream).collect()
 }
 
-fn contains(known: &[(i64, u64)], ts_ns: i64, hash: u64) -> bool {
-    known.binary_search(&(ts_ns, hash)).is_ok()
+/// Whether one of the generations flushed last has the row.
+fn was_flushed(flushed: &[&Vec<(i64, u64)>], rows: &Rows, row: usize) -> bool {
+    let ts_ns = rows.ts_ns[row];
+    flushed.iter().any(|known| {
+        known.last().is_some_and(|(last, _)| ts_ns <= *last)
+            && known.binary_search(&(ts_ns, row_hash(rows, row))).is_ok()
+    })
 }
 
 #[cfg(test)]
@@ -456,6 +496,16 @@ mod tests {
         assert_eq!(head.insert(&batch("a", &[(1, "x"), (3, "n")]), &[]).duplicates, 2);
         assert_eq!(head.insert(&batch("b", &[(1, "x")]), &[]).duplicates, 0);
         assert_eq!(lines(&head), ["n", "o", "x"]);
+    }
+
+    #[test]
+    fn repetitions_within_one_batch_are_dropped_however_they_lie() {
+        let head = Head::default();
+        let inserted = head.insert(&batch("a", &[(1, "x"), (5, "y"), (1, "x"), (5, "y"), (3, "z"), (3, "z"), (6, "x")]), &[]);
+        assert_eq!(inserted, Inserted { rows: 4, duplicates: 3 });
+        assert_eq!(lines(&head), ["x", "y", "z", "x"]);
+        assert_eq!(head.insert(&batch("a", &[(6, "x"), (6, "w")]), &[6..7]).rows, 0);
+        assert_eq!(head.insert(&batch("a", &[(6, "x"), (6, "w")]), &[]).rows, 1);
     }
 
     #[test]

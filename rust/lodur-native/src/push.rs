@@ -135,6 +135,10 @@ impl PushLimits {
     fn unchecked() -> Self {
         PushLimits { limits: push::PushLimits::unchecked() }
     }
+
+    fn for_replay(&self) -> Self {
+        PushLimits { limits: self.limits.for_replay() }
+    }
 }
 
 /// Entries refused with one text.

@@ -166,11 +166,19 @@ impl<'l> Assembler<'l> {
             return Ok(());
         }
         self.meta.open_row(pairs, self.limits.detector.as_ref())?;
+        let kept_bytes = self.take_entry(stream, ts_ns, line);
+        stream.lines += 1;
+        stream.bytes += (kept_bytes + metadata_bytes) as u64;
+        Ok(())
+    }
+
+    /// Adds the row of an accepted entry, whose metadata is the open row, and gives the bytes kept of its line.
+    #[inline]
+    fn take_entry(&mut self, stream: &mut AcceptedStream, ts_ns: i64, line: &[u8]) -> usize {
         let (line, cut_mark) = self.fitted(line);
-        let ts_ns = if self.limits.values.increment_duplicate_timestamp {
-            self.distinct_time(stream, ts_ns, line, cut_mark)
-        } else {
-            ts_ns
+        let ts_ns = match self.limits.values.increment_duplicate_timestamp {
+            true => self.distinct_time(stream, ts_ns, line, cut_mark),
+            false => ts_ns,
         };
         let level = self.level(stream, line);
         let row = self.rows.len();
@@ -182,9 +190,7 @@ impl<'l> Assembler<'l> {
         self.rows.line_ends.push(self.rows.lines.len() as u32);
         self.rows.levels.push(level as u8);
         self.meta.close_row(row);
-        stream.lines += 1;
-        stream.bytes += (line.len() + cut_mark.len() + metadata_bytes) as u64;
-        Ok(())
+        line.len() + cut_mark.len()
     }
 
     /// Ends a stream; it becomes part of the batch if any of its entries did.

@@ -11,6 +11,9 @@ use crate::error::{KernelError, Result};
 /// No snappy block grows by more: its best operation makes 64 bytes of 3.
 const SNAPPY_RATIO_MAX: usize = 22;
 
+/// Largest zstd window, which a few bytes of a frame's head can ask for: 32 MiB, four times that of the usual levels.
+const ZSTD_WINDOW_LOG_MAX: u32 = 25;
+
 /// Bytes that a thread keeps for its next body; larger ones are given back.
 const SCRATCH_BYTES_MAX: usize = 8 << 20;
 
@@ -70,7 +73,9 @@ fn gunzip(body: &[u8], bytes_max: usize) -> Result<Vec<u8>> {
 }
 
 fn unzstd(body: &[u8], bytes_max: usize) -> Result<Vec<u8>> {
-    let decoder = zstd::stream::read::Decoder::with_buffer(body).map_err(|error| invalid(&format!("zstd: {error}")))?;
+    let unreadable = |error| invalid(&format!("zstd: {error}"));
+    let mut decoder = zstd::stream::read::Decoder::with_buffer(body).map_err(unreadable)?;
+    decoder.window_log_max(ZSTD_WINDOW_LOG_MAX).map_err(unreadable)?;
     read_bounded(decoder, body.len(), bytes_max, "zstd")
 }
 

@@ -72,7 +72,8 @@ impl<'a> Quoted<'a> {
 
     fn unescape(self, out: &mut Vec<u8>) -> Scan<()> {
         let mut rest = self.raw;
-        while let Some(plain) = memchr::memchr(b'\\', rest) {
+        // A quote inside stands behind a backslash and is taken with it.
+        while let Some(plain) = quote_or_escape(rest) {
             out.extend_from_slice(&rest[..plain]);
             let used = unescape_one(&rest[plain..], out).ok_or_else(|| {
                 let at = self.at + (self.raw.len() - rest.len()) + plain;
@@ -83,6 +84,30 @@ impl<'a> Quoted<'a> {
         out.extend_from_slice(rest);
         Ok(())
     }
+}
+
+/// Place of the first quote or backslash. Most are near, in keys, short values and text full of escapes; there a call
+/// of `memchr` would cost more than the search.
+#[inline]
+pub(super) fn quote_or_escape(text: &[u8]) -> Option<usize> {
+    const NEAR_BYTES: usize = 32;
+    let mut at = 0;
+    while at < NEAR_BYTES {
+        let Some(word) = text.get(at..).and_then(|rest| rest.first_chunk()) else { break };
+        let word = u64::from_le_bytes(*word);
+        let found =
+            zero_bytes(word ^ u64::from_le_bytes([b'"'; 8])) | zero_bytes(word ^ u64::from_le_bytes([b'\\'; 8]));
+        if found != 0 {
+            return Some(at + found.trailing_zeros() as usize / 8);
+        }
+        at += 8;
+    }
+    memchr::memchr2(b'"', b'\\', &text[at..]).map(|length| at + length)
+}
+
+/// The high bit of each byte that is zero; bytes above the lowest such may be marked too.
+fn zero_bytes(word: u64) -> u64 {
+    word.wrapping_sub(0x0101_0101_0101_0101) & !word & 0x8080_8080_8080_8080
 }
 
 /// Appends what the escape at the start of `text` means and gives its length; None where it means nothing.
@@ -227,7 +252,7 @@ impl<'a> Scanner<'a> {
         let start = self.at;
         let mut has_escapes = false;
         loop {
-            let Some(length) = memchr::memchr2(b'"', b'\\', self.bytes.get(self.at..).unwrap_or_default()) else {
+            let Some(length) = quote_or_escape(self.bytes.get(self.at..).unwrap_or_default()) else {
                 self.at = start;
                 return Err(self.error("unterminated string"));
             };
@@ -328,6 +353,12 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn quotes_and_escapes_are_found_where_they_are(text in "[a!#\\[\\]é]{0,50}[\"\\\\]{0,1}.{0,20}") {
+            let plain = text.bytes().position(|b| matches!(b, b'"' | b'\\'));
+            prop_assert_eq!(quote_or_escape(text.as_bytes()), plain);
+        }
+
         #[test]
         fn any_text_is_read_without_panic(text in "[{}\\[\\]\",:\\\\ucd8 0-9tfn]{0,50}") {
             let mut scanner = Scanner::new(text.as_bytes());

@@ -3,6 +3,7 @@
 //! Every ingested line passes here, so each step looks at as little of the line as it can: an object or a logfmt line
 //! is read only up to the first level field, and only lines without one are searched for words.
 
+use super::json_scan::quote_or_escape;
 use super::level_words;
 use crate::level::Level;
 
@@ -144,7 +145,7 @@ fn skip_blanks(line: &[u8], mut at: usize) -> usize {
 /// Place of the quote that ends the string whose text begins at `at`.
 fn string_end(line: &[u8], mut at: usize) -> Option<usize> {
     loop {
-        at += memchr::memchr2(b'"', b'\\', line.get(at..)?)?;
+        at += quote_or_escape(line.get(at..)?)?;
         if line[at] == b'"' {
             return Some(at);
         }

@@ -12,25 +12,26 @@ pub(super) fn find(line: &[u8]) -> Option<Level> {
         return Some(level);
     }
     let mut at = 1;
-    // A chunk needs a byte before and a byte after itself.
-    while at + CHUNK < line.len() {
-        if let Some(level) = find_in_chunk(line, at) {
+    // A chunk is looked at with the byte before and the byte after it.
+    while let Some(around) = line.get(at - 1..).and_then(|rest| rest.first_chunk()) {
+        let marks = word_starts(around);
+        if marks != 0
+            && let Some(level) = first_word(line, at, marks)
+        {
             return Some(level);
         }
         at += CHUNK;
     }
-    if line.len() > CHUNK + 1 {
-        return find_in_chunk(line, line.len() - CHUNK - 1);
+    if line.len() >= CHUNK + 2 {
+        // What is left is looked at with some of what was seen before.
+        at = line.len() - CHUNK - 1;
+        return line[at - 1..].first_chunk().and_then(|around| first_word(line, at, word_starts(around)));
     }
     (at..line.len()).filter(|&at| precedes_word(line[at - 1])).find_map(|at| word_at(line, at))
 }
 
-fn find_in_chunk(line: &[u8], at: usize) -> Option<Level> {
-    let mut marks = u128::from_le_bytes(word_starts(
-        line[at - 1..].first_chunk()?,
-        line[at..].first_chunk()?,
-        line[at + 1..].first_chunk()?,
-    ));
+/// The first word that stands at one of the marked bytes from `at` on.
+fn first_word(line: &[u8], at: usize, mut marks: u128) -> Option<Level> {
     while marks != 0 {
         let place = marks.trailing_zeros() as usize / 8;
         if let Some(level) = word_at(line, at + place) {
@@ -41,19 +42,21 @@ fn find_in_chunk(line: &[u8], at: usize) -> Option<Level> {
     None
 }
 
-/// Per byte non-zero where a level word may begin: its neighbour before and its first two letters fit. Written without
-/// branches over arrays of fixed size, which compilers turn into vector instructions.
-fn word_starts(before: &[u8; CHUNK], this: &[u8; CHUNK], after: &[u8; CHUNK]) -> [u8; CHUNK] {
+/// One byte for each but the first and the last: non-zero where a level word may begin, for its neighbour before and
+/// its first two letters fit. Written without branches over arrays of fixed size, which compilers turn into vector
+/// instructions.
+#[inline(always)]
+fn word_starts(around: &[u8; CHUNK + 2]) -> u128 {
     let mut marks = [0; CHUNK];
     for i in 0..CHUNK {
-        let (a, b) = (this[i] | 0x20, after[i] | 0x20);
+        let (a, b) = (around[i + 1] | 0x20, around[i + 2] | 0x20);
         let letters = ((b == b'r') & ((a == b't') | (a == b'c') | (a == b'e')))
             | ((b == b'a') & ((a == b'f') | (a == b'w')))
             | ((a == b'd') & (b == b'e'))
             | ((a == b'i') & (b == b'n'));
-        marks[i] = u8::from(letters & precedes_word(before[i]));
+        marks[i] = u8::from(letters & precedes_word(around[i]));
     }
-    marks
+    u128::from_le_bytes(marks)
 }
 
 /// Start, blank, tab, newline or one of `[({,"=`; bytes that differ in one bit are tested together.

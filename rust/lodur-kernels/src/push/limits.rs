@@ -128,6 +128,19 @@ impl PushLimits {
         })
     }
 
+    /// For bodies that were accepted whole under these limits, whatever the time and the limits are now: adds what these
+    /// add, and refuses nothing.
+    pub fn for_replay(&self) -> Self {
+        PushLimits::new(LimitValues {
+            discover_service_name: self.values.discover_service_name.clone(),
+            discover_log_levels: self.detector.is_some(),
+            log_level_fields: self.values.log_level_fields.clone(),
+            log_level_from_json_max_depth: self.values.log_level_from_json_max_depth,
+            increment_duplicate_timestamp: self.values.increment_duplicate_timestamp,
+            ..PushLimits::unchecked().values
+        })
+    }
+
     pub(super) fn decompressed_bytes_max(&self) -> usize {
         self.values.max_decompressed_size_bytes.min(DECOMPRESSED_BYTES_MAX)
     }

@@ -269,6 +269,25 @@ fn limits_that_change_entries() {
 }
 
 #[test]
+fn a_replay_gives_the_same_rows_later_and_under_smaller_limits() {
+    let body =
+        format!(r#"{{"streams":[{{"stream":{{"app":"x"}},"values":[["{NOW_NS}","level=warn",{{"k":"v"}}]]}}]}}"#);
+    let rows = shown(&decode_json(&body, &limits()).unwrap().batch);
+    let smaller = PushLimits::new(LimitValues {
+        max_line_size_bytes: 1,
+        max_label_names_per_series: 0,
+        max_structured_metadata_size_bytes: 1,
+        ..LimitValues::default()
+    });
+    let later_ns = NOW_NS + 365 * 86_400_000_000_000;
+    let replay = |limits: &PushLimits| {
+        decode_push(body.as_bytes(), PushFormat::LokiJson, ContentEncoding::Identity, limits, later_ns).unwrap()
+    };
+    assert_eq!(replay(&smaller).accepted_lines, 0);
+    assert_eq!(shown(&replay(&smaller.for_replay()).batch), rows);
+}
+
+#[test]
 fn protobuf_labels_are_refused_one_by_one() {
     let mut message = Vec::new();
     for labels in ["{a=\"x\"}", "{a-b=\"x\"}", "{}", "{ b='y', a=\"x\", }", "{a=\"1\",a=\"2\"}"] {

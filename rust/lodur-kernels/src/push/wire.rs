@@ -53,7 +53,7 @@ impl<'a> Reader<'a> {
     }
 
     /// The next field's head; None at the end of the message.
-    #[inline]
+    #[inline(always)]
     pub(super) fn field(&mut self) -> Result<Option<Field>, WireError> {
         if self.rest.is_empty() {
             return Ok(None);
@@ -66,7 +66,7 @@ impl<'a> Reader<'a> {
         Ok(Some(Field { number, wire_type: (tag & 7) as u32 }))
     }
 
-    #[inline]
+    #[inline(always)]
     pub(super) fn varint(&mut self) -> Result<u64, WireError> {
         match *self.rest {
             [first, ref rest @ ..] if first < 0x80 => {
@@ -92,7 +92,7 @@ impl<'a> Reader<'a> {
             }
         }
         let mut value = 0;
-        for (i, &b) in self.rest.iter().enumerate() {
+        for (i, &b) in self.rest.iter().take(10).enumerate() {
             // Ten bytes hold 64 bits, of the tenth only one.
             if i == 9 && b > 1 {
                 return Err(WireError::VarintTooLong);
@@ -106,7 +106,7 @@ impl<'a> Reader<'a> {
         Err(WireError::Truncated)
     }
 
-    #[inline]
+    #[inline(always)]
     fn take(&mut self, length: u64) -> Result<&'a [u8], WireError> {
         let length = usize::try_from(length).map_err(|_| WireError::Truncated)?;
         let (taken, rest) = self.rest.split_at_checked(length).ok_or(WireError::Truncated)?;
@@ -115,7 +115,7 @@ impl<'a> Reader<'a> {
     }
 
     /// The content of a length-delimited field, whose head was read.
-    #[inline]
+    #[inline(always)]
     pub(super) fn bytes(&mut self, field: Field, name: &'static str) -> Result<&'a [u8], WireError> {
         if field.wire_type != BYTES {
             return Err(WireError::WrongType { field: name, wire_type: field.wire_type });

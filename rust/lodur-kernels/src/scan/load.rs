@@ -132,7 +132,7 @@ pub struct Loaded {
 impl<'a> Columns<'a> {
     pub fn of(selected: &Selected<'a>, block: &BlockRef, buffers: &'a Buffers, loaded: Loaded) -> Columns<'a> {
         match selected.source {
-            Source::Head(view) => Columns::of_head(view, block.block),
+            Source::Head(view) => Columns::of_head(view, block.block, loaded),
             Source::Segment(segment, _) => Columns {
                 ts_ns: &buffers.ts_ns,
                 lines: buffers.raw.get(buffers.lines_at..).unwrap_or(&[]),
@@ -146,7 +146,7 @@ impl<'a> Columns<'a> {
         }
     }
 
-    fn of_head(view: &'a HeadView, block: usize) -> Columns<'a> {
+    fn of_head(view: &'a HeadView, block: usize, loaded: Loaded) -> Columns<'a> {
         let rows = &view.batches[block].rows;
         Columns {
             ts_ns: &rows.ts_ns,
@@ -155,8 +155,8 @@ impl<'a> Columns<'a> {
             levels: &rows.levels,
             meta: &rows.meta,
             streams: &view.streams,
-            has_lines: true,
-            has_metadata: true,
+            has_lines: loaded.lines,
+            has_metadata: loaded.metadata,
         }
     }
 
@@ -170,6 +170,10 @@ impl<'a> Columns<'a> {
 
     pub fn level(&self, row: usize) -> u8 {
         if self.has_metadata { self.levels[row] } else { 0 }
+    }
+
+    pub fn has_metadata(&self) -> bool {
+        self.has_metadata
     }
 
     /// Whether rows differ in nothing but their level.

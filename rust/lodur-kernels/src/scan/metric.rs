@@ -181,6 +181,12 @@ impl<'a> MetricScan<'a> {
         let bytes = matches!(self.task.op, RangeOp::Bytes | RangeOp::BytesRate);
         let level_only = columns.is_level_only();
         for run in runs {
+            if !bytes && !columns.has_metadata() && rows.count(run.start..run.end) == run.end - run.start {
+                labels.begin(columns.row(run.start, run.stream));
+                let series = worker.series_of(&labels, &self.grouping);
+                worker.count_run(series, &columns.ts_ns[run.start..run.end], block.order + run.start as u64);
+                continue;
+            }
             let mut by_level: [Option<u32>; LEVEL_COUNT] = [None; LEVEL_COUNT];
             for row in rows.iter(run.start..run.end) {
                 let level = usize::from(columns.level(row)).min(LEVEL_COUNT - 1);
@@ -348,6 +354,19 @@ impl<A: Accumulator> Worker<A> {
         self.last_key.clone_from(&self.key);
         self.last_series = Some(number);
         number
+    }
+
+    /// Count whole stretches of rows that share a bucket; unsorted rows only make the stretches shorter.
+    fn count_run(&mut self, series: u32, ts_ns: &[i64], order: u64) {
+        let sorted = ts_ns.is_sorted();
+        let mut at = 0;
+        while at < ts_ns.len() {
+            self.bucketer.steps_of(ts_ns[at]);
+            let until = self.bucketer.until();
+            let length = if sorted { ts_ns[at..].partition_point(|ts| *ts <= until) } else { 1 };
+            self.add(series, Sample { ts_ns: ts_ns[at], order, value: length as f64 });
+            at += length;
+        }
     }
 
     fn add(&mut self, series: u32, sample: Sample) {

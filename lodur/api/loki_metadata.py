@@ -1,0 +1,127 @@
+"""Loki's endpoints about streams: labels, their values, series, and index statistics."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import orjson
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from lodur.api.endpoint import query_endpoint
+from lodur.api.loki_query import METHODS, json_response
+from lodur.api.params import Params, checked_span, read_params
+from lodur.api.tenant import Tenancy
+from lodur.logql.parser import parse_selector, parse_series_selectors
+from lodur.logql.selector import Selector
+from lodur.model.clock import Clock
+from lodur.model.label_set import LabelSet
+from lodur.model.tenant import TenantId
+from lodur.model.time_span import TimeSpan
+from lodur.query.catalog import Catalog, Coverage
+from lodur.query.tenants import TENANT_LABEL, labelled_set
+
+
+def routes(catalog: Catalog, tenancy: Tenancy, clock: Clock, *, body_max_bytes: int) -> list[Route]:
+    """The routes of this module."""
+    metadata = _Metadata(catalog, tenancy, clock, body_max_bytes)
+    return [
+        Route("/loki/api/v1/labels", query_endpoint(metadata.labels), methods=METHODS),
+        Route("/loki/api/v1/label", query_endpoint(metadata.labels), methods=METHODS),
+        Route("/loki/api/v1/label/{name}/values", query_endpoint(metadata.values), methods=METHODS),
+        Route("/loki/api/v1/series", query_endpoint(metadata.series), methods=METHODS),
+        Route("/loki/api/v1/index/stats", query_endpoint(metadata.index_stats), methods=METHODS),
+    ]
+
+
+@dataclass(frozen=True, slots=True)
+class _Metadata:
+    catalog: Catalog
+    tenancy: Tenancy
+    clock: Clock
+    body_max_bytes: int
+
+    async def labels(self, request: Request) -> Response:
+        tenants, params, span = await self._asked(request)
+        selectors = _optional_selector(params)
+        found = {
+            name
+            for tenant in tenants
+            for labels in await self.catalog.streams(tenant, selectors, span)
+            for name in labels.names()
+        }
+        if found and len(tenants) > 1:
+            found.add(TENANT_LABEL)
+        return _list_response(sorted(found))
+
+    async def values(self, request: Request) -> Response:
+        tenants, params, span = await self._asked(request)
+        name = str(request.path_params["name"])
+        if name == TENANT_LABEL and self.tenancy.multi_tenant_queries:
+            return _list_response([tenant.value for tenant in tenants])
+        selectors = _optional_selector(params)
+        found = {
+            labels.get(name)
+            for tenant in tenants
+            for labels in await self.catalog.streams(tenant, selectors, span)
+            if name in labels
+        }
+        return _list_response(sorted(found))
+
+    async def series(self, request: Request) -> Response:
+        tenants, params, span = await self._asked(request)
+        written = params.texts("match[]", "match")
+        selectors = parse_series_selectors(written) if written else ()
+        selectors = tuple(selector for selector in selectors if selector.matchers)
+        found: list[LabelSet] = []
+        for tenant in tenants:
+            streams = await self.catalog.streams(tenant, selectors, span)
+            found += [_with_tenant(labels, tenant) for labels in streams] if len(tenants) > 1 else streams
+        data = [dict(labels) for labels in found]
+        return json_response(orjson.dumps({"status": "success", "data": data}))
+
+    async def index_stats(self, request: Request) -> Response:
+        tenants, params, span = await self._asked(request)
+        selector = parse_selector(params.text("query"))
+        parts = [await self.catalog.coverage(tenant, selector, span) for tenant in tenants]
+        total = Coverage(
+            sum(part.streams for part in parts),
+            sum(part.blocks for part in parts),
+            sum(part.bytes for part in parts),
+            sum(part.entries for part in parts),
+        )
+        return json_response(
+            orjson.dumps(
+                {
+                    "streams": total.streams,
+                    "chunks": total.blocks,
+                    "bytes": total.bytes,
+                    "entries": total.entries,
+                }
+            )
+        )
+
+    async def _asked(self, request: Request) -> tuple[tuple[TenantId, ...], Params, TimeSpan]:
+        tenants = self.tenancy.all(request)
+        params = await read_params(request, body_max_bytes=self.body_max_bytes)
+        return tenants, params, checked_span(params, self.clock.now_ns())
+
+
+def _optional_selector(params: Params) -> Sequence[Selector]:
+    text = params.text("query")
+    return (parse_selector(text),) if text else ()
+
+
+def _with_tenant(labels: LabelSet, tenant: TenantId) -> LabelSet:
+    """The labels with the tenant's, unless they have such a label already (results of queries rename it)."""
+    return labels if TENANT_LABEL in labels else labelled_set(labels, tenant)
+
+
+def _list_response(found: list[str]) -> Response:
+    """A list; an empty one is left out."""
+    body: dict[str, object] = {"status": "success"}
+    if found:
+        body["data"] = found
+    return json_response(orjson.dumps(body))

@@ -1,0 +1,132 @@
+"""Loki's query endpoints: `query` and `query_range`, and `format_query`."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+
+import orjson
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from lodur.api.endpoint import query_endpoint
+from lodur.api.params import (
+    Params,
+    backward_param,
+    checked_span,
+    encoding_flags,
+    interval_param,
+    limit_param,
+    query_tags,
+    read_params,
+    step_param,
+    time_param,
+)
+from lodur.api.statistics import statistics_body
+from lodur.api.tenant import Tenancy
+from lodur.logql.parser import parse_tree
+from lodur.model.clock import Clock
+from lodur.model.errors import QuerySyntaxError
+from lodur.query.answers import InstantAnswer, MatrixAnswer, RangeAnswer, ScalarAnswer, StreamsAnswer
+from lodur.query.engine import Engine
+from lodur.query.requests import InstantRequest, RangeRequest
+from lodur.query.stats import Statistics
+from lodur.wire.loki_results import matrix_json, scalar_json, vector_json
+
+FLAGS_HEADER = "X-Loki-Response-Encoding-Flags"
+TAGS_HEADER = "X-Query-Tags"
+CATEGORIZE = "categorize-labels"
+METHODS = ("GET", "POST")
+
+JSON_TYPE = "application/json; charset=UTF-8"
+
+
+def routes(engine: Engine, tenancy: Tenancy, clock: Clock, *, body_max_bytes: int) -> list[Route]:
+    """The routes of this module."""
+    queries = _Queries(engine, tenancy, clock, body_max_bytes)
+    return [
+        Route("/loki/api/v1/query", query_endpoint(queries.instant), methods=METHODS),
+        Route("/loki/api/v1/query_range", query_endpoint(queries.range), methods=METHODS),
+        Route("/loki/api/v1/format_query", query_endpoint(queries.format), methods=METHODS),
+    ]
+
+
+def json_response(body: bytes, *, status: int = 200) -> Response:
+    """An answer whose body is JSON already."""
+    return Response(body, status_code=status, headers={"Content-Type": JSON_TYPE})
+
+
+@dataclass(frozen=True, slots=True)
+class _Queries:
+    engine: Engine
+    tenancy: Tenancy
+    clock: Clock
+    body_max_bytes: int
+
+    async def instant(self, request: Request) -> Response:
+        tenants = self.tenancy.all(request)
+        params = await read_params(request, body_max_bytes=self.body_max_bytes)
+        limit_param(params)
+        backward_param(params)
+        asked = InstantRequest(
+            text=params.text("query"),
+            time_ns=time_param(params, "time", self.clock.now_ns()),
+            tags=query_tags(request.headers.get(TAGS_HEADER, "")),
+        )
+        return json_response(_instant_body(await self.engine.instant(tenants, asked)))
+
+    async def range(self, request: Request) -> Response:
+        tenants = self.tenancy.all(request)
+        params = await read_params(request, body_max_bytes=self.body_max_bytes)
+        asked = self._range_request(params, query_tags(request.headers.get(TAGS_HEADER, "")))
+        answer = await self.engine.range(tenants, asked)
+        flags = encoding_flags(request.headers.getlist(FLAGS_HEADER))
+        # Thousands of lines take milliseconds to write, which other requests need not wait for.
+        return json_response(await asyncio.to_thread(_range_body, answer, flags))
+
+    def _range_request(self, params: Params, tags: tuple[tuple[str, str], ...]) -> RangeRequest:
+        span = checked_span(params, self.clock.now_ns())
+        return RangeRequest(
+            text=params.text("query"),
+            start_ns=span.start_ns,
+            end_ns=span.end_ns,
+            step_ns=step_param(params, span),
+            limit=limit_param(params),
+            backward=backward_param(params),
+            interval_ns=interval_param(params),
+            tags=tags,
+        )
+
+    async def format(self, request: Request) -> Response:
+        params = await read_params(request, body_max_bytes=self.body_max_bytes)
+        try:
+            text = str(parse_tree(params.text("query")))
+        except QuerySyntaxError as error:
+            return json_response(orjson.dumps({"status": "invalid-query", "error": str(error)}), status=400)
+        return json_response(orjson.dumps({"status": "success", "data": text}))
+
+
+def _range_body(answer: RangeAnswer, flags: tuple[str, ...]) -> bytes:
+    match answer:
+        case StreamsAnswer():
+            result = answer.result.streams_json(categorize=CATEGORIZE in flags)
+            return _body("streams", result, answer.statistics, flags)
+        case MatrixAnswer(matrix=matrix):
+            result = matrix_json(matrix.labels, answer.steps.times_ms(), matrix.values, matrix.present)
+            return _body("matrix", result, answer.statistics)
+
+
+def _instant_body(answer: InstantAnswer) -> bytes:
+    if isinstance(answer, ScalarAnswer):
+        return _body("scalar", scalar_json(answer.time_ns, answer.value), answer.statistics)
+    values = answer.matrix.values[:, 0].tolist()
+    return _body("vector", vector_json(answer.matrix.labels, answer.time_ns, values), answer.statistics)
+
+
+def _body(result_type: str, result: bytes, statistics: Statistics, flags: tuple[str, ...] = ()) -> bytes:
+    data: dict[str, object] = {"resultType": result_type}
+    if flags:
+        data["encodingFlags"] = flags
+    data |= {"result": orjson.Fragment(result), "stats": statistics_body(statistics)}
+    return orjson.dumps({"status": "success", "data": data})

@@ -1,0 +1,37 @@
+"""Whose request it is: the `X-Scope-OrgID` header, as far as authentication is on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from starlette.requests import Request
+
+from lodur.api.errors import AnsweredError
+from lodur.model.tenant import ANONYMOUS, TenantId, parse_tenant, parse_tenants
+
+TENANT_HEADER = "X-Scope-OrgID"
+
+SERVER_ERROR = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Tenancy:
+    """How tenants are told apart."""
+
+    auth_enabled: bool
+    """Where off, the header is ignored and every request is of the tenant `fake`."""
+    multi_tenant_queries: bool = False
+    """Let a query name several tenants, joined by `|`."""
+
+    def one(self, request: Request) -> TenantId:
+        """The tenant of a request that can have one only. Raises Unauthenticated and InvalidRequest."""
+        return parse_tenant(request.headers.get(TENANT_HEADER)) if self.auth_enabled else ANONYMOUS
+
+    def all(self, request: Request) -> tuple[TenantId, ...]:
+        """The tenants of a query: sorted, each once, one at least. Raises Unauthenticated and InvalidRequest."""
+        if not self.auth_enabled:
+            return (ANONYMOUS,)
+        tenants = parse_tenants(request.headers.get(TENANT_HEADER))
+        if len(tenants) > 1 and not self.multi_tenant_queries:
+            raise AnsweredError("multiple org IDs present", status=SERVER_ERROR)
+        return tenants

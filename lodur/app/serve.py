@@ -1,0 +1,142 @@
+"""`lodur serve`: from the command line to a running server, and what else the command line can ask for.
+
+Start at `run`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import ipaddress
+import os
+import socket
+import ssl
+import sys
+import urllib.error
+import urllib.request
+from collections.abc import Sequence
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+import structlog
+
+from lodur.api.options import ServerOptions
+from lodur.app.server import Server, open_journal, server_url
+from lodur.config.errors import ConfigError
+from lodur.config.flags import Actions
+from lodur.config.loading import LoadedConfig, load_server_config
+from lodur.config.printing import effective_yaml
+from lodur.config.server_config import ServerConfig
+from lodur.config.targets import ROLES_OF_TARGETS, Role
+from lodur.model.clock import SystemClock
+from lodur.model.errors import LodurError
+from lodur.store.journal import Journal
+from lodur.telemetry.log import configure_log
+
+HEALTH_TIMEOUT_S = 10.0
+
+_log = structlog.get_logger(__name__)
+
+
+def run(argv: Sequence[str]) -> int:
+    """Serve until a signal; the exit code: 0 after a clean stop, 1 for what made that impossible."""
+    try:
+        loaded = load_server_config(argv, os.environ, Path.cwd())
+        if (code := _act(loaded.actions, loaded)) is not None:
+            return code
+        _check_roles(loaded.config)
+        return _serve(loaded)
+    except (LodurError, OSError, ssl.SSLError) as error:
+        print(f"lodur serve: {error}", file=sys.stderr)
+        return 1
+
+
+def _act(actions: Actions, loaded: LoadedConfig) -> int | None:
+    """Do what was asked for besides serving; the exit code where that is all."""
+    if actions.version:
+        print(f"lodur, version {_version()}")
+        return 0
+    if actions.list_targets:
+        print("\n".join(sorted(ROLES_OF_TARGETS)))
+        return 0
+    if actions.health:
+        return _ask_health(actions.health_url)
+    if actions.print_config:
+        print(effective_yaml(loaded.config), file=sys.stderr)
+    if actions.verify_config:
+        for ignored in loaded.ignored:
+            print(f"{ignored.path} has no effect: {ignored.reason}", file=sys.stderr)
+        print("config is valid")
+        return 0
+    return None
+
+
+def _ask_health(url: str) -> int:
+    try:
+        with urllib.request.urlopen(url, timeout=HEALTH_TIMEOUT_S) as answer:
+            print(answer.read().decode("utf-8", "replace").strip())
+            return 0
+    except urllib.error.HTTPError as error:
+        print(error.read().decode("utf-8", "replace").strip() or str(error), file=sys.stderr)
+    except (OSError, ValueError) as error:
+        print(f"{url}: {error}", file=sys.stderr)
+    return 1
+
+
+def _check_roles(config: ServerConfig) -> None:
+    if not config.roles >= {Role.WRITE, Role.READ}:
+        names = ",".join(config.targets)
+        raise ConfigError(f"target {names}: processes of single roles are not available yet, use -target=all")
+
+
+def _serve(loaded: LoadedConfig) -> int:
+    config = loaded.config
+    configure_log(level=config.server.log_level, is_json=config.server.log_format == "json")
+    _log.info("starting", version=_version(), config=str(loaded.file or "built in"), target=",".join(config.targets))
+    for ignored in loaded.ignored:
+        _log.warning("configuration key has no effect", key=ignored.path, line=ignored.line, reason=ignored.reason)
+    if loaded.actions.log_config_reversed:
+        for line in reversed(effective_yaml(config).splitlines()):
+            _log.info("configuration in force", text=line)
+    if not config.auth_enabled and not _is_loopback(config.server.host):
+        url = server_url(config.server)
+        _log.warning("everybody who reaches this address may read and write: auth_enabled is false", url=url)
+    _check_port(config.server)
+    journal = open_journal(config)
+    try:
+        return asyncio.run(_run_server(config, journal))
+    finally:
+        journal.close()
+
+
+async def _run_server(config: ServerConfig, journal: Journal) -> int:
+    return await Server(config, journal, SystemClock()).run()
+
+
+def _check_port(options: ServerOptions) -> None:
+    """Raise ConfigError where somebody listens already: the HTTP server would share the port with its like."""
+    family = socket.AF_INET6 if ":" in options.host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((options.host, options.port))
+        except OSError as error:
+            reason = "is in use by another process" if error.errno == errno.EADDRINUSE else f"({error.strerror})"
+            raise ConfigError(
+                f"cannot listen on {options.host}:{options.port}: the port {reason}; stop that process, or choose "
+                "another with -server.http-listen-port"
+            ) from error
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _version() -> str:
+    try:
+        return version("lodur")
+    except PackageNotFoundError:
+        return "unknown"

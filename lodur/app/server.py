@@ -1,0 +1,286 @@
+"""One running server: its parts, how they start, and how they stop so that nothing acknowledged is lost.
+
+The HTTP server listens before the store is read, so that `/ready` can say what is going on. Start at `build_server`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+import threading
+from collections.abc import Sequence
+
+import structlog
+from granian.constants import Interfaces
+from granian.http import HTTP1Settings
+from granian.server.embed import Server as HttpServer
+from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
+from starlette.routing import Route
+
+from lodur.api import loki_admin, loki_metadata, loki_push, loki_query, loki_status
+from lodur.api.application import build_application
+from lodur.api.options import ServerOptions
+from lodur.api.tenant import Tenancy
+from lodur.config.printing import effective_yaml
+from lodur.config.server_config import ServerConfig
+from lodur.ingest.disk_space import DiskSpace
+from lodur.ingest.flush_policy import FlushPolicy
+from lodur.ingest.flusher import Flusher
+from lodur.ingest.replay import Replay
+from lodur.ingest.writer import Writer
+from lodur.model.clock import Clock
+from lodur.model.errors import LodurError, Unavailable
+from lodur.query.catalog import Catalog
+from lodur.query.engine import Engine
+from lodur.store.journal import Journal, NoJournal, Wal, WalOptions
+from lodur.store.object_stores import ObjectStores
+from lodur.store.store import Store
+from lodur.telemetry.ingest_metrics import IngestMetrics, SizeCollector, TenantSize, WalSize
+from lodur.telemetry.request_metrics import RequestMetrics
+
+BACKLOG = 1024
+"""Connections that may wait to be accepted, and requests served at a time: more is better refused early."""
+
+STORE_RETRY_S = 5.0
+"""Between attempts to read a store that does not answer at start."""
+
+STOPPING = "Application is stopping"
+
+_log = structlog.get_logger(__name__)
+
+
+class Server:
+    """A server that can be run once."""
+
+    def __init__(self, config: ServerConfig, journal: Journal, clock: Clock) -> None:
+        self._config = config
+        self._clock = clock
+        self._stop = asyncio.Event()
+        self._stopping = threading.Event()
+        self._reason: str | None = "starting"
+        self.registry = CollectorRegistry()
+        self._metrics = IngestMetrics(self.registry)
+        options = config.ingester
+        stores = ObjectStores.of(config.storage, spool_directory=options.wal.directory / "spool")
+        self.store = Store(stores, journal, codec=options.codec, on_damage=self._metrics.segments_damaged.inc)
+        self._flusher = Flusher(
+            self.store,
+            FlushPolicy(options.flush_bytes, options.flush_idle_s, options.flush_age_s, options.head_max_bytes),
+            check_period_s=options.flush_check_period_s,
+            concurrency=options.concurrent_flushes,
+            stopping=self._stopping,
+            clock=clock,
+            metrics=self._metrics,
+        )
+        keeps_wal = isinstance(journal, Wal)
+        self._writer = Writer(
+            self.store,
+            config.limits.ingest,
+            decompressed_max_bytes=config.server.push_decompressed_max_bytes,
+            head_max_bytes=options.head_max_bytes,
+            disk=DiskSpace(options.wal.directory, full_ratio=options.wal.disk_full_ratio, clock=clock)
+            if keeps_wal
+            else None,
+            clock=clock,
+            metrics=self._metrics,
+            on_growth=self._flusher.notice,
+        )
+        self._replay = Replay(
+            self.store,
+            config.limits.ingest,
+            self._writer.recent,
+            flush=self._flusher.flush_now,
+            flush_bytes=options.flush_bytes,
+            memory_max_bytes=options.wal.replay_max_bytes,
+            stopping=self._stopping,
+            clock=clock,
+            metrics=self._metrics,
+        )
+        self._engine = Engine(self.store, config.querier, clock, lambda _: config.limits.query)
+        self._register_sizes(journal)
+
+    async def run(self) -> int:
+        """Serve until a signal or `/ingester/shutdown`; the exit code."""
+        self._handle_signals()
+        server = self._http_server()
+        serving = asyncio.create_task(server.serve())
+        starting = asyncio.create_task(self._start_up())
+        stopped = asyncio.create_task(self._stop.wait())
+        await asyncio.wait({serving, starting, stopped}, return_when=asyncio.FIRST_COMPLETED)
+        flushing: asyncio.Task[None] | None = None
+        is_started = starting.done() and starting.result()
+        if is_started and not serving.done():
+            flushing = asyncio.create_task(self._flusher.run())
+            await asyncio.wait({serving, stopped, flushing}, return_when=asyncio.FIRST_COMPLETED)
+        failed = serving.done() or (starting.done() and not is_started)
+        self._reason = self._writer.closed_reason = STOPPING
+        self._stopping.set()
+        await starting
+        await self._close_http(server, serving)
+        stopped.cancel()
+        kept = await self._close_parts(flushing)
+        _log.info("stopped")
+        return 0 if kept and not failed else 1
+
+    def stop(self) -> None:
+        """Begin the shutdown."""
+        self._stop.set()
+
+    async def _start_up(self) -> bool:
+        """Read the store and the WAL; whether pushes and queries can be served. A failure is logged."""
+        try:
+            while not await asyncio.to_thread(self._load):
+                if await asyncio.to_thread(self._stopping.wait, STORE_RETRY_S):
+                    return False
+            self._reason = self._replay.progress()
+            replaying = asyncio.create_task(asyncio.to_thread(self._replay.run))
+            while not replaying.done():
+                await asyncio.wait({replaying}, timeout=0.5)
+                self._reason = self._replay.progress()
+            await replaying
+        except Unavailable:
+            if self._stopping.is_set():
+                return False
+            raise
+        except (LodurError, OSError) as error:
+            _log.error("cannot start", err=str(error))
+            return False
+        self._reason = None
+        self._writer.closed_reason = ""
+        _log.info("ready", url=server_url(self._config.server))
+        return True
+
+    def _load(self) -> bool:
+        try:
+            self.store.load()
+        except Unavailable as error:
+            self._reason = f"the object store does not answer: {error}"
+            _log.warning("object store does not answer, trying again", retry_in_s=STORE_RETRY_S, err=str(error))
+            return False
+        return True
+
+    async def _close_http(self, server: HttpServer, serving: asyncio.Task[None]) -> None:
+        """Take no more connections and let requests under way finish."""
+        if not serving.done():
+            server.stop()  # type: ignore[no-untyped-call]  # granian leaves it without types
+        timeout_s = self._config.server.graceful_shutdown_timeout_s or None
+        done, _ = await asyncio.wait({serving}, timeout=timeout_s)
+        if not done:
+            _log.warning("requests that did not finish in time are dropped", timeout_s=timeout_s)
+            serving.cancel()
+        for task in done:
+            if error := task.exception():
+                _log.error("HTTP server has ended", err=str(error))
+
+    async def _close_parts(self, flushing: asyncio.Task[None] | None) -> bool:
+        """Flush or leave the rows to the WAL; whether every acknowledged push is kept."""
+        if flushing is not None:
+            flushing.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await flushing
+        await asyncio.to_thread(self._writer.close)
+        await asyncio.to_thread(self._engine.close)
+        keeps_wal = self._config.ingester.wal.enabled
+        wants_flush = self._config.ingester.flush_on_shutdown or not keeps_wal
+        is_flushed = await self._flusher.stop(flush=wants_flush and flushing is not None)
+        if wants_flush and flushing is not None and not is_flushed:
+            left = "they stay in the write-ahead log" if keeps_wal else "they are lost"
+            _log.error("rows could not be flushed", then=left)
+        self.store.close()
+        return keeps_wal or is_flushed or flushing is None
+
+    def _http_server(self) -> HttpServer:
+        options = self._config.server
+        app = build_application(
+            self._routes(),
+            path_prefix=options.path_prefix,
+            compress_responses=options.compress_responses,
+            log_slower_than_s=self._config.querier.log_slower_than_s,
+            metrics=RequestMetrics(self.registry),
+            clock=self._clock,
+            not_ready_reason=lambda: self._reason,
+        )
+        tls = options.tls
+        return HttpServer(
+            app,
+            address=options.host,
+            port=options.port,
+            interface=Interfaces.ASGINL,
+            backlog=BACKLOG,
+            backpressure=BACKLOG,
+            # The same timer runs while a kept connection waits for its next request.
+            http1_settings=HTTP1Settings(header_read_timeout=int((options.idle_timeout_s or 3600.0) * 1000)),
+            log_enabled=False,
+            ssl_cert=tls.cert_file if tls else None,
+            ssl_key=tls.key_file if tls else None,
+            ssl_ca=tls.client_ca_file if tls else None,
+            ssl_client_verify=bool(tls and tls.client_ca_file),
+        )
+
+    def _routes(self) -> Sequence[Route]:
+        config, clock = self._config, self._clock
+        tenancy = Tenancy(config.auth_enabled, config.querier.multi_tenant_enabled)
+        catalog = Catalog(self.store, clock, lambda _: config.limits.query)
+        state = loki_status.ServerState(
+            not_ready_reason=lambda: self._reason,
+            config_text=lambda: effective_yaml(config),
+            services=lambda: config.targets,
+        )
+        options = config.server
+        return [
+            *loki_push.routes(
+                self._writer,
+                tenancy,
+                body_max_bytes=options.push_body_max_bytes,
+                read_timeout_s=options.read_timeout_s,
+            ),
+            *loki_query.routes(self._engine, tenancy, clock, body_max_bytes=options.query_body_max_bytes),
+            *loki_metadata.routes(catalog, tenancy, clock, body_max_bytes=options.query_body_max_bytes),
+            *loki_status.routes(state, self.registry),
+            *loki_admin.routes(self._flusher.flush_all, self.stop),
+        ]
+
+    def _handle_signals(self) -> None:
+        loop = asyncio.get_running_loop()
+
+        def on_signal(number: signal.Signals) -> None:
+            _log.info("stopping", signal=number.name)
+            # A second signal ends the process at once; the WAL has what is acknowledged.
+            loop.remove_signal_handler(signal.SIGINT)
+            loop.remove_signal_handler(signal.SIGTERM)
+            self.stop()
+
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, on_signal, number)
+
+    def _register_sizes(self, journal: Journal) -> None:
+        ProcessCollector(registry=self.registry)
+        PlatformCollector(registry=self.registry)
+        GCCollector(registry=self.registry)
+
+        def tenants() -> list[TenantSize]:
+            sizes = [(each.tenant.value, each.head_size()) for each in self.store.tenants()]
+            return [
+                TenantSize(tenant, size.streams, size.rows, size.bytes + size.frozen_bytes) for tenant, size in sizes
+            ]
+
+        def wal() -> WalSize | None:
+            if not isinstance(journal, Wal):
+                return None
+            stats = journal.stats()
+            return WalSize(stats.files, stats.bytes, stats.records, stats.fsyncs)
+
+        self.registry.register(SizeCollector(tenants, wal))
+
+
+def server_url(options: ServerOptions) -> str:
+    """Where the server answers."""
+    host = f"[{options.host}]" if ":" in options.host else options.host
+    return f"{'https' if options.tls else 'http'}://{host}:{options.port}{options.path_prefix}"
+
+
+def open_journal(config: ServerConfig) -> Journal:
+    """The WAL, or none. Raises Unavailable where another process has it, CorruptData, OSError."""
+    wal = config.ingester.wal
+    return Wal.open(WalOptions(path=wal.directory)) if wal.enabled else NoJournal()

@@ -1,0 +1,188 @@
+"""Move rows from heads to segments: when the policy says so, on demand, and when the server stops.
+
+Each flush runs on a thread; those of one tenant run one after the other, because a manifest that covers a generation
+covers all before it. Start at `Flusher.run`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+import structlog
+
+from lodur.ingest.flush_policy import FlushPolicy, FlushReason, HeadFacts, plan_flushes
+from lodur.model.clock import Clock
+from lodur.model.errors import LodurError, Unavailable
+from lodur.store.manifest_store import Committed
+from lodur.store.store import Store
+from lodur.store.tenant_store import Generation, TenantStore
+from lodur.telemetry.ingest_metrics import IngestMetrics
+
+RETRY_FIRST_S = 1.0
+RETRY_MAX_S = 30.0
+"""Between attempts to flush: a store that is back is found soon, one that is away is not pressed."""
+
+_log = structlog.get_logger(__name__)
+
+
+class Flusher:
+    """All methods but `notice` and `flush_now` belong to the event loop."""
+
+    def __init__(
+        self,
+        store: Store,
+        policy: FlushPolicy,
+        *,
+        check_period_s: float,
+        concurrency: int,
+        stopping: threading.Event,
+        clock: Clock,
+        metrics: IngestMetrics,
+    ) -> None:
+        self._store = store
+        self._policy = policy
+        self._check_period_s = check_period_s
+        self._clock = clock
+        self._metrics = metrics
+        self._threads = ThreadPoolExecutor(concurrency, "flush")
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._wake = asyncio.Event()
+        self._stopping = stopping
+        self._running: dict[TenantStore, asyncio.Task[None]] = {}
+
+    def notice(self, tenant_store: TenantStore) -> None:
+        """Rows came in; any thread. Wakes the loop when that is worth a look."""
+        size = tenant_store.head_size()
+        is_full = size.bytes >= self._policy.flush_bytes and not size.frozen_bytes
+        if self._loop is not None and (is_full or self._store.head_bytes() * 2 >= self._policy.head_max_bytes):
+            self._loop.call_soon_threadsafe(self._wake.set)
+
+    async def run(self) -> None:
+        """Flush what the policy names, until cancelled."""
+        self._loop = asyncio.get_running_loop()
+        while True:
+            self._wake.clear()
+            for decision in plan_flushes(self._facts(), self._policy, self._clock.monotonic_s()):
+                self._start(self._store.tenant(decision.tenant), decision.reason)
+            for tenant_store in self._store.tenants():
+                tenant_store.settle()
+            try:
+                await asyncio.wait_for(self._wake.wait(), self._check_period_s)
+            except TimeoutError:
+                continue
+
+    async def flush_all(self) -> None:
+        """Flush every row that is here now; returns when they are in committed segments, whatever it takes."""
+        waiting: Sequence[asyncio.Task[None]] = list(self._running.values())
+        await asyncio.gather(*waiting)
+        for tenant_store in self._store.tenants():
+            self._start(tenant_store, FlushReason.FORCED)
+        await asyncio.gather(*list(self._running.values()))
+
+    async def stop(self, *, flush: bool) -> bool:
+        """End the flushes under way, with one attempt for all rows where `flush`; whether nothing is left in memory.
+
+        `stopping` must have been set.
+        """
+        await asyncio.gather(*list(self._running.values()), return_exceptions=True)
+        stores = self._store.tenants() if flush else []
+        loop = asyncio.get_running_loop()
+        attempts = [
+            loop.run_in_executor(self._threads, self._flush_rows, tenant_store, FlushReason.FORCED)
+            for tenant_store in stores
+        ]
+        done = await asyncio.gather(*attempts)
+        self._threads.shutdown()
+        return flush and all(done)
+
+    def flush_now(self, tenant_store: TenantStore) -> None:
+        """Flush a tenant's rows on this thread, before `run`: replay makes room so. Tries until it succeeds.
+
+        Raises Unavailable where the server stops meanwhile.
+        """
+        if not self._flush_rows(tenant_store, FlushReason.FULL):
+            raise Unavailable("the server is stopping")
+
+    def _facts(self) -> list[HeadFacts]:
+        facts: list[HeadFacts] = []
+        for tenant_store in self._store.tenants():
+            size = tenant_store.head_size()
+            facts.append(
+                HeadFacts(
+                    tenant=tenant_store.tenant,
+                    bytes=size.bytes,
+                    flushing_bytes=size.frozen_bytes or (1 if tenant_store in self._running else 0),
+                    rows=size.rows,
+                    first_row_s=size.first_row_s,
+                    last_row_s=size.last_row_s,
+                )
+            )
+        return facts
+
+    def _start(self, tenant_store: TenantStore, reason: FlushReason) -> None:
+        if tenant_store not in self._running:
+            task = asyncio.create_task(self._flush_on_thread(tenant_store, reason))
+            self._running[tenant_store] = task
+
+    async def _flush_on_thread(self, tenant_store: TenantStore, reason: FlushReason) -> None:
+        loop = asyncio.get_running_loop()
+        try:
+            await loop.run_in_executor(self._threads, self._flush_rows, tenant_store, reason)
+        except Exception:  # noqa: BLE001 - the top of a task: a bug is logged, the next look tries again
+            _log.exception("flush ended unexpectedly", tenant=str(tenant_store.tenant))
+        finally:
+            del self._running[tenant_store]
+            self._wake.set()
+
+    def _flush_rows(self, tenant_store: TenantStore, reason: FlushReason) -> bool:
+        """Flush what was left from before and what is in the head; whether nothing of it is left."""
+        left = tenant_store.unflushed()
+        fresh = tenant_store.freeze()
+        generations = [*left, fresh] if fresh is not None else left
+        return all(self._flush(tenant_store, generation, reason) for generation in generations)
+
+    def _flush(self, tenant_store: TenantStore, generation: Generation, reason: FlushReason) -> bool:
+        """Flush until it succeeds, or until the server stops."""
+        done: dict[int, Committed] = {}
+        wait_s = RETRY_FIRST_S
+        while True:
+            begun_s = self._clock.monotonic_s()
+            try:
+                written_bytes = self._store.writer.flush(tenant_store, generation, done)
+            except (LodurError, OSError) as error:
+                self._metrics.flush_failures.inc()
+                _log.error("flush failed", tenant=str(tenant_store.tenant), retry_in_s=wait_s, err=str(error))
+                if self._stopping.wait(wait_s):
+                    return False
+                wait_s = min(wait_s * 2, RETRY_MAX_S)
+                continue
+            seconds = self._clock.monotonic_s() - begun_s
+            tenant_store.flushed(generation, done)
+            self._count(tenant_store, generation, reason, written_bytes, seconds)
+            self._trim()
+            return True
+
+    def _count(
+        self, tenant_store: TenantStore, generation: Generation, reason: FlushReason, written_bytes: int, seconds: float
+    ) -> None:
+        self._metrics.flushed.labels(reason.value).inc()
+        self._metrics.flush_bytes.inc(written_bytes)
+        self._metrics.flush_seconds.observe(seconds)
+        _log.info(
+            "flushed",
+            tenant=str(tenant_store.tenant),
+            reason=reason.value,
+            rows=generation.frozen.rows,
+            raw_bytes=generation.head_bytes,
+            segment_bytes=written_bytes,
+            seconds=round(seconds, 3),
+        )
+
+    def _trim(self) -> None:
+        try:
+            self._store.trim_wal()
+        except (LodurError, OSError) as error:
+            _log.warning("write-ahead log was not trimmed", err=str(error))

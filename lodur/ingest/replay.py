@@ -1,0 +1,148 @@
+"""Put the WAL's records back into the heads at start, but for what segments have already.
+
+Rows in memory are bounded: a head that is full is flushed before reading on. Start at `replay_wal`.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import structlog
+
+from lodur.ingest.recent_pushes import RecentPushes
+from lodur.ingest.record_kinds import REENCODED, form_of
+from lodur.model.clock import Clock
+from lodur.model.errors import LodurError, Unavailable
+from lodur.model.limits import IngestLimits
+from lodur.model.tenant import TenantId
+from lodur.store.journal import WalRecord
+from lodur.store.store import Store
+from lodur.store.tenant_store import TenantStore
+from lodur.telemetry.ingest_metrics import IngestMetrics
+from lodur.wire.push_body import PushLimits, decode, replay_limits
+
+PROGRESS_EVERY_S = 2.0
+
+_log = structlog.get_logger(__name__)
+
+
+@dataclass(slots=True)
+class Replayed:
+    """What was read so far."""
+
+    records: int = 0
+    bytes: int = 0
+    rows: int = 0
+    unreadable: int = 0
+
+
+class Replay:
+    """One reading of the WAL. Blocks; before any push."""
+
+    def __init__(
+        self,
+        store: Store,
+        limits: IngestLimits,
+        recent: RecentPushes,
+        *,
+        flush: Callable[[TenantStore], None],
+        flush_bytes: int,
+        memory_max_bytes: int,
+        stopping: threading.Event,
+        clock: Clock,
+        metrics: IngestMetrics,
+    ) -> None:
+        self._store = store
+        self._recent = recent
+        self._flush = flush
+        self._flush_bytes = flush_bytes
+        self._memory_max_bytes = memory_max_bytes
+        self._stopping = stopping
+        self._clock = clock
+        self._metrics = metrics
+        self._raw_limits = replay_limits(limits)
+        self._so_far = Replayed()
+
+    def progress(self) -> str:
+        """For `/ready`."""
+        return f"reading back the write-ahead log: {self._so_far.records} records, {self._so_far.rows} rows so far"
+
+    def run(self) -> Replayed:
+        """Read all; what is damaged is logged and left out. Raises OSError where the WAL cannot be read.
+
+        Raises Unavailable where the server stops meanwhile.
+        """
+        so_far, begun_s = self._so_far, self._clock.monotonic_s()
+        said_s = begun_s
+        self._metrics.replay_active.set(1)
+        for batch in self._store.journal.replay():
+            for record in batch:
+                if self._stopping.is_set():
+                    raise Unavailable("the server is stopping")
+                self._replay_record(record)
+                now_s = self._clock.monotonic_s()
+                if now_s - said_s >= PROGRESS_EVERY_S:
+                    said_s = now_s
+                    self._say("reading back the write-ahead log", begun_s)
+        for problem in self._store.journal.problems():
+            self._metrics.replay_damage.inc()
+            _log.error(
+                "write-ahead log is damaged",
+                kind=problem.kind,
+                file=str(problem.file),
+                offset=problem.offset,
+                bytes=problem.bytes,
+                err=problem.message,
+            )
+        self._metrics.replay_active.set(0)
+        if so_far.records:
+            self._say("write-ahead log read back", begun_s)
+        return so_far
+
+    def _replay_record(self, record: WalRecord) -> None:
+        so_far = self._so_far
+        so_far.records += 1
+        so_far.bytes += len(record.payload)
+        try:
+            tenant_store = self._store.tenant(TenantId(record.tenant))
+            so_far.rows += self._insert(tenant_store, record)
+        except LodurError as error:
+            so_far.unreadable += 1
+            self._metrics.replay_damage.inc()
+            _log.error(
+                "record of the write-ahead log cannot be read, it is left out",
+                file=str(record.file),
+                offset=record.offset,
+                seq=record.seq,
+                tenant=record.tenant,
+                err=str(error),
+            )
+            return
+        if tenant_store.head_size().bytes >= self._flush_bytes:
+            self._flush(tenant_store)
+        while self._store.head_bytes() >= self._memory_max_bytes:
+            self._flush(max(self._store.tenants(), key=lambda each: each.head_size().bytes))
+
+    def _insert(self, tenant_store: TenantStore, record: WalRecord) -> int:
+        form = form_of(record.kind)
+        if form is None:
+            raise LodurError(f"kind {record.kind} is not known to this build")
+        limits = PushLimits.unchecked() if record.kind == REENCODED else self._raw_limits
+        push = decode(record.payload, form, limits, record.accepted_at_ns)
+        appended = tenant_store.replay(push, seq=record.seq, now_s=self._clock.monotonic_s())
+        if record.kind != REENCODED:
+            self._recent.remember(tenant_store.tenant, record.kind, record.payload)
+        return appended.new_rows
+
+    def _say(self, text: str, begun_s: float) -> None:
+        so_far, seconds = self._so_far, max(self._clock.monotonic_s() - begun_s, 1e-6)
+        _log.info(
+            text,
+            records=so_far.records,
+            bytes=so_far.bytes,
+            rows=so_far.rows,
+            records_per_s=round(so_far.records / seconds),
+            seconds=round(seconds, 1),
+        )

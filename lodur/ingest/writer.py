@@ -1,0 +1,182 @@
+"""Take a push: decode it, check it, make it durable, put it into the head, and say what became of it.
+
+Blocking; called on the writer's own threads (`push` is the door for the event loop). When rows leave the head is
+`flusher`'s affair. Start at `Writer.push`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
+from dataclasses import dataclass
+
+from lodur.ingest.disk_space import DiskSpace
+from lodur.ingest.recent_pushes import RecentPushes
+from lodur.ingest.record_kinds import REENCODED, kind_of
+from lodur.ingest.tenant_limits import TenantLimits, blocked_text
+from lodur.model.clock import Clock
+from lodur.model.errors import InvalidRequest, LimitExceeded, Unavailable
+from lodur.model.limits import IngestLimits
+from lodur.model.tenant import TenantId
+from lodur.store.store import Store
+from lodur.store.tenant_store import TenantStore
+from lodur.telemetry.ingest_metrics import IngestMetrics
+from lodur.wire.push_body import DecodedPush, PushForm, PushLimits, decode, push_limits
+
+PUSH_THREADS = 64
+"""Pushes that wait for one sync together: more than this many clients gain nothing from a larger group."""
+
+DECODES_AT_ONCE = 4
+"""Bodies being decompressed and decoded, each up to its limit in memory; the processor has no more to give anyway."""
+
+BODIES_HELD_BYTES_MAX = 512 << 20
+"""Of the bodies that wait or are being worked on; beyond it pushes are answered with 503."""
+
+BUSY_RETRY_S = 1.0
+
+WHOLE, PARTIAL_OK = 204, 400
+
+
+@dataclass(frozen=True, slots=True)
+class PushOutcome:
+    """The answer to a push: 204 without a text, else what was refused (the rest is kept)."""
+
+    status: int
+    text: str = ""
+
+
+class Writer:
+    """The one way in. `ready` says whether pushes are taken: not during replay, nor when stopping."""
+
+    def __init__(
+        self,
+        store: Store,
+        limits: IngestLimits,
+        *,
+        decompressed_max_bytes: int,
+        head_max_bytes: int,
+        disk: DiskSpace | None,
+        clock: Clock,
+        metrics: IngestMetrics,
+        on_growth: Callable[[TenantStore], None],
+    ) -> None:
+        self._store = store
+        self._limits = limits
+        self._push_limits: PushLimits = push_limits(limits, decompressed_max_bytes=decompressed_max_bytes)
+        self._head_max_bytes = head_max_bytes
+        self._disk = disk
+        self._clock = clock
+        self._metrics = metrics
+        self._on_growth = on_growth
+        self._lock = threading.Lock()
+        self._tenants: dict[TenantId, TenantLimits] = {}
+        self._held_bytes = 0
+        self._decodes = threading.BoundedSemaphore(DECODES_AT_ONCE)
+        self._threads = ThreadPoolExecutor(PUSH_THREADS, "push")
+        self.recent = RecentPushes()
+        self.closed_reason = "starting"
+        """Why pushes are refused; empty while they are taken."""
+
+    async def push(self, tenant: TenantId, body: bytes, form: PushForm) -> PushOutcome:
+        """Keep what may be kept of a body; durable and visible to queries on return.
+
+        Raises InvalidRequest and LimitExceeded where nothing of it is kept, Unavailable where it is to come again.
+        """
+        self._hold(len(body))
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._threads, self.keep, tenant, body, form)
+        finally:
+            self._let_go(len(body))
+
+    def keep(self, tenant: TenantId, body: bytes, form: PushForm) -> PushOutcome:
+        """`push`, blocking."""
+        now_ns = self._clock.now_ns()
+        blocked = blocked_text(tenant, self._limits, now_ns)
+        with self._decodes:
+            push = decode(body, form, self._push_limits, now_ns)
+        self._count_received(tenant, push)
+        if blocked is not None:
+            self._discard(tenant, "blocked_ingestion", push)
+            return PushOutcome(self._limits.blocked_status, blocked)
+        if push.accepted_lines:
+            self._keep_rows(tenant, push, body, form, now_ns)
+        problems = push.problems
+        if not problems:
+            return PushOutcome(WHOLE)
+        return PushOutcome(problems[0].status, push.refusal_text or "")
+
+    def close(self) -> None:
+        """Wait for the pushes under way."""
+        self._threads.shutdown()
+
+    def _keep_rows(self, tenant: TenantId, push: DecodedPush, body: bytes, form: PushForm, now_ns: int) -> None:
+        tenant_store = self._store.tenant(tenant)
+        self._check(tenant, push, tenant_store)
+        is_whole = push.all_accepted
+        kind = kind_of(form) if is_whole else REENCODED
+        keeping = self.recent.keeping(tenant, kind, body) if is_whole else nullcontext(False)
+        with keeping as is_known:
+            if is_known:
+                self._metrics.repeated_pushes.labels(tenant.value).inc()
+                return
+            appended = tenant_store.append(
+                push,
+                kind=kind,
+                payload=body if is_whole else push.to_body(),
+                accepted_at_ns=now_ns,
+                now_s=self._clock.monotonic_s(),
+            )
+        if appended.repeated_rows:
+            self._metrics.repeated_rows.labels(tenant.value).inc(appended.repeated_rows)
+        self._on_growth(tenant_store)
+
+    def _check(self, tenant: TenantId, push: DecodedPush, tenant_store: TenantStore) -> None:
+        if self._disk is not None and self._disk.is_full():
+            self._metrics.wal_disk_full.inc()
+            raise Unavailable("the disk of the write-ahead log is full", retry_after_s=BUSY_RETRY_S)
+        if self._store.head_bytes() >= self._head_max_bytes:
+            raise Unavailable("too many rows wait to be flushed, try again later", retry_after_s=BUSY_RETRY_S)
+        try:
+            self._limits_of(tenant).check(push, tenant_store, self._clock.monotonic_s())
+        except LimitExceeded as error:
+            self._discard(tenant, error.limit, push)
+            raise
+        except InvalidRequest:
+            self._discard(tenant, "missing_enforced_labels", push)
+            raise
+
+    def _limits_of(self, tenant: TenantId) -> TenantLimits:
+        with self._lock:
+            found = self._tenants.get(tenant)
+            if found is None:
+                found = TenantLimits(tenant, self._limits, self._clock.monotonic_s())
+                self._tenants[tenant] = found
+            return found
+
+    def _hold(self, size_bytes: int) -> None:
+        if self.closed_reason:
+            raise Unavailable(self.closed_reason, retry_after_s=BUSY_RETRY_S)
+        # One body may always pass, however large it is.
+        if self._held_bytes and self._held_bytes + size_bytes > BODIES_HELD_BYTES_MAX:
+            raise Unavailable("too many pushes at once, try again later", retry_after_s=BUSY_RETRY_S)
+        self._held_bytes += size_bytes
+
+    def _let_go(self, size_bytes: int) -> None:
+        self._held_bytes -= size_bytes
+
+    def _count_received(self, tenant: TenantId, push: DecodedPush) -> None:
+        metrics, name = self._metrics, tenant.value
+        metrics.lines_received.labels(name).inc(push.received_lines)
+        metrics.bytes_received.labels(name).inc(push.received_bytes)
+        for problem in push.problems:
+            metrics.discarded_lines.labels(problem.reason, name).inc(problem.lines)
+            metrics.discarded_bytes.labels(problem.reason, name).inc(problem.bytes)
+        if push.truncated_lines:
+            metrics.truncated_lines.labels("line_too_long", name).inc(push.truncated_lines)
+
+    def _discard(self, tenant: TenantId, reason: str, push: DecodedPush) -> None:
+        self._metrics.discarded_lines.labels(reason, tenant.value).inc(push.accepted_lines)
+        self._metrics.discarded_bytes.labels(reason, tenant.value).inc(push.accepted_bytes)

@@ -1,0 +1,50 @@
+"""What the engine answers, before it is written for a client."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from lodur.kernels.scan import LogResult
+from lodur.query.evaluate.matrix import Matrix
+from lodur.query.stats import Statistics
+from lodur.query.steps import Steps
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class StreamsAnswer:
+    """The entries of a log query."""
+
+    result: LogResult
+    statistics: Statistics
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class MatrixAnswer:
+    """Series over several steps, sorted by labels; none without any sample."""
+
+    matrix: Matrix
+    steps: Steps
+    statistics: Statistics
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class VectorAnswer:
+    """Series at one time, in the order in which they are to be listed; `matrix` has one step."""
+
+    matrix: Matrix
+    time_ns: int
+    statistics: Statistics
+
+
+@dataclass(frozen=True, slots=True)
+class ScalarAnswer:
+    """A number."""
+
+    value: float
+    time_ns: int
+    statistics: Statistics
+
+
+RangeAnswer: TypeAlias = StreamsAnswer | MatrixAnswer
+InstantAnswer: TypeAlias = VectorAnswer | ScalarAnswer

@@ -1,0 +1,61 @@
+"""What there is, answered from directories alone: streams, and how much a selector covers."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from lodur.kernels.head import HeadView
+from lodur.kernels.scan import index_stats, list_streams
+from lodur.kernels.scan_plan import encode_matchers
+from lodur.kernels.segment import Segment
+from lodur.logql.selector import Selector
+from lodur.model.clock import Clock
+from lodur.model.label_set import LabelSet
+from lodur.model.tenant import TenantId
+from lodur.model.time_span import TimeSpan
+from lodur.query.engine import LimitsOf
+from lodur.query.limit_checks import visible_span
+from lodur.query.plan.lowering import stream_matchers
+from lodur.query.sources import ReadableStore, directory_of
+
+
+@dataclass(frozen=True, slots=True)
+class Coverage:
+    """Sizes of what a selector covers; `bytes` are of lines, `blocks` the units in which they are read."""
+
+    streams: int
+    blocks: int
+    bytes: int
+    entries: int
+
+
+class Catalog:
+    """Answers questions about streams. Raises LimitExceeded for spans that are too long."""
+
+    def __init__(self, store: ReadableStore, clock: Clock, limits_of: LimitsOf) -> None:
+        self._store = store
+        self._clock = clock
+        self._limits_of = limits_of
+
+    async def streams(self, tenant: TenantId, selectors: Sequence[Selector], span: TimeSpan) -> list[LabelSet]:
+        """The label sets that any of the selectors matches (all, without selectors), sorted, each once."""
+        messages = [encode_matchers(stream_matchers(selector)) for selector in selectors]
+        seen, sources = await self._directories(tenant, span)
+        found = await asyncio.to_thread(list_streams, sources, messages, seen.start_ns, seen.end_ns)
+        return [LabelSet(tuple(pairs)) for pairs in found]
+
+    async def coverage(self, tenant: TenantId, selector: Selector, span: TimeSpan) -> Coverage:
+        """How much a selector covers."""
+        message = encode_matchers(stream_matchers(selector))
+        seen, sources = await self._directories(tenant, span)
+        return Coverage(*await asyncio.to_thread(index_stats, sources, message, seen.start_ns, seen.end_ns))
+
+    async def _directories(self, tenant: TenantId, span: TimeSpan) -> tuple[TimeSpan, list[HeadView | Segment]]:
+        """The visible part of a span, and what lies in it."""
+        seen = visible_span(span, self._limits_of(tenant), self._clock.now_ns())
+        if seen is None:
+            return span, []
+        sources = await self._store.sources(tenant, seen.start_ns, seen.end_ns)
+        return seen, [directory_of(source) for source in sources]

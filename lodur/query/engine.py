@@ -1,0 +1,244 @@
+"""The engine: a query text in, an answer out.
+
+Parses, plans, checks limits, waits for a turn, runs the scans of the plan on threads and computes what lies above them.
+Knows no HTTP and no wire format. A caller that is cancelled stops its scans; so does the tenant's `query_timeout`.
+Start at `Engine.range` and `Engine.instant`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+from lodur.kernels.head import HeadView
+from lodur.kernels.scan import LogResult, MetricResult, ScanStats, index_stats
+from lodur.kernels.scan_plan import Logs, encode_matchers
+from lodur.kernels.segment import Segment
+from lodur.logql.parser import parse_query
+from lodur.model.clock import Clock
+from lodur.model.durations import NS_PER_S
+from lodur.model.errors import DeadlineExceeded, InvalidRequest
+from lodur.model.label_set import LabelSet
+from lodur.model.limits import QueryLimits
+from lodur.model.tenant import TenantId
+from lodur.model.time_span import TimeSpan
+from lodur.query.admission import Admission
+from lodur.query.answers import InstantAnswer, MatrixAnswer, RangeAnswer, ScalarAnswer, StreamsAnswer, VectorAnswer
+from lodur.query.computing import compute
+from lodur.query.evaluate.matrix import Matrix, constant_matrix, empty_matrix, stack
+from lodur.query.limit_checks import (
+    check_blocked,
+    check_bytes,
+    check_entries,
+    check_features,
+    check_plan,
+    check_series,
+    visible_span,
+)
+from lodur.query.options import QuerierOptions
+from lodur.query.plan.lowering import check_executable, log_scan_plan, range_scan_plan, stream_matchers
+from lodur.query.plan.nodes import LogScan, MetricPlan, Number, Plan, RangeScan, walk
+from lodur.query.plan.planner import make_plan
+from lodur.query.requests import InstantRequest, RangeRequest
+from lodur.query.scanning import Scanner
+from lodur.query.sources import ReadableStore, Source, segment_of
+from lodur.query.stats import Statistics, total_counts
+from lodur.query.steps import Steps, aligned_steps, one_step, steps_from
+from lodur.query.tenants import TENANT_LABEL, chosen_tenants, labelled
+
+SCAN_SERIES_MAX = 200_000
+"""Series of one scan whatever aggregates them afterwards; the memory of a scan is bounded besides."""
+
+TIMEOUT_TEXT = (
+    "request timed out, decrease the duration of the request or add more label matchers (prefer exact match over "
+    "regex match) to reduce the amount of data processed"
+)
+
+LimitsOf: TypeAlias = Callable[[TenantId], QueryLimits]
+"""The limits of a tenant, as they are now."""
+
+
+@dataclass(slots=True)
+class _Run:
+    """One query under way."""
+
+    tenants: tuple[TenantId, ...]
+    limits: tuple[QueryLimits, ...]
+    started_s: float
+    queue_s: float = 0.0
+    scanned: list[ScanStats] = field(default_factory=list)
+
+    @property
+    def series_max(self) -> int:
+        """The least number of series that a tenant allows; 0 where none says so."""
+        return min((limits.series_max for limits in self.limits if limits.series_max), default=0)
+
+    @property
+    def timeout_s(self) -> float | None:
+        return min((limits.timeout_ns / NS_PER_S for limits in self.limits if limits.timeout_ns), default=None)
+
+
+class Engine:
+    """Answers queries over a store. Every method may raise the errors of `lodur.model.errors`."""
+
+    def __init__(self, store: ReadableStore, options: QuerierOptions, clock: Clock, limits_of: LimitsOf) -> None:
+        self._store = store
+        self._clock = clock
+        self._limits_of = limits_of
+        self._scanner = Scanner(workers=options.concurrent_queries_max, threads=options.threads)
+        self._admission = Admission(running_max=options.concurrent_queries_max, waiting_max=options.queued_queries_max)
+
+    def close(self) -> None:
+        """Answer nothing more; waits for what runs."""
+        self._scanner.close()
+
+    async def range(self, tenants: Sequence[TenantId], request: RangeRequest) -> RangeAnswer:
+        """Answer a query over a span of time, for one tenant or more."""
+        plan = self._plan(request.text, tenants, request.tags)
+        async with self._run(tenants) as run:
+            if isinstance(plan, LogScan):
+                return await self._entries(run, plan, request)
+            for limits in run.limits:
+                check_plan(plan, limits)
+            span = self._visible(run, TimeSpan(request.start_ns, request.end_ns))
+            if span is None:
+                return MatrixAnswer(empty_matrix(1), one_step(request.end_ns), self._statistics(run))
+            aligned = all(limits.steps_aligned for limits in run.limits)
+            steps = (aligned_steps if aligned else steps_from)(span.start_ns, span.end_ns, request.step_ns)
+            matrix = (await self._series(run, plan, steps)).sorted_by_labels()
+            return MatrixAnswer(matrix, steps, self._statistics(run))
+
+    async def instant(self, tenants: Sequence[TenantId], request: InstantRequest) -> InstantAnswer:
+        """Answer a metric query at one time. InvalidRequest for a log query."""
+        plan = self._plan(request.text, tenants, request.tags)
+        if isinstance(plan, LogScan):
+            raise InvalidRequest(
+                "log queries are not supported as an instant query type, please change your query to a range query type"
+            )
+        async with self._run(tenants) as run:
+            if isinstance(plan, Number):
+                return ScalarAnswer(plan.value, request.time_ns, self._statistics(run))
+            for limits in run.limits:
+                check_plan(plan, limits)
+            if self._visible(run, TimeSpan(request.time_ns, request.time_ns)) is None:
+                return VectorAnswer(empty_matrix(1), request.time_ns, self._statistics(run))
+            matrix = (await self._series(run, plan, one_step(request.time_ns))).sorted_by_labels()
+            return VectorAnswer(matrix, request.time_ns, self._statistics(run))
+
+    def _plan(self, text: str, tenants: Sequence[TenantId], tags: Sequence[tuple[str, str]]) -> Plan:
+        query = parse_query(text)
+        plan = make_plan(query, many_tenants=len(tenants) > 1)
+        check_executable(plan)
+        for tenant in tenants:
+            limits = self._limits_of(tenant)
+            check_blocked(text, plan, tags, limits)
+            check_features(query, limits)
+        return plan
+
+    @asynccontextmanager
+    async def _run(self, tenants: Sequence[TenantId]) -> AsyncIterator[_Run]:
+        """A turn, and the time to use it."""
+        limits = tuple(map(self._limits_of, tenants))
+        run = _Run(tuple(tenants), limits, self._clock.monotonic_s())
+        try:
+            async with asyncio.timeout(run.timeout_s), self._admission.turn(tenants[0].value):
+                run.queue_s = self._clock.monotonic_s() - run.started_s
+                yield run
+        except TimeoutError as error:
+            raise DeadlineExceeded(TIMEOUT_TEXT) from error
+
+    def _visible(self, run: _Run, span: TimeSpan) -> TimeSpan | None:
+        """The part of a span that all tenants' limits let a query see."""
+        now_ns = self._clock.now_ns()
+        for limits in run.limits:
+            seen = visible_span(span, limits, now_ns)
+            if seen is None:
+                return None
+            span = seen
+        return span
+
+    async def _entries(self, run: _Run, plan: LogScan, request: RangeRequest) -> StreamsAnswer:
+        for limits in run.limits:
+            check_plan(plan, limits)
+            check_entries(request.limit, limits)
+        span = self._visible(run, TimeSpan(request.start_ns, request.end_ns))
+        if span is None:
+            span = TimeSpan(request.start_ns, request.start_ns)
+        tenants = run.tenants
+        if len(tenants) > 1:
+            plan, tenants = chosen_tenants(plan, tenants)
+        message = log_scan_plan(
+            plan, Logs(span.start_ns, span.end_ns, request.limit, request.backward, request.interval_ns)
+        )
+        results: list[tuple[LogResult, list[tuple[str, str]]]] = []
+        for tenant in tenants:
+            sources = await self._readable(run, tenant, plan, span)
+            result = await self._scanner.logs(message, sources)
+            run.scanned.append(result.stats)
+            results.append((result, [(TENANT_LABEL, tenant.value)]))
+        if len(run.tenants) == 1:
+            merged = results[0][0]
+        else:
+            merged = LogResult.merge(results, limit=request.limit, backward=request.backward)
+        return StreamsAnswer(merged, self._statistics(run, entries=merged.entries))
+
+    async def _series(self, run: _Run, plan: MetricPlan, steps: Steps) -> Matrix:
+        """The series of a plan. The limit on series is meant for the answer: what is aggregated away may be more."""
+        if isinstance(plan, Number):
+            return constant_matrix(plan.value, steps.count)
+        scans = list(dict.fromkeys(node for node in walk(plan) if isinstance(node, RangeScan)))
+        series_max = SCAN_SERIES_MAX
+        if isinstance(plan, RangeScan) and run.series_max:
+            series_max = min(series_max, run.series_max)
+        scanned = {scan: await self._scan(run, scan, steps, series_max) for scan in scans}
+        matrix = await self._scanner.in_thread(lambda _: compute(plan, scanned, steps.count))
+        check_series(len(matrix.labels), run.series_max)
+        return matrix
+
+    async def _scan(self, run: _Run, scan: RangeScan, steps: Steps, series_max: int) -> Matrix:
+        if scan.source.range_ns == 0:
+            return empty_matrix(steps.count)
+        message = range_scan_plan(
+            scan, start_ns=steps.start_ns, step_ns=steps.step_ns, steps=steps.count, series_max=series_max
+        )
+        first_ns = steps.start_ns - scan.source.offset_ns - scan.source.range_ns + 1
+        span = TimeSpan(first_ns, steps.end_ns - scan.source.offset_ns + 1)
+        parts: list[Matrix] = []
+        for tenant in run.tenants:
+            sources = await self._readable(run, tenant, scan, span)
+            result = await self._scanner.metric(message, sources)
+            run.scanned.append(result.stats)
+            part = _matrix(result)
+            parts.append(labelled(part, tenant) if len(run.tenants) > 1 else part)
+        return parts[0] if len(parts) == 1 else stack(parts, steps.count)
+
+    async def _readable(
+        self, run: _Run, tenant: TenantId, scan: LogScan | RangeScan, span: TimeSpan
+    ) -> Sequence[Source]:
+        """The sources of a scan, if they are not too much to read."""
+        sources = await self._store.sources(tenant, span.start_ns, span.end_ns)
+        limits = run.limits[run.tenants.index(tenant)]
+        if limits.bytes_read_max or limits.process_bytes_read_max:
+            selector = scan.query.selector if isinstance(scan, LogScan) else scan.source.selector
+            matchers = encode_matchers(stream_matchers(selector))
+            # What is in memory is bounded by itself; counting its rows would cost as much as reading them.
+            segments: list[HeadView | Segment] = [
+                segment for source in sources if (segment := segment_of(source)) is not None
+            ]
+            _, _, size_bytes, _ = await self._scanner.in_thread(
+                lambda _: index_stats(segments, matchers, span.start_ns, span.end_ns)
+            )
+            check_bytes(size_bytes, limits)
+        return sources
+
+    def _statistics(self, run: _Run, *, entries: int = 0) -> Statistics:
+        execution_s = self._clock.monotonic_s() - run.started_s - run.queue_s
+        return Statistics(total_counts(run.scanned), run.queue_s, execution_s, len(run.scanned), entries)
+
+
+def _matrix(result: MetricResult) -> Matrix:
+    labels = tuple(LabelSet(tuple(pairs)) for pairs in result.labels)
+    return Matrix(labels, result.values, result.present).without_empty()

@@ -1,0 +1,77 @@
+"""`Matrix`: series by steps, the value that every metric operation takes and gives."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lodur.model.label_set import LabelSet
+
+Floats = NDArray[np.float64]
+Bools = NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Matrix:
+    """`values[i, k]` is the sample of series `labels[i]` at step `k`; it counts only where `present[i, k]`.
+
+    `ordered` says that the order of the series is part of the answer.
+    """
+
+    labels: tuple[LabelSet, ...]
+    values: Floats
+    present: Bools
+    ordered: bool = False
+
+    @property
+    def steps(self) -> int:
+        return int(self.values.shape[1])
+
+    def select(self, rows: Sequence[int]) -> Matrix:
+        """The matrix of these rows, in this order."""
+        picked = np.asarray(rows, dtype=np.intp)
+        labels = tuple(self.labels[row] for row in rows)
+        return Matrix(labels, self.values[picked], self.present[picked], self.ordered)
+
+    def without_empty(self) -> Matrix:
+        """The same without the series that have no sample at all."""
+        kept = self.present.any(axis=1)
+        if kept.all():
+            return self
+        return self.select(np.flatnonzero(kept).tolist())
+
+    def with_samples(self, values: Floats, present: Bools) -> Matrix:
+        """The same series with other samples; those left without any are dropped."""
+        return Matrix(self.labels, values, present, self.ordered).without_empty()
+
+    def with_labels(self, labels: Iterable[LabelSet]) -> Matrix:
+        """The same samples under other labels."""
+        return Matrix(tuple(labels), self.values, self.present, self.ordered)
+
+    def sorted_by_labels(self) -> Matrix:
+        """The series in the order of their labels, as answers list them."""
+        if self.ordered:
+            return self
+        return self.select(sorted(range(len(self.labels)), key=lambda row: self.labels[row]))
+
+
+def empty_matrix(steps: int) -> Matrix:
+    """No series."""
+    return Matrix((), np.empty((0, steps)), np.empty((0, steps), dtype=np.bool_))
+
+
+def constant_matrix(value: float, steps: int) -> Matrix:
+    """One series without labels that has `value` at every step."""
+    return Matrix((LabelSet(),), np.full((1, steps), value), np.ones((1, steps), dtype=np.bool_))
+
+
+def stack(parts: Sequence[Matrix], steps: int) -> Matrix:
+    """All series of `parts`, which may repeat labels."""
+    if not parts:
+        return empty_matrix(steps)
+    labels = tuple(labels for part in parts for labels in part.labels)
+    values = np.concatenate([part.values for part in parts])
+    return Matrix(labels, values, np.concatenate([part.present for part in parts]))

@@ -1,0 +1,149 @@
+"""Objects as files below one directory, durable by fsync and replaced by rename.
+
+The conditional write takes a lock file beside the object, so that processes of one machine exclude each other.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from hashlib import blake2b
+from pathlib import Path
+
+from lodur.model.errors import InvalidRequest, NotFound, Unavailable
+from lodur.store.object_store import ListedObject, StoredObject
+
+SPOOL_PREFIX = ".spool-"
+"""Files that are no objects yet; left behind by a crash they are removed at the next start."""
+
+LOCK_SUFFIX = ".lock"
+
+VERSION_BYTES = 16
+"""Of the hash that stands for a version: two contents with one hash are not expected in the life of the universe."""
+
+
+class FilesystemStore:
+    """An object store in a directory."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+
+    def check(self) -> None:
+        """Make the directory, and drop what a crash left half written."""
+        with _told(self._directory, "is not usable"):
+            self._directory.mkdir(parents=True, exist_ok=True)
+            if not os.access(self._directory, os.W_OK | os.X_OK):
+                raise PermissionError(13, "permission denied")
+            for left in self._directory.rglob(f"{SPOOL_PREFIX}*"):
+                left.unlink(missing_ok=True)
+
+    def get(self, path: str) -> StoredObject | None:
+        with _told(self._file(path), "cannot be read"):
+            try:
+                data = self._file(path).read_bytes()
+            except (FileNotFoundError, NotADirectoryError):
+                return None
+        return StoredObject(data, _version(data))
+
+    def get_ranges(self, path: str, ranges: Sequence[tuple[int, int]]) -> list[bytes]:
+        with _told(self._file(path), "cannot be read"), self._file(path).open("rb") as file:
+            return [os.pread(file.fileno(), length, offset) for offset, length in ranges]
+
+    async def read_ranges(self, path: str, ranges: Sequence[tuple[int, int]]) -> list[bytes]:
+        return await asyncio.to_thread(self.get_ranges, path, ranges)
+
+    def put_file(self, path: str, source: Path) -> None:
+        target = self._file(path)
+        with _told(target, "cannot be written"):
+            self._make_folder(target.parent)
+            _sync(source)
+            source.rename(target)
+            _sync(target.parent)
+
+    def replace_if(self, path: str, data: bytes, version: str | None) -> str | None:
+        target = self._file(path)
+        with _told(target, "cannot be written"):
+            self._make_folder(target.parent)
+            with _locked(target.with_name(f".{target.name}{LOCK_SUFFIX}")):
+                known = self.get(path)
+                if (known.version if known else None) != version:
+                    return None
+                spooled = target.with_name(f"{SPOOL_PREFIX}{target.name}")
+                spooled.write_bytes(data)
+                _sync(spooled)
+                spooled.rename(target)
+                _sync(target.parent)
+        return _version(data)
+
+    def delete(self, path: str) -> None:
+        with _told(self._file(path), "cannot be deleted"):
+            self._file(path).unlink(missing_ok=True)
+
+    def list_objects(self, prefix: str) -> list[ListedObject]:
+        folder = self._file(prefix)
+        with _told(folder, "cannot be listed"):
+            found = [
+                ListedObject(file.relative_to(self._directory).as_posix(), file.stat().st_size)
+                for file in folder.rglob("*")
+                if not file.name.startswith(".") and file.is_file()
+            ]
+        return sorted(found, key=lambda listed: listed.path)
+
+    def list_folders(self, prefix: str) -> list[str]:
+        folder = self._file(prefix)
+        with _told(folder, "cannot be listed"):
+            return sorted(entry.name for entry in folder.iterdir() if entry.is_dir()) if folder.is_dir() else []
+
+    def spool(self, path: str) -> Path:
+        target = self._file(path)
+        with _told(target, "cannot be written"):
+            self._make_folder(target.parent)
+        return target.with_name(f"{SPOOL_PREFIX}{target.name}")
+
+    def local_path(self, path: str) -> Path | None:
+        return self._file(path)
+
+    def _file(self, path: str) -> Path:
+        if path.startswith("/") or ".." in path.split("/"):
+            raise InvalidRequest(f"'{path}' is no path inside the store")
+        return self._directory / path
+
+    def _make_folder(self, folder: Path) -> None:
+        if folder.is_dir():
+            return
+        self._make_folder(folder.parent)
+        folder.mkdir(exist_ok=True)
+        _sync(folder.parent)
+
+
+@contextmanager
+def _told(path: Path, what: str) -> Iterator[None]:
+    """Say in the words of `ObjectStore` what the operating system refused."""
+    try:
+        yield
+    except FileNotFoundError as error:
+        raise NotFound(f"{path} {what}: there is no such file") from error
+    except OSError as error:
+        raise Unavailable(f"{path} {what}: {(error.strerror or str(error)).lower()}") from error
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    with path.open("ab") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _version(data: bytes) -> str:
+    return blake2b(data, digest_size=VERSION_BYTES).hexdigest()

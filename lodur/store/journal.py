@@ -1,0 +1,55 @@
+"""Where accepted pushes are kept until they are in a segment: the WAL on the disk, or nowhere."""
+
+from __future__ import annotations
+
+import itertools
+import threading
+import uuid
+from collections.abc import Iterator
+from typing import Protocol
+
+from lodur.kernels.wal import Wal, WalOptions, WalProblem, WalRecord, WalStats
+
+__all__ = ["Journal", "NoJournal", "Wal", "WalOptions", "WalProblem", "WalRecord", "WalStats"]
+
+
+class Journal(Protocol):
+    """Gives each accepted push a number, higher than any before; `Wal` is the one that keeps them."""
+
+    @property
+    def writer_id(self) -> str: ...
+
+    def append(self, tenant: str, kind: int, accepted_at_ns: int, payload: bytes) -> int: ...
+
+    def replay(self) -> Iterator[list[WalRecord]]: ...
+
+    def problems(self) -> list[WalProblem]: ...
+
+    def trim(self, up_to_seq: int) -> int: ...
+
+    def close(self) -> None: ...
+
+
+class NoJournal:
+    """Numbers only: what is not flushed dies with the process."""
+
+    def __init__(self) -> None:
+        self.writer_id = str(uuid.uuid4())
+        self._numbers = itertools.count(1)
+        self._lock = threading.Lock()
+
+    def append(self, tenant: str, kind: int, accepted_at_ns: int, payload: bytes) -> int:
+        with self._lock:
+            return next(self._numbers)
+
+    def replay(self) -> Iterator[list[WalRecord]]:
+        return iter(())
+
+    def problems(self) -> list[WalProblem]:
+        return []
+
+    def trim(self, up_to_seq: int) -> int:
+        return 0
+
+    def close(self) -> None:
+        """There is nothing to close."""

@@ -1,0 +1,96 @@
+"""Write a generation of a head as segments, one for each UTC day, and commit them to the manifests.
+
+Every step can be made again after a failure or a crash: the segment of a generation and day has always the same name,
+and a commit that was made already changes nothing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+
+from lodur.kernels.segment import write_segment
+from lodur.model.tenant import TenantId
+from lodur.store.days import day_name, day_span
+from lodur.store.manifest import Flushed, Manifest, SegmentMeta, with_flushed
+from lodur.store.manifest_store import Committed, commit
+from lodur.store.object_stores import ObjectStores
+from lodur.store.options import SegmentCodec
+from lodur.store.tenant_store import Generation, TenantStore
+
+ZSTD_LEVEL = 1
+"""Of flushed segments: they are read soon and merged later, and level 3 takes twice the time for 4 % fewer bytes."""
+
+WRITER_CHARS = 8
+"""Of the writer's id in the names of its segments: enough to tell the writers of one store apart."""
+
+
+@dataclass(frozen=True, slots=True)
+class SegmentWriter:
+    """Where segments go and how they are written."""
+
+    stores: ObjectStores
+    writer_id: str
+    codec: SegmentCodec
+
+    def flush(self, tenant_store: TenantStore, generation: Generation, done: dict[int, Committed]) -> int:
+        """Bring all rows of a generation into committed segments; how many bytes were written.
+
+        `done` has the days that an earlier attempt committed, and gets those that this one does. Only when all are
+        there may the tenant's rows be let go. Raises as `ObjectStore`.
+        """
+        written_bytes = 0
+        for day in generation.frozen.days():
+            if day in done:
+                continue
+            segment = self._write_day(tenant_store.tenant, generation, day)
+            flushed = Flushed(segment, self.writer_id, generation.up_to_seq)
+            known = tenant_store.known_day(day)
+            store = self.stores.of_day(day)
+            done[day] = commit(store, tenant_store.tenant, day, known, partial(_with, flushed))
+            written_bytes += segment.file_bytes if segment else 0
+        return written_bytes
+
+    def is_mine(self, path: str) -> bool:
+        """Whether a segment was written by this writer."""
+        return path.rpartition("/")[2].startswith(f"{self._prefix()}-")
+
+    def _write_day(self, tenant: TenantId, generation: Generation, day: int) -> SegmentMeta | None:
+        segment_id = f"{self._prefix()}-{generation.up_to_seq:016x}"
+        path = f"{segment_folder(tenant)}/{day_name(day)}/{segment_id}.parquet"
+        store, span = self.stores.of_day(day), day_span(day)
+        spooled = store.spool(path)
+        spooled.unlink(missing_ok=True)
+        written = write_segment(
+            generation.frozen,
+            spooled,
+            start_ns=span.start_ns,
+            end_ns=span.end_ns,
+            codec=self.codec.value,
+            zstd_level=ZSTD_LEVEL,
+        )
+        if written is None:
+            return None
+        store.put_file(path, spooled)
+        return SegmentMeta(
+            id=segment_id,
+            path=path,
+            min_ts_ns=written.min_ts_ns,
+            max_ts_ns=written.max_ts_ns,
+            rows=written.rows,
+            line_bytes=written.line_bytes,
+            file_bytes=written.file_bytes,
+            streams=written.streams,
+            level=0,
+        )
+
+    def _prefix(self) -> str:
+        return self.writer_id.replace("-", "")[:WRITER_CHARS]
+
+
+def segment_folder(tenant: TenantId) -> str:
+    return f"{tenant}/segments"
+
+
+def _with(flushed: Flushed, manifest: Manifest) -> Manifest:
+    return with_flushed(manifest, flushed)

@@ -1,0 +1,148 @@
+"""The store: all tenants' heads and segments, found again at start and read by queries.
+
+Pushes come in through `lodur.ingest`, which also decides when to flush. Start at `Store.open` and `Store.sources`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+import structlog
+
+from lodur.kernels.head import HeadView
+from lodur.model.errors import InvalidRequest, Unauthenticated
+from lodur.model.tenant import TenantId
+from lodur.store.days import day_of
+from lodur.store.journal import Journal
+from lodur.store.manifest_store import Committed, read_manifest, stored_days
+from lodur.store.object_store import ObjectStore
+from lodur.store.object_stores import ObjectStores
+from lodur.store.open_segments import OpenSegment, OpenSegments, Place
+from lodur.store.options import SegmentCodec
+from lodur.store.segment_flush import SegmentWriter, segment_folder
+from lodur.store.tenant_store import HeadBytes, TenantStore
+from lodur.store.wal_marks import WalMarks
+
+LOAD_THREADS = 16
+"""Manifests read at the same time at start: they wait for the network."""
+
+_log = structlog.get_logger(__name__)
+
+
+def _nothing() -> None:
+    """Nobody counts."""
+
+
+class Store:
+    """All tenants' rows. Methods may be called from any thread; only `sources` is for the event loop."""
+
+    def __init__(
+        self,
+        stores: ObjectStores,
+        journal: Journal,
+        *,
+        codec: SegmentCodec = SegmentCodec.ZSTD,
+        on_damage: Callable[[], None] = _nothing,
+    ) -> None:
+        self.journal = journal
+        self.marks = WalMarks()
+        self.writer = SegmentWriter(stores, journal.writer_id, codec)
+        self._stores = stores
+        self._lock = threading.Lock()
+        self._tenants: dict[TenantId, TenantStore] = {}
+        self._head_bytes = HeadBytes()
+        self._segments = OpenSegments(on_damage=on_damage)
+
+    def load(self) -> None:
+        """Read what is stored, and drop what a crash of this writer left without a commit. Blocks; before any push.
+
+        Raises as `ObjectStore`, and CorruptData for a manifest that cannot be read.
+        """
+        for store in self._stores.each():
+            store.check()
+        for tenant in self._stored_tenants():
+            self._load_tenant(tenant)
+
+    def tenant(self, tenant: TenantId) -> TenantStore:
+        """A tenant's rows; a new tenant has none."""
+        with self._lock:
+            found = self._tenants.get(tenant)
+            if found is None:
+                found = self._tenants[tenant] = TenantStore(tenant, self.journal, self.marks, self._head_bytes)
+            return found
+
+    def tenants(self) -> list[TenantStore]:
+        """All tenants that have data or were pushed to."""
+        with self._lock:
+            return list(self._tenants.values())
+
+    def head_bytes(self) -> int:
+        """Bytes of lines and metadata that all tenants hold in memory."""
+        return self._head_bytes.total
+
+    def trim_wal(self) -> int:
+        """Delete the WAL's files that no tenant needs any more; how many."""
+        return self.journal.trim(self.marks.floor())
+
+    async def sources(self, tenant: TenantId, start_ns: int, end_ns: int) -> Sequence[HeadView | OpenSegment]:
+        """All that may hold rows with `start_ns <= timestamp < end_ns`, oldest first; each row in one source only.
+
+        Raises Unavailable where a remote store cannot be reached.
+        """
+        with self._lock:
+            tenant_store = self._tenants.get(tenant)
+        if tenant_store is None:
+            return []
+        metas, view = tenant_store.snapshot(start_ns, end_ns)
+        places: list[Place] = [(self._stores.of_day(day_of(meta.min_ts_ns)), meta) for meta in metas]
+        segments = self._segments.cached(places)
+        if segments is None:
+            segments = await asyncio.to_thread(self._segments.open_all, places)
+        return [*segments, view] if view.rows else segments
+
+    def set_aside(self) -> dict[str, str]:
+        """Segments that are not read, by path, and why."""
+        return self._segments.set_aside()
+
+    def close(self) -> None:
+        """Let go of the WAL and of threads; pushes and queries have ended."""
+        self.journal.close()
+        self._segments.close()
+
+    def _stored_tenants(self) -> list[TenantId]:
+        names = sorted({name for store in self._stores.each() for name in store.list_folders("")})
+        tenants: list[TenantId] = []
+        for name in names:
+            try:
+                tenants.append(TenantId(name))
+            except (InvalidRequest, Unauthenticated):
+                _log.warning("folder of the object store is no tenant's, left alone", folder=name)
+        return tenants
+
+    def _load_tenant(self, tenant: TenantId) -> None:
+        places = [
+            (store, day)
+            for store in self._stores.each()
+            for day in stored_days(store, tenant)
+            if self._stores.of_day(day) is store
+        ]
+
+        def read(place: tuple[ObjectStore, int]) -> tuple[int, Committed | None]:
+            return place[1], read_manifest(place[0], tenant, place[1])
+
+        with ThreadPoolExecutor(LOAD_THREADS, "load-manifest") as threads:
+            days = {day: committed for day, committed in threads.map(read, places) if committed is not None}
+        if days:
+            self.tenant(tenant).set_days(days)
+        live = {segment.path for committed in days.values() for segment in committed.manifest.segments}
+        self._drop_orphans(tenant, live)
+
+    def _drop_orphans(self, tenant: TenantId, live: set[str]) -> None:
+        for store in self._stores.each():
+            for listed in store.list_objects(segment_folder(tenant)):
+                if listed.path not in live and self.writer.is_mine(listed.path):
+                    _log.info("segment that was never committed is removed", path=listed.path)
+                    store.delete(listed.path)

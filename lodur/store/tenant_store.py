@@ -1,0 +1,191 @@
+"""One tenant's rows: the head, the live segments, and the one lock under which rows move from the one to the others.
+
+A query that takes a snapshot sees each row in exactly one place. Start at `TenantStore`.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from lodur.kernels.head import FrozenHead, Head, HeadView
+from lodur.kernels.push_decode import DecodedPush
+from lodur.model.tenant import TenantId
+from lodur.store.append_gate import AppendGate
+from lodur.store.days import day_span
+from lodur.store.journal import Journal
+from lodur.store.manifest import SegmentMeta, segments_between
+from lodur.store.manifest_store import Committed
+from lodur.store.wal_marks import WalMarks
+
+
+@dataclass(frozen=True, slots=True)
+class Appended:
+    """What became of a push's accepted rows."""
+
+    new_rows: int
+    repeated_rows: int
+    """Rows that were in the store already, as after a client's retry."""
+
+
+@dataclass(frozen=True, slots=True)
+class Generation:
+    """Rows on their way to segments; all records of the tenant up to `up_to_seq` are in it or were before it."""
+
+    frozen: FrozenHead
+    up_to_seq: int
+    head_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class HeadSize:
+    """What a tenant holds in memory, and since when. Times are monotonic seconds."""
+
+    bytes: int
+    """In the generation that takes rows."""
+    frozen_bytes: int
+    streams: int
+    rows: int
+    first_row_s: float
+    """Of the oldest row; meaningless without rows."""
+    last_row_s: float
+
+
+class HeadBytes:
+    """Bytes of lines and metadata in the heads of all tenants."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self.total = 0
+
+    def add(self, size_bytes: int) -> None:
+        with self._lock:
+            self.total += size_bytes
+
+
+class TenantStore:
+    """All methods may be called from any thread; `append` blocks until the WAL has synced."""
+
+    def __init__(self, tenant: TenantId, journal: Journal, marks: WalMarks, head_bytes: HeadBytes) -> None:
+        self.tenant = tenant
+        self._journal = journal
+        self._marks = marks
+        self._all_head_bytes = head_bytes
+        self._head_bytes = 0
+        self._generations: list[Generation] = []
+        self._gate = AppendGate()
+        self._head = Head()
+        self._lock = threading.Lock()
+        self._days: dict[int, Committed] = {}
+        self._first_row_s = 0.0
+        self._last_row_s = 0.0
+        self._has_rows = False
+
+    def append(self, push: DecodedPush, *, kind: int, payload: bytes, accepted_at_ns: int, now_s: float) -> Appended:
+        """Keep the accepted rows of a push: durable, then in the head. Raises as `Wal.append`."""
+        with self._gate.append(), self._marks.appending(self.tenant):
+            seq = self._journal.append(self.tenant.value, kind, accepted_at_ns, payload)
+            self._marks.appended(self.tenant, seq)
+            new_rows, repeated_rows = self._head.insert(push)
+            self._touched(now_s)
+        self._measure()
+        return Appended(new_rows, repeated_rows)
+
+    def replay(self, push: DecodedPush, *, seq: int, now_s: float) -> Appended:
+        """Put the rows of a record back into the head, but for the days that have them in segments."""
+        skip = [day_span(day) for day, committed in self._days.items() if self._covers(committed, seq)]
+        new_rows, repeated_rows = self._head.insert(push, skip=[(span.start_ns, span.end_ns) for span in skip])
+        if new_rows:
+            self._marks.appended(self.tenant, seq)
+            self._touched(now_s)
+            self._measure()
+        return Appended(new_rows, repeated_rows)
+
+    def count_new_streams(self, push: DecodedPush) -> int:
+        """How many of the push's streams are not active yet."""
+        return self._head.count_new_streams(push)
+
+    def head_size(self) -> HeadSize:
+        stats = self._head.stats()
+        return HeadSize(
+            bytes=stats.bytes,
+            frozen_bytes=stats.frozen_bytes,
+            streams=stats.streams,
+            rows=stats.rows,
+            first_row_s=self._first_row_s,
+            last_row_s=self._last_row_s,
+        )
+
+    def freeze(self) -> Generation | None:
+        """Begin a new generation and give the old one to be flushed; None where it has no rows.
+
+        Generations must be flushed one after the other: a manifest that covers one covers all before it.
+        """
+        with self._gate.freeze():
+            head_bytes = self._head.stats().bytes
+            frozen = self._head.freeze()
+            if frozen is None:
+                return None
+            self._has_rows = False
+            generation = Generation(frozen, self._marks.last_seq(self.tenant), head_bytes)
+            with self._lock:
+                self._generations.append(generation)
+        return generation
+
+    def unflushed(self) -> list[Generation]:
+        """Generations that were given to be flushed and are not yet, oldest first."""
+        with self._lock:
+            return list(self._generations)
+
+    def settle(self) -> None:
+        """Let the WAL forget records that brought no row, as repetitions do, or could not be written."""
+        stats = self._head.stats()
+        if stats.rows or stats.frozen or not self._marks.has(self.tenant):
+            return
+        with self._gate.freeze():
+            stats = self._head.stats()
+            if not stats.rows and not stats.frozen:
+                self._marks.flushed(self.tenant, self._marks.last_seq(self.tenant))
+
+    def flushed(self, generation: Generation, days: Mapping[int, Committed]) -> None:
+        """Let the rows of a generation go: the manifests of its days, committed, have them."""
+        with self._lock:
+            self._days |= days
+            self._head.release(generation.frozen)
+            self._generations = [other for other in self._generations if other is not generation]
+        self._measure()
+        self._marks.flushed(self.tenant, generation.up_to_seq)
+
+    def known_day(self, day: int) -> Committed | None:
+        """The day's manifest as it was last read or committed."""
+        with self._lock:
+            return self._days.get(day)
+
+    def set_days(self, days: Mapping[int, Committed]) -> None:
+        """Take what was read from the store."""
+        with self._lock:
+            self._days = dict(days)
+
+    def snapshot(self, start_ns: int, end_ns: int) -> tuple[Sequence[SegmentMeta], HeadView]:
+        """The segments that may hold rows of a span, oldest first, and the head: together, each row once."""
+        with self._lock:
+            manifests = [committed.manifest for committed in self._days.values()]
+            view = self._head.snapshot()
+        return segments_between(manifests, start_ns, end_ns), view
+
+    def _touched(self, now_s: float) -> None:
+        self._last_row_s = now_s
+        if not self._has_rows:
+            self._first_row_s = now_s
+            self._has_rows = True
+
+    def _measure(self) -> None:
+        with self._lock:
+            stats = self._head.stats()
+            size_bytes = stats.bytes + stats.frozen_bytes
+            self._all_head_bytes.add(size_bytes - self._head_bytes)
+            self._head_bytes = size_bytes
+
+    def _covers(self, committed: Committed, seq: int) -> bool:
+        return committed.manifest.covered.get(self._journal.writer_id, 0) >= seq

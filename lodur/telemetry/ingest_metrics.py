@@ -1,0 +1,94 @@
+"""Counters of the write path, named as dashboards for Loki expect them; Lodur's own begin with `lodur_`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+from prometheus_client.registry import Collector
+
+FLUSH_BUCKETS_S = (0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0)
+
+
+class IngestMetrics:
+    """What pushes and flushes count."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        def counter(name: str, doc: str, labels: Iterable[str] = ()) -> Counter:
+            return Counter(name, doc, labels, registry=registry)
+
+        self.bytes_received = counter(
+            "loki_distributor_bytes_received_total", "Bytes of lines and metadata that were pushed.", ["tenant"]
+        )
+        self.lines_received = counter("loki_distributor_lines_received_total", "Lines that were pushed.", ["tenant"])
+        self.discarded_lines = counter("loki_discarded_samples_total", "Lines refused.", ["reason", "tenant"])
+        self.discarded_bytes = counter("loki_discarded_bytes_total", "Bytes refused.", ["reason", "tenant"])
+        self.truncated_lines = counter("loki_mutated_samples_total", "Lines that were cut.", ["reason", "tenant"])
+        self.repeated_rows = counter(
+            "lodur_ingest_repeated_rows_total", "Accepted rows that were in the store already.", ["tenant"]
+        )
+        self.repeated_pushes = counter(
+            "lodur_ingest_repeated_pushes_total", "Pushes answered without being kept again: retries.", ["tenant"]
+        )
+        self.flushed = counter(
+            "loki_ingester_chunks_flushed_total", "Generations of rows flushed to segments.", ["reason"]
+        )
+        self.flush_failures = counter("lodur_flush_failures_total", "Flushes that failed and are made again.")
+        self.flush_bytes = counter("lodur_flush_bytes_total", "Bytes of segments written by flushes.")
+        self.flush_seconds = Histogram(
+            "lodur_flush_duration_seconds", "Time of a flush.", buckets=FLUSH_BUCKETS_S, registry=registry
+        )
+        self.segments_damaged = counter("lodur_segments_set_aside_total", "Segments found damaged or missing.")
+        self.wal_disk_full = counter(
+            "loki_ingester_wal_disk_full_failures_total", "Pushes refused because the WAL's disk is full."
+        )
+        self.replay_active = Gauge(
+            "loki_ingester_wal_replay_active", "1 while the WAL is read back.", registry=registry
+        )
+        self.replay_damage = counter("lodur_wal_replay_problems_total", "What was wrong in the WAL at start.")
+
+
+@dataclass(frozen=True, slots=True)
+class TenantSize:
+    """A tenant's rows in memory."""
+
+    tenant: str
+    streams: int
+    rows: int
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class WalSize:
+    """The WAL's directory, and counts since it was opened."""
+
+    files: int
+    bytes: int
+    records: int
+    fsyncs: int
+
+
+class SizeCollector(Collector):
+    """Sizes that are looked up when they are asked for."""
+
+    def __init__(self, tenants: Callable[[], Iterable[TenantSize]], wal: Callable[[], WalSize | None]) -> None:
+        self._tenants = tenants
+        self._wal = wal
+
+    def collect(self) -> Iterator[GaugeMetricFamily | CounterMetricFamily]:
+        streams = GaugeMetricFamily("loki_ingester_memory_streams", "Active streams.", labels=["tenant"])
+        rows = GaugeMetricFamily("lodur_head_rows", "Rows that are in no segment yet.", labels=["tenant"])
+        sizes = GaugeMetricFamily("lodur_head_bytes", "Bytes of lines and metadata in memory.", labels=["tenant"])
+        for size in self._tenants():
+            streams.add_metric([size.tenant], size.streams)
+            rows.add_metric([size.tenant], size.rows)
+            sizes.add_metric([size.tenant], size.bytes)
+        yield from (streams, rows, sizes)
+        wal = self._wal()
+        if wal is not None:
+            yield GaugeMetricFamily("lodur_wal_files", "Files of the WAL.", value=wal.files)
+            yield GaugeMetricFamily("lodur_wal_bytes", "Bytes of the WAL.", value=wal.bytes)
+            yield CounterMetricFamily("lodur_wal_records", "Records appended.", value=wal.records)
+            yield CounterMetricFamily("lodur_wal_fsyncs", "Syncs of the WAL.", value=wal.fsyncs)

@@ -1,0 +1,25 @@
+"""How long requests take, as `loki_request_duration_seconds`."""
+
+from __future__ import annotations
+
+from prometheus_client import CollectorRegistry, Gauge, Histogram
+
+BUCKETS_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 25.0, 50.0, 100.0)
+
+
+class RequestMetrics:
+    """Times by method, route and status code."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._seconds = Histogram(
+            "loki_request_duration_seconds",
+            "Time (in seconds) spent serving HTTP requests.",
+            ["method", "route", "status_code", "ws"],
+            buckets=BUCKETS_S,
+            registry=registry,
+        )
+        self.in_flight = Gauge("loki_inflight_requests", "Requests being served.", registry=registry)
+
+    def observe(self, *, method: str, route: str, status: int, seconds: float) -> None:
+        """Count a request that has been answered."""
+        self._seconds.labels(method, route, str(status), "false").observe(seconds)
