@@ -282,7 +282,7 @@ pub fn evaluation_order(stages: &[Stage]) -> Vec<&Stage> {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
+    #![allow(clippy::unwrap_used, clippy::panic)]
     use super::*;
 
     /// Written by Python; tests/unit/kernels/test_plan.py holds the plan it says.
