@@ -21,7 +21,7 @@ from pathlib import Path
 import structlog
 from prometheus_client import disable_created_metrics
 
-from lodur.api.options import ServerOptions
+from lodur.api.options import ServerOptions, TlsOptions
 from lodur.app.server import Server, open_journal, server_url
 from lodur.config.errors import ConfigError
 from lodur.config.flags import Actions
@@ -47,7 +47,7 @@ def run(argv: Sequence[str]) -> int:
             return code
         _check_roles(loaded.config)
         return _serve(loaded)
-    except (LodurError, OSError, ssl.SSLError) as error:
+    except (LodurError, OSError) as error:
         print(f"lodur serve: {error}", file=sys.stderr)
         return 1
 
@@ -103,6 +103,7 @@ def _serve(loaded: LoadedConfig) -> int:
     if not config.auth_enabled and not _is_loopback(config.server.host):
         url = server_url(config.server)
         _log.warning("everybody who reaches this address may read and write: auth_enabled is false", url=url)
+    _check_tls(config.server.tls)
     _check_port(config.server)
     journal = open_journal(config)
     try:
@@ -113,6 +114,20 @@ def _serve(loaded: LoadedConfig) -> int:
 
 async def _run_server(config: ServerConfig, journal: Journal) -> int:
     return await Server(config, journal, SystemClock()).run()
+
+
+def _check_tls(tls: TlsOptions | None) -> None:
+    """Raise ConfigError where certificate, key or authorities cannot be read or do not belong together."""
+    if tls is None:
+        return
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    try:
+        context.load_cert_chain(tls.cert_file, tls.key_file)
+        if tls.client_ca_file:
+            context.load_verify_locations(tls.client_ca_file)
+    except OSError as error:
+        names = ", ".join(str(file) for file in (tls.cert_file, tls.key_file, tls.client_ca_file) if file)
+        raise ConfigError(f"server.http_tls_config: {names}: {(error.strerror or str(error)).lower()}") from error
 
 
 def _check_port(options: ServerOptions) -> None:
