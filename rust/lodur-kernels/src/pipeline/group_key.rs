@@ -53,7 +53,7 @@ impl RowLabels<'_> {
         }
     }
 
-    /// Append the labels of one category in the same form (see loki.md 1.9); empty values included.
+    /// Append the labels of one category in the same form; empty values included.
     pub fn write_category(&self, wanted: Category, key: &mut Vec<u8>) {
         self.write_sorted(key, |category, _| category == wanted);
     }
@@ -71,7 +71,7 @@ impl RowLabels<'_> {
         }
     }
 
-    /// The error that a metric query answers when this row reaches it (loki.md 2.9); None if the row carries none.
+    /// The error that a metric query answers when this row reaches it; None if the row carries none.
     pub fn metric_error(&self) -> Option<String> {
         let error = self.error()?.text();
         let mut key = Vec::new();
