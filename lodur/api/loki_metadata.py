@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -45,7 +46,7 @@ class _Metadata:
 
     async def labels(self, request: Request) -> Response:
         tenants, params, span = await self._asked(request)
-        selectors = _optional_selector(params)
+        selectors = await _optional_selector(params)
         found = {
             name
             for tenant in tenants
@@ -61,7 +62,7 @@ class _Metadata:
         name = str(request.path_params["name"])
         if name == TENANT_LABEL and self.tenancy.multi_tenant_queries:
             return _list_response([tenant.value for tenant in tenants])
-        selectors = _optional_selector(params)
+        selectors = await _optional_selector(params)
         found = {
             labels.get(name)
             for tenant in tenants
@@ -73,7 +74,7 @@ class _Metadata:
     async def series(self, request: Request) -> Response:
         tenants, params, span = await self._asked(request)
         written = params.texts("match[]", "match")
-        selectors = parse_series_selectors(written) if written else ()
+        selectors = await asyncio.to_thread(parse_series_selectors, written) if written else ()
         selectors = tuple(selector for selector in selectors if selector.matchers)
         found: list[LabelSet] = []
         for tenant in tenants:
@@ -84,7 +85,7 @@ class _Metadata:
 
     async def index_stats(self, request: Request) -> Response:
         tenants, params, span = await self._asked(request)
-        selector = parse_selector(params.text("query"))
+        selector = await asyncio.to_thread(parse_selector, params.text("query"))
         parts = [await self.catalog.coverage(tenant, selector, span) for tenant in tenants]
         total = Coverage(
             sum(part.streams for part in parts),
@@ -109,9 +110,10 @@ class _Metadata:
         return tenants, params, checked_span(params, self.clock.now_ns())
 
 
-def _optional_selector(params: Params) -> Sequence[Selector]:
+async def _optional_selector(params: Params) -> Sequence[Selector]:
+    """The selector of `query`; long ones take their time, which other requests need not wait for."""
     text = params.text("query")
-    return (parse_selector(text),) if text else ()
+    return (await asyncio.to_thread(parse_selector, text),) if text else ()
 
 
 def _with_tenant(labels: LabelSet, tenant: TenantId) -> LabelSet:

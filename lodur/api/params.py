@@ -5,6 +5,7 @@ Times are Unix seconds (whole, up to ten digits), nanoseconds (longer), float se
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -65,7 +66,7 @@ async def read_params(request: Request, *, body_max_bytes: int) -> Params:
     content_type = request.headers.get("Content-Type", "").partition(";")[0].strip().lower()
     if request.method == "POST" and content_type == "application/x-www-form-urlencoded":
         body = await _body(request, body_max_bytes)
-        pairs += _fields(body.decode("utf-8", "replace"))
+        pairs += await asyncio.to_thread(_fields, body.decode("utf-8", "replace"))
     request.state.body_read.set()
     pairs += _fields(request.url.query)
     return Params(tuple(pairs))

@@ -12,7 +12,7 @@ import threading
 from collections.abc import Sequence
 
 import structlog
-from granian.constants import Interfaces
+from granian.constants import HTTPModes, Interfaces
 from granian.http import HTTP1Settings
 from granian.server.embed import Server as HttpServer
 from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
@@ -207,6 +207,8 @@ class Server:
             address=options.host,
             port=options.port,
             interface=Interfaces.ASGINL,
+            # Only over TLS do clients ask for HTTP/2; without, it would be surface for nobody's use.
+            http=HTTPModes.auto if tls else HTTPModes.http1,
             backlog=BACKLOG,
             backpressure=BACKLOG,
             # The same timer runs while a kept connection waits for its next request.

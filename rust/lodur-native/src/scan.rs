@@ -178,7 +178,7 @@ impl MetricResult {
     fn new(py: Python<'_>, result: KernelMetric) -> PyResult<Self> {
         let shape = [result.labels.len(), result.steps];
         Ok(MetricResult {
-            labels: result.labels.iter().map(pairs).collect(),
+            labels: result.labels,
             values: PyArray1::from_vec(py, result.values).reshape(shape)?.unbind(),
             present: PyArray1::from_vec(py, result.present).reshape(shape)?.unbind(),
             stats: result.stats,

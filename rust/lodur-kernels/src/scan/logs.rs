@@ -92,9 +92,7 @@ struct Best {
 impl Best {
     fn new(task: &LogsTask, bytes_max: usize) -> Self {
         let threshold = AtomicI64::new(if task.backward { i64::MIN } else { i64::MAX });
-        // Entries that an interval leaves out make room for later ones, so all must be kept until it is applied.
-        let limit = if task.interval_ns > 0 { usize::MAX } else { task.limit as usize };
-        Best { heap: Mutex::default(), limit, backward: task.backward, bytes_max, threshold }
+        Best { heap: Mutex::default(), limit: task.limit as usize, backward: task.backward, bytes_max, threshold }
     }
 
     /// Whether an entry at this time can still get in.
@@ -198,7 +196,7 @@ pub fn run_logs(
         best: Best::new(task, bytes_max),
         cancel,
     };
-    let by_time_alone = !scan.pipeline.has_line_filters() && !scan.pipeline.has_row_stages() && task.interval_ns <= 0;
+    let by_time_alone = !scan.pipeline.has_line_filters() && !scan.pipeline.has_row_stages();
     let workers = run(&numbered, threads, cancel, Worker::default, |worker, block| {
         if !log_scan.best.wants_block(block) {
             return Ok(Flow::Done);
@@ -365,7 +363,8 @@ fn entry_of(labels: &RowLabels<'_>) -> Entry {
     entry
 }
 
-/// Apply `interval` in the merged order: after an entry at t, the next is at t + interval or later; then the limit.
+/// Apply `interval` in the merged order: after an entry at t, the next is at t + interval or later. What it leaves out
+/// counts for the limit all the same.
 fn thin_out(mut entries: Vec<Entry>, task: &LogsTask) -> Vec<Entry> {
     if task.interval_ns > 0 {
         let mut next: Option<i64> = None;
@@ -378,7 +377,6 @@ fn thin_out(mut entries: Vec<Entry>, task: &LogsTask) -> Vec<Entry> {
             wanted
         });
     }
-    entries.truncate(task.limit as usize);
     entries
 }
 
