@@ -92,7 +92,7 @@ def _check_roles(config: ServerConfig) -> None:
 
 def _serve(loaded: LoadedConfig) -> int:
     config = loaded.config
-    disable_created_metrics()
+    disable_created_metrics()  # type: ignore[no-untyped-call]  # prometheus_client leaves it without types
     configure_log(level=config.server.log_level, is_json=config.server.log_format == "json")
     _log.info("starting", version=_version(), config=str(loaded.file or "built in"), target=",".join(config.targets))
     for ignored in loaded.ignored:

@@ -544,3 +544,13 @@ def encode_matrix(
     labels: list[list[tuple[str, str]]], times_ms: list[int], values: NDArray[np.float64], present: NDArray[np.bool_]
 ) -> bytes:
     """The JSON array of Loki's `matrix` result; series without any point are left out. Releases the GIL."""
+
+# --- relabel ---
+
+def replace_values(values: list[str], expression: str, replacement: str) -> list[str | None]:
+    """For each value the replacement, with `$1` and `${name}` filled in; None where the expression does not match it.
+
+    In:    a Go regular expression, which must match the whole value; `$$` is a dollar, missing groups are empty.
+    Cost:  compiles once; releases the GIL.
+    Raises InvalidRequest for an expression that does not compile.
+    """

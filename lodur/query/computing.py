@@ -11,6 +11,7 @@ from lodur.query.evaluate.arithmetic import with_number
 from lodur.query.evaluate.matching import match_and_combine
 from lodur.query.evaluate.matrix import Matrix, constant_matrix
 from lodur.query.evaluate.rank import choose_extremes, sort_by_value
+from lodur.query.evaluate.relabel import replace_label
 from lodur.query.evaluate.set_operations import combine_sets
 from lodur.query.plan.nodes import (
     Absent,
@@ -21,6 +22,7 @@ from lodur.query.plan.nodes import (
     MetricPlan,
     Number,
     RangeScan,
+    ReplaceLabel,
     SetOperation,
     Sort,
     WithNumber,
@@ -46,6 +48,14 @@ def compute(plan: MetricPlan, scanned: Mapping[RangeScan, Matrix], steps: int) -
             return choose_extremes(below(plan.operand), plan.k, plan.grouping, largest=plan.largest)
         case Sort():
             return sort_by_value(below(plan.operand), descending=plan.descending)
+        case ReplaceLabel():
+            return replace_label(
+                below(plan.operand),
+                target=plan.target,
+                replacement=plan.replacement,
+                source=plan.source,
+                regexp=plan.regexp,
+            )
         case WithNumber():
             operand = below(plan.operand)
             return with_number(plan.op, operand, plan.number, number_left=plan.number_left, as_number=plan.as_number)

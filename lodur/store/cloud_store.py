@@ -6,6 +6,7 @@ credentials that a server may have repeated in its answer.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -38,6 +39,8 @@ RANGES_COALESCED_BYTES = 256 * 1024
 
 LIST_CHUNK = 1000
 """Objects in one answer of S3, and the most that it gives."""
+
+_REFUSED = re.compile(r"status code: 40[13]\b")
 
 
 class CloudStore:
@@ -110,13 +113,13 @@ class CloudStore:
                     raise
 
     def list_objects(self, prefix: str) -> list[ListedObject]:
-        with self._told(f"list {prefix}"):
+        with self._told(f"list {prefix or '/'}"):
             chunks = obstore.list(self._client, prefix or None, chunk_size=LIST_CHUNK)
             found = [ListedObject(meta["path"], meta["size"]) for chunk in chunks for meta in chunk]
         return sorted(found, key=lambda listed: listed.path)
 
     def list_folders(self, prefix: str) -> list[str]:
-        with self._told(f"list {prefix}"):
+        with self._told(f"list {prefix or '/'}"):
             found = obstore.list_with_delimiter(self._client, prefix or None)["common_prefixes"]
         return sorted(folder.rstrip("/").rpartition("/")[2] for folder in found)
 
@@ -134,27 +137,23 @@ class CloudStore:
             yield
         except LodurError:
             raise
-        except FileNotFoundError as error:
-            if _names_no_bucket(error):
-                raise NotFound(
-                    f"{self._name}: there is no such bucket; make it, or name another in storage_config"
-                ) from None
-            raise NotFound(f"{self._name}: {what}: there is no such object") from None
-        except (PermissionDeniedError, UnauthenticatedError) as error:
-            raise Unauthenticated(
+        except (BaseError, OSError, ValueError) as error:
+            raise self._translated(what, error) from None
+
+    def _translated(self, what: str, error: Exception) -> LodurError:
+        if _names_no_bucket(error):
+            return NotFound(f"{self._name}: there is no such bucket; make it, or name another in storage_config")
+        if isinstance(error, FileNotFoundError):
+            return NotFound(f"{self._name}: {what}: there is no such object")
+        if isinstance(error, InvalidPathError):
+            return InvalidRequest(f"{self._name}: {what}: {self._plain(error)}")
+        # Listings do not tell refusals from other failures but by the text.
+        if isinstance(error, PermissionDeniedError | UnauthenticatedError) or _REFUSED.search(str(error)):
+            return Unauthenticated(
                 f"{self._name}: {what} was refused: {self._plain(error)}; check the keys in storage_config (or the "
                 "credentials of the environment) and what they are allowed to do"
-            ) from None
-        except InvalidPathError as error:
-            raise InvalidRequest(f"{self._name}: {what}: {self._plain(error)}") from None
-        except (BaseError, OSError, ValueError) as error:
-            if _names_no_bucket(error):
-                raise NotFound(
-                    f"{self._name}: there is no such bucket; make it, or name another in storage_config"
-                ) from None
-            raise Unavailable(
-                f"{self._name}: {what} failed: {self._plain(error)}", retry_after_s=RETRY_AFTER_S
-            ) from None
+            )
+        return Unavailable(f"{self._name}: {what} failed: {self._plain(error)}", retry_after_s=RETRY_AFTER_S)
 
     def _plain(self, error: Exception) -> str:
         """The beginning of an error's text on one line, without what is secret."""

@@ -51,11 +51,19 @@ CHECK_PERIOD = Setting(
     "ingester.flush_check_period", POSITIVE_DURATION, "30s", "How often rows are looked at for flushing."
 )
 FLUSH_TIMEOUT = Setting(
-    "ingester.flush_op_timeout", POSITIVE_DURATION, "10m", "One attempt to write a segment may take so long."
+    "ingester.flush_op_timeout",
+    POSITIVE_DURATION,
+    "10m",
+    "One attempt to write a segment may take so long.",
+    ignored="each request to the object store has a time limit of its own",
 )
 CONCURRENT = Setting("ingester.concurrent_flushes", POSITIVE, "32", "Segments written at the same time.")
 STREAM_ERRORS = Setting(
-    "ingester.max_returned_stream_errors", COUNT, "10", "Entries at fault that one answer to a push lists; 0: all."
+    "ingester.max_returned_stream_errors",
+    COUNT,
+    "10",
+    "Entries at fault that one answer to a push lists; 0: all.",
+    ignored="answers count what was refused by its reason",
 )
 WAL_ENABLED = Setting(
     "ingester.wal.enabled",

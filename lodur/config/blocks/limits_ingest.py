@@ -111,6 +111,7 @@ UNORDERED = Setting(
     "true",
     "Accept entries older than the newest of their stream.",
     ("ingester.unordered-writes",),
+    ignored="entries are accepted in any order",
 )
 INCREMENT = Setting(
     "limits_config.increment_duplicate_timestamp",

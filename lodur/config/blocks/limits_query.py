@@ -7,6 +7,8 @@ from lodur.config.blocks.reasons import (
     NO_PATTERNS_YET,
     NO_RESULT_CACHE,
     NO_SHARDING,
+    NO_TAIL_YET,
+    NO_VOLUME_YET,
     NOT_FOR_ONE_PROCESS,
 )
 from lodur.config.errors import BadValue, Problem
@@ -93,6 +95,7 @@ PARALLELISM = Setting(
     "32",
     "Tasks of one query at the same time.",
     ("querier.max-query-parallelism",),
+    ignored="a query runs on as many threads as lodur.query.threads says",
 )
 SPLIT = Setting(
     "limits_config.split_queries_by_interval",
@@ -107,6 +110,7 @@ TAILS = Setting(
     "10",
     "Tail requests of a tenant at the same time.",
     ("querier.max-concurrent-tail-requests",),
+    ignored=NO_TAIL_YET,
 )
 REQUIRED_LABELS = Setting("limits_config.required_labels", TEXTS, "[]", "Labels that stream selectors must name.")
 MIN_LABELS = Setting("limits_config.minimum_labels_number", COUNT, "0", "Fewest matchers of a stream selector.")
@@ -116,11 +120,29 @@ BLOCKED = Setting(
     "[]",
     "Queries that are refused: `pattern`, `regex`, `types`, `hash`, `query_tags`.",
 )
-VOLUME = Setting("limits_config.volume_enabled", BOOL, "true", "Answer volume queries.", ("limits.volume-enabled",))
-VOLUME_SERIES = Setting(
-    "limits_config.volume_max_series", POSITIVE, "1000", "Series in a volume answer.", ("limits.volume-max-series",)
+VOLUME = Setting(
+    "limits_config.volume_enabled",
+    BOOL,
+    "true",
+    "Answer volume queries.",
+    ("limits.volume-enabled",),
+    ignored=NO_VOLUME_YET,
 )
-VARIANTS = Setting("limits_config.enable_multi_variant_queries", BOOL, "false", "Allow `variants(...)`.")
+VOLUME_SERIES = Setting(
+    "limits_config.volume_max_series",
+    POSITIVE,
+    "1000",
+    "Series in a volume answer.",
+    ("limits.volume-max-series",),
+    ignored=NO_VOLUME_YET,
+)
+VARIANTS = Setting(
+    "limits_config.enable_multi_variant_queries",
+    BOOL,
+    "false",
+    "Allow `variants(...)`.",
+    ignored="`variants(...)` is not available yet",
+)
 SHARD_AGGREGATIONS = Setting(
     "limits_config.shard_aggregations", TEXTS, "[]", "`approx_topk` in this list allows the function of that name."
 )

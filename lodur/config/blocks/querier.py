@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from lodur.config.blocks.extras import THREADS
-from lodur.config.blocks.reasons import NO_GRPC, NO_RESULT_CACHE, NO_SHARDING, NOT_FOR_ONE_PROCESS
+from lodur.config.blocks.reasons import NO_GRPC, NO_RESULT_CACHE, NO_SHARDING, NO_TAIL_YET, NOT_FOR_ONE_PROCESS
 from lodur.config.kinds import BOOL, DURATION, POSITIVE, SIGNED_DURATION
 from lodur.config.schema import Entry, RemovedKey, Setting, inert_keys
 from lodur.config.values import Values
@@ -16,7 +16,9 @@ TYPE_NAMES = {
     "query_range": "queryrange.Config",
 }
 
-TAIL_MAX = Setting("querier.tail_max_duration", DURATION, "1h", "A tail request is closed after this.")
+TAIL_MAX = Setting(
+    "querier.tail_max_duration", DURATION, "1h", "A tail request is closed after this.", ignored=NO_TAIL_YET
+)
 CONCURRENT = Setting("querier.max_concurrent", POSITIVE, "4", "Queries that run at the same time; others wait.")
 MULTI_TENANT = Setting(
     "querier.multi_tenant_queries_enabled", BOOL, "false", "Accept several tenants, joined by `|`, in one query."

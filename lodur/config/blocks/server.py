@@ -32,6 +32,7 @@ WRITE_TIMEOUT = Setting(
     "30s",
     "Longest time to write a response.",
     ("server.http-write-timeout",),
+    ignored="responses are written as fast as the client reads them",
 )
 IDLE_TIMEOUT = Setting(
     "server.http_server_idle_timeout",

@@ -42,6 +42,7 @@ from lodur.query.plan.nodes import (
     Number,
     Plan,
     RangeScan,
+    ReplaceLabel,
     SetOperation,
     Sort,
     WithNumber,
@@ -91,7 +92,8 @@ def _metric(query: MetricQuery) -> MetricPlan:
         case VectorLiteral():
             return Constant(query.value)
         case LabelReplace():
-            raise InvalidRequest("label_replace is not supported yet")
+            operand = _metric(query.operand)
+            return ReplaceLabel(query.target, query.replacement, query.source, query.regexp, operand)
         case _:
             assert_never(query)
 

@@ -76,6 +76,17 @@ class Sort:
 
 
 @dataclass(frozen=True, slots=True)
+class ReplaceLabel:
+    """The label `target` set to `replacement` where `regexp` matches the label `source`."""
+
+    target: str
+    replacement: str
+    source: str
+    regexp: str
+    operand: MetricPlan
+
+
+@dataclass(frozen=True, slots=True)
 class WithNumber:
     """`operand op number`, or `number op operand`."""
 
@@ -122,7 +133,17 @@ class Constant:
 
 
 MetricPlan: TypeAlias = (
-    RangeScan | Absent | Aggregate | Extremes | Sort | WithNumber | Join | SetOperation | Number | Constant
+    RangeScan
+    | Absent
+    | Aggregate
+    | Extremes
+    | Sort
+    | ReplaceLabel
+    | WithNumber
+    | Join
+    | SetOperation
+    | Number
+    | Constant
 )
 """A plan that gives numbers."""
 
@@ -135,7 +156,7 @@ def operands(plan: Plan) -> tuple[MetricPlan, ...]:
     match plan:
         case LogScan() | RangeScan() | Number() | Constant():
             return ()
-        case Absent() | Aggregate() | Extremes() | Sort() | WithNumber():
+        case Absent() | Aggregate() | Extremes() | Sort() | ReplaceLabel() | WithNumber():
             return (plan.operand,)
         case Join() | SetOperation():
             return (plan.left, plan.right)
@@ -155,7 +176,7 @@ def rewrite(plan: MetricPlan, change: Callable[[MetricPlan], MetricPlan]) -> Met
     match plan:
         case RangeScan() | Number() | Constant():
             return change(plan)
-        case Absent() | Aggregate() | Extremes() | Sort() | WithNumber():
+        case Absent() | Aggregate() | Extremes() | Sort() | ReplaceLabel() | WithNumber():
             return change(replace(plan, operand=rewrite(plan.operand, change)))
         case Join() | SetOperation():
             return change(replace(plan, left=rewrite(plan.left, change), right=rewrite(plan.right, change)))

@@ -6,6 +6,7 @@ from typing import assert_never
 
 from lodur.kernels.scan_plan import Grouping as ScanGrouping
 from lodur.logql.numbers import format_number
+from lodur.model.go_strings import quote
 from lodur.query.evaluate.grouping import Grouping
 from lodur.query.evaluate.matching import ManySide, Matching
 from lodur.query.plan.nodes import (
@@ -18,6 +19,7 @@ from lodur.query.plan.nodes import (
     Number,
     Plan,
     RangeScan,
+    ReplaceLabel,
     SetOperation,
     Sort,
     WithNumber,
@@ -51,6 +53,8 @@ def _node(plan: Plan) -> str:
             return f"{'Largest' if plan.largest else 'Smallest'} {plan.k} {_grouping(plan.grouping)}"
         case Sort():
             return f"Sort {'descending' if plan.descending else 'ascending'}"
+        case ReplaceLabel():
+            return f"Label {plan.target} = {quote(plan.replacement)} of {plan.source} =~ {quote(plan.regexp)}"
         case WithNumber():
             number = format_number(plan.number)
             sides = f"{number} {plan.op.value} series" if plan.number_left else f"series {plan.op.value} {number}"

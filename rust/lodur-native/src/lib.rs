@@ -5,6 +5,7 @@ use pyo3::prelude::*;
 mod errors;
 mod head;
 mod push;
+mod relabel;
 mod scan;
 mod segment;
 mod wal;
@@ -17,5 +18,6 @@ fn _native(m: &Bound<'_, PyModule>) -> PyResult<()> {
     head::register(m)?;
     segment::register(m)?;
     scan::register(m)?;
+    relabel::register(m)?;
     Ok(())
 }

@@ -118,12 +118,7 @@ impl LogResult {
 
     #[staticmethod]
     #[pyo3(signature = (results, *, limit, backward))]
-    fn merge(
-        py: Python<'_>,
-        results: Vec<(PyRef<'_, LogResult>, Labels)>,
-        limit: usize,
-        backward: bool,
-    ) -> LogResult {
+    fn merge(py: Python<'_>, results: Vec<(PyRef<'_, LogResult>, Labels)>, limit: usize, backward: bool) -> LogResult {
         let parts: Vec<(KernelLogs, Labels)> =
             results.into_iter().map(|(result, labels)| (result.result.clone(), labels)).collect();
         py.detach(|| merge_tenants(parts, limit, backward))
@@ -183,7 +178,7 @@ impl MetricResult {
     fn new(py: Python<'_>, result: KernelMetric) -> PyResult<Self> {
         let shape = [result.labels.len(), result.steps];
         Ok(MetricResult {
-            labels: result.labels.iter().map(pairs).collect(),
+            labels: result.labels,
             values: PyArray1::from_vec(py, result.values).reshape(shape)?.unbind(),
             present: PyArray1::from_vec(py, result.present).reshape(shape)?.unbind(),
             stats: result.stats,

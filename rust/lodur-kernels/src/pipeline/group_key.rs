@@ -37,12 +37,12 @@ impl Grouping {
 impl RowLabels<'_> {
     /// Append the key of the row's series: for each label, by name, the lengths and bytes of name and value.
     ///
-    /// A label that is missing or empty is left out under `By`; without, empty values are part of the key.
+    /// A missing label is left out; an empty value is a part of the key, and a series of its own, as in Loki.
     pub fn write_group_key(&self, grouping: &Grouping, key: &mut Vec<u8>) {
         match grouping {
             Grouping::By(names) => {
                 for name in names {
-                    if let Some(value) = self.get(name).filter(|value| !value.is_empty()) {
+                    if let Some(value) = self.get(name) {
                         write_pair(key, name.as_bytes(), value);
                     }
                 }
@@ -53,7 +53,7 @@ impl RowLabels<'_> {
         }
     }
 
-    /// Append the labels of one category in the same form (see loki.md 1.9); empty values included.
+    /// Append the labels of one category in the same form; empty values included.
     pub fn write_category(&self, wanted: Category, key: &mut Vec<u8>) {
         self.write_sorted(key, |category, _| category == wanted);
     }
@@ -71,7 +71,7 @@ impl RowLabels<'_> {
         }
     }
 
-    /// The error that a metric query answers when this row reaches it (loki.md 2.9); None if the row carries none.
+    /// The error that a metric query answers when this row reaches it; None if the row carries none.
     pub fn metric_error(&self) -> Option<String> {
         let error = self.error()?.text();
         let mut key = Vec::new();
@@ -99,7 +99,7 @@ pub fn decode_group_key(key: &[u8]) -> Result<LabelSet> {
     Ok(LabelSet::from_pairs(decode_pairs(key)?))
 }
 
-/// The labels of a key in its order, empty values included, for the answers of log queries.
+/// The labels of a key in its order, empty values included.
 pub fn decode_pairs(key: &[u8]) -> Result<Vec<(String, String)>> {
     let mut pairs = Vec::new();
     let mut rest = key;

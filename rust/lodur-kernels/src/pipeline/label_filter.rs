@@ -108,13 +108,10 @@ impl ValueMatcher {
     pub fn compile(op: MatchOp, value: &str) -> Result<Self> {
         let wanted = match op {
             MatchOp::Equal | MatchOp::NotEqual => Wanted::Text(value.as_bytes().into()),
-            MatchOp::Regex | MatchOp::NotRegex => {
-                let regex = go_regex::compile(value, Use::WholeValue)?;
-                match exact_texts(&go_regex::parse(value)?) {
-                    Some(texts) => Wanted::AnyOf(texts),
-                    None => Wanted::Expression(regex),
-                }
-            }
+            MatchOp::Regex | MatchOp::NotRegex => match exact_texts(&go_regex::parse(value)?) {
+                Some(texts) => Wanted::AnyOf(texts),
+                None => Wanted::Expression(go_regex::compile(value, Use::WholeValue)?),
+            },
         };
         Ok(ValueMatcher { negated: matches!(op, MatchOp::NotEqual | MatchOp::NotRegex), wanted })
     }

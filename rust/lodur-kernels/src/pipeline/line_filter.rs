@@ -61,25 +61,33 @@ pub struct Scratch {
 impl LineFilter {
     pub fn compile(op: LineFilterOp, matches: &[LineMatch]) -> Result<Self> {
         let mut conditions = Vec::with_capacity(matches.len());
-        let mut literals: Vec<&[u8]> = Vec::new();
+        let (mut literals, mut expressions): (Vec<&[u8]>, Vec<&str>) = (Vec::new(), Vec::new());
         for operand in matches {
             match (op, operand) {
-                (LineFilterOp::Contains | LineFilterOp::NotContains, LineMatch::Text { value })
-                    if !value.is_empty() =>
+                (LineFilterOp::Contains | LineFilterOp::NotContains, LineMatch::Text { value }) => match value.as_str()
                 {
-                    literals.push(value.as_bytes());
+                    "" => conditions.push(Condition::Always),
+                    text => literals.push(text.as_bytes()),
+                },
+                (LineFilterOp::Matches | LineFilterOp::NotMatches, LineMatch::Text { value }) => {
+                    expressions.push(value)
                 }
-                _ => conditions.push(compile_operand(op, operand)?),
+                (LineFilterOp::Pattern | LineFilterOp::NotPattern, LineMatch::Text { value }) => {
+                    let pattern = PatternFilter::compile(value)?;
+                    let prefilter = pattern.required_literal().map(Needle::literal);
+                    conditions.push(Condition::Checked { prefilter, close: Close::Pattern(pattern) });
+                }
+                (LineFilterOp::Contains | LineFilterOp::NotContains, LineMatch::Ip { value }) => {
+                    let close = Close::Ip(IpMatcher::compile(value)?);
+                    conditions.push(Condition::Checked { prefilter: None, close });
+                }
+                (_, LineMatch::Ip { .. }) => {
+                    return Err(KernelError::InvalidRequest("ip: invalid operation".to_owned()));
+                }
             }
         }
-        match literals.as_slice() {
-            [] => {}
-            [only] => conditions.push(Condition::Needle(Needle::literal(only))),
-            several => match Needle::literals(several, false) {
-                Some(needle) => conditions.push(Condition::Needle(needle)),
-                None => conditions.extend(several.iter().map(|text| Condition::Needle(Needle::literal(text)))),
-            },
-        }
+        add_literals(&literals, &mut conditions);
+        add_expressions(&expressions, &mut conditions)?;
         let condition = match conditions.len() {
             0 => return Err(KernelError::Input("line filter without anything to look for".to_owned())),
             1 => conditions.swap_remove(0),
@@ -119,27 +127,38 @@ impl LineFilter {
     }
 }
 
-fn compile_operand(op: LineFilterOp, operand: &LineMatch) -> Result<Condition> {
-    match (op, operand) {
-        (LineFilterOp::Contains | LineFilterOp::NotContains, LineMatch::Text { value }) => {
-            Ok(if value.is_empty() { Condition::Always } else { Condition::Needle(Needle::literal(value.as_bytes())) })
-        }
-        (LineFilterOp::Matches | LineFilterOp::NotMatches, LineMatch::Text { value }) => compile_expression(value),
-        (LineFilterOp::Pattern | LineFilterOp::NotPattern, LineMatch::Text { value }) => {
-            let pattern = PatternFilter::compile(value)?;
-            let prefilter = pattern.required_literal().map(Needle::literal);
-            Ok(Condition::Checked { prefilter, close: Close::Pattern(pattern) })
-        }
-        (LineFilterOp::Contains | LineFilterOp::NotContains, LineMatch::Ip { value }) => {
-            Ok(Condition::Checked { prefilter: None, close: Close::Ip(IpMatcher::compile(value)?) })
-        }
-        (_, LineMatch::Ip { .. }) => Err(KernelError::InvalidRequest("ip: invalid operation".to_owned())),
+/// One search for all literals of an `or` chain, or one each where they are too many together.
+fn add_literals(literals: &[&[u8]], conditions: &mut Vec<Condition>) {
+    match literals {
+        [] => {}
+        [only] => conditions.push(Condition::Needle(Needle::literal(only))),
+        several => match Needle::literals(several, false) {
+            Some(needle) => conditions.push(Condition::Needle(needle)),
+            None => conditions.extend(several.iter().map(|text| Condition::Needle(Needle::literal(text)))),
+        },
     }
 }
 
-fn compile_expression(expression: &str) -> Result<Condition> {
-    let regex = go_regex::compile(expression, Use::Anywhere)?;
-    let hir = go_regex::parse(expression)?;
+/// One search for all expressions of an `or` chain, or one each where they are too large together.
+fn add_expressions(expressions: &[&str], conditions: &mut Vec<Condition>) -> Result<()> {
+    match expressions {
+        [] => {}
+        [only] => conditions.push(compile_expressions(&[only])?),
+        several => match compile_expressions(several) {
+            Ok(condition) => conditions.push(condition),
+            Err(_) => {
+                for expression in several {
+                    conditions.push(compile_expressions(&[expression])?);
+                }
+            }
+        },
+    }
+    Ok(())
+}
+
+fn compile_expressions(expressions: &[&str]) -> Result<Condition> {
+    let regex = go_regex::compile_any(expressions, Use::Anywhere)?;
+    let hir = go_regex::parse_any(expressions)?;
     let properties = hir.properties();
     let looks_around = !properties.look_set().is_empty();
     if properties.minimum_len() == Some(0) && !looks_around {
@@ -312,6 +331,8 @@ mod tests {
             literal().prop_map(|values| (LineFilterOp::Contains, values)),
             literal().prop_map(|values| (LineFilterOp::NotContains, values)),
             expression.clone().prop_map(|value| (LineFilterOp::Matches, vec![value.to_owned()])),
+            (expression.clone(), expression.clone())
+                .prop_map(|(a, b)| (LineFilterOp::Matches, vec![a.to_owned(), b.to_owned()])),
             expression.prop_map(|value| (LineFilterOp::NotMatches, vec![value.to_owned(), "cc".to_owned()])),
             pattern.clone().prop_map(|value| (LineFilterOp::Pattern, vec![value.to_owned()])),
             pattern.prop_map(|value| (LineFilterOp::NotPattern, vec![value.to_owned()])),

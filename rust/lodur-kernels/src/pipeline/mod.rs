@@ -2,8 +2,8 @@
 //!
 //! `Pipeline::select_lines` runs the line filters over many rows at once; `Pipeline::process` runs the other stages
 //! over one row and leaves its labels in a `RowLabels`. Reading blocks and aggregating samples are left to the scan.
-//! The language is that of Loki (docs/reference/logql.md); the plan message is `plan`, required literals for pruning
-//! blocks are in `literals`.
+//! The language is Loki's LogQL, oddities included where answers show them. The plan message is `plan`; required
+//! literals for pruning blocks are in `literals`.
 
 mod bitmap;
 mod decolorize;
@@ -12,6 +12,7 @@ mod go_duration;
 mod go_number;
 mod go_quote;
 pub mod go_regex;
+mod go_syntax;
 mod group_key;
 mod hints;
 mod humanize_bytes;
@@ -65,6 +66,9 @@ use unwrap::Unwrap;
 /// Stages of one pipeline; each may hold a compiled expression of some MiB.
 const STAGES_MAX: usize = 256;
 
+/// Regular expressions of one pipeline: each takes memory for itself and for every thread that runs it.
+const EXPRESSIONS_MAX: usize = 1024;
+
 /// A compiled pipeline; immutable, so one serves all threads of a scan.
 #[derive(Clone, Debug)]
 pub struct Pipeline {
@@ -95,6 +99,11 @@ impl Pipeline {
         plan.check_version()?;
         if plan.stages.len() > STAGES_MAX {
             let text = format!("pipeline of {} stages, at most {STAGES_MAX} are allowed", plan.stages.len());
+            return Err(KernelError::InvalidRequest(text));
+        }
+        let expressions = plan.expressions();
+        if expressions > EXPRESSIONS_MAX {
+            let text = format!("query of {expressions} regular expressions, at most {EXPRESSIONS_MAX} are allowed");
             return Err(KernelError::InvalidRequest(text));
         }
         let hints = Hints::new(plan, needs);

@@ -10,6 +10,7 @@ use memchr::memmem::Finder;
 use regex::bytes::{Regex, RegexBuilder};
 
 use super::bitmap::Bitmap;
+use super::go_regex::COMPILED_BYTES_MAX;
 
 /// Longest possible hit of an expression that is searched for over many rows at once.
 pub const HIT_BYTES_MAX: usize = 256;
@@ -55,7 +56,10 @@ impl Needle {
     pub fn literals(texts: &[&[u8]], any_case: bool) -> Option<Needle> {
         let branches: Vec<String> = texts.iter().map(|text| escaped(text)).collect();
         let flags = if any_case { "(?i-u:" } else { "(?-u:" };
-        let regex = RegexBuilder::new(&format!("{flags}{})", branches.join("|"))).build().ok()?;
+        let regex = RegexBuilder::new(&format!("{flags}{})", branches.join("|")))
+            .size_limit(COMPILED_BYTES_MAX)
+            .build()
+            .ok()?;
         Some(Needle::Expression(regex))
     }
 

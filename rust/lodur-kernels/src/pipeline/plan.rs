@@ -195,6 +195,13 @@ impl PipelinePlan {
         rmp_serde::to_vec_named(self).map_err(|error| KernelError::Input(format!("pipeline plan: {error}")))
     }
 
+    /// Number of regular expressions in the plan.
+    pub fn expressions(&self) -> usize {
+        let in_stages: usize = self.stages.iter().map(Stage::expressions).sum();
+        let after_unwrap = self.unwrap.iter().flat_map(|unwrap| &unwrap.filters);
+        in_stages + after_unwrap.map(LabelFilter::expressions).sum::<usize>()
+    }
+
     pub fn check_version(&self) -> Result<()> {
         if self.version == PLAN_VERSION {
             return Ok(());
@@ -203,13 +210,43 @@ impl PipelinePlan {
     }
 }
 
+impl MatchOp {
+    fn is_expression(self) -> bool {
+        matches!(self, MatchOp::Regex | MatchOp::NotRegex)
+    }
+}
+
+impl LabelFilter {
+    fn expressions(&self) -> usize {
+        match self {
+            LabelFilter::And { operands } | LabelFilter::Or { operands } => {
+                operands.iter().map(LabelFilter::expressions).sum()
+            }
+            LabelFilter::Match { op, .. } => usize::from(op.is_expression()),
+            _ => 0,
+        }
+    }
+}
+
 impl Stage {
+    fn expressions(&self) -> usize {
+        match self {
+            Stage::LineFilter { op: LineFilterOp::Matches | LineFilterOp::NotMatches, matches } => matches.len(),
+            Stage::LabelFilter { filter } => filter.expressions(),
+            Stage::Drop { targets } | Stage::Keep { targets } => {
+                targets.iter().filter(|target| target.matcher.as_ref().is_some_and(|m| m.op.is_expression())).count()
+            }
+            Stage::Regexp { .. } => 1,
+            _ => 0,
+        }
+    }
+
     /// Whether later stages see another line than earlier ones.
     pub fn changes_line(&self) -> bool {
         matches!(self, Stage::Unpack {} | Stage::Decolorize {})
     }
 
-    /// Whether line filters written after this stage are evaluated before it (Loki moves them; see loki.md 2.4).
+    /// Whether line filters written after this stage are evaluated before it (Loki moves them).
     pub fn yields_to_line_filters(&self) -> bool {
         match self {
             Stage::Json { .. }
@@ -245,7 +282,7 @@ pub fn evaluation_order(stages: &[Stage]) -> Vec<&Stage> {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
+    #![allow(clippy::unwrap_used, clippy::panic)]
     use super::*;
 
     /// Written by Python; tests/unit/kernels/test_plan.py holds the plan it says.

@@ -1,7 +1,7 @@
 //! The labels of one row on its way through a pipeline: stream labels, structured metadata, parsed labels, errors.
 //!
 //! Parsed labels shadow structured metadata, which shadows stream labels. A name found in a line that one of the other
-//! two has becomes `name_extracted`, and so does structured metadata whose name is a stream label's (loki.md 2.5).
+//! two has becomes `name_extracted`, and so does structured metadata whose name is a stream label's.
 //! Texts are borrowed from the block wherever they stand there as they are. Series keys are made in `group_key`.
 
 use std::borrow::Cow;
@@ -26,7 +26,7 @@ pub enum Category {
     Parsed,
 }
 
-/// The values of `__error__` (loki.md 2.9).
+/// The values of `__error__`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum ErrorKind {
     JsonParser,

@@ -92,9 +92,7 @@ struct Best {
 impl Best {
     fn new(task: &LogsTask, bytes_max: usize) -> Self {
         let threshold = AtomicI64::new(if task.backward { i64::MIN } else { i64::MAX });
-        // Entries that an interval leaves out make room for later ones, so all must be kept until it is applied.
-        let limit = if task.interval_ns > 0 { usize::MAX } else { task.limit as usize };
-        Best { heap: Mutex::default(), limit, backward: task.backward, bytes_max, threshold }
+        Best { heap: Mutex::default(), limit: task.limit as usize, backward: task.backward, bytes_max, threshold }
     }
 
     /// Whether an entry at this time can still get in.
@@ -162,7 +160,13 @@ struct LogScan<'a> {
 }
 
 /// Run a plan whose task is `Logs`.
-pub fn run_logs(scan: &Scan, sources: &[Source], cancel: &Cancel, threads: usize, bytes_max: usize) -> Result<LogResult> {
+pub fn run_logs(
+    scan: &Scan,
+    sources: &[Source],
+    cancel: &Cancel,
+    threads: usize,
+    bytes_max: usize,
+) -> Result<LogResult> {
     let Task::Logs(task) = &scan.plan.task else {
         return Err(KernelError::Input("the plan is no log query".into()));
     };
@@ -192,7 +196,7 @@ pub fn run_logs(scan: &Scan, sources: &[Source], cancel: &Cancel, threads: usize
         best: Best::new(task, bytes_max),
         cancel,
     };
-    let by_time_alone = !scan.pipeline.has_line_filters() && !scan.pipeline.has_row_stages() && task.interval_ns <= 0;
+    let by_time_alone = !scan.pipeline.has_line_filters() && !scan.pipeline.has_row_stages();
     let workers = run(&numbered, threads, cancel, Worker::default, |worker, block| {
         if !log_scan.best.wants_block(block) {
             return Ok(Flow::Done);
@@ -359,7 +363,8 @@ fn entry_of(labels: &RowLabels<'_>) -> Entry {
     entry
 }
 
-/// Apply `interval` in the merged order: after an entry at t, the next is at t + interval or later; then the limit.
+/// Apply `interval` in the merged order: after an entry at t, the next is at t + interval or later. What it leaves out
+/// counts for the limit all the same.
 fn thin_out(mut entries: Vec<Entry>, task: &LogsTask) -> Vec<Entry> {
     if task.interval_ns > 0 {
         let mut next: Option<i64> = None;
@@ -372,14 +377,17 @@ fn thin_out(mut entries: Vec<Entry>, task: &LogsTask) -> Vec<Entry> {
             wanted
         });
     }
-    entries.truncate(task.limit as usize);
     entries
 }
 
 /// Entries that are equal in everything, from a retry long after its first write, are one.
 fn without_repetitions(mut entries: Vec<Entry>) -> Vec<Entry> {
     let same = |a: &Entry, b: &Entry| {
-        a.ts_ns == b.ts_ns && a.stream == b.stream && a.line == b.line && a.metadata == b.metadata && a.parsed == b.parsed
+        a.ts_ns == b.ts_ns
+            && a.stream == b.stream
+            && a.line == b.line
+            && a.metadata == b.metadata
+            && a.parsed == b.parsed
     };
     let mut kept: Vec<Entry> = Vec::with_capacity(entries.len());
     for entry in entries.drain(..) {

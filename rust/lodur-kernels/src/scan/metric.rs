@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 
 use crate::error::{KernelError, Result};
-use crate::labels::LabelSet;
-use crate::pipeline::{Bitmap, Grouping, RowLabels, Scratch, UnwrapResult, decode_group_key};
+use crate::level::LEVEL_COUNT;
+use crate::pipeline::{Bitmap, Grouping, RowLabels, Scratch, UnwrapResult, decode_pairs};
 use crate::scan::Scan;
 use crate::scan::load::{BlockRun, Buffers, Columns, Loaded, load_lines, load_metadata, load_runs};
 use crate::scan::logs::count_read;
@@ -12,8 +12,9 @@ use crate::scan::parallel::{Cancel, Flow, run};
 use crate::scan::plan::{GroupingMode, MetricTask, RangeOp, Task};
 use crate::scan::source::{BlockRef, Selected, Source, prune, select};
 use crate::scan::stats::ScanStats;
-use crate::scan::windows::{Accumulator, Average, Bucketer, Edge, Greatest, Least, Moments, Sample, Samples, Steps, Sum};
-use crate::level::LEVEL_COUNT;
+use crate::scan::windows::{
+    Accumulator, Average, Bucketer, Edge, Greatest, Least, Moments, Sample, Samples, Steps, Sum,
+};
 
 /// Rows after which a worker looks at the cancel flag and its memory.
 const CHECK_ROWS: usize = 4096;
@@ -24,10 +25,13 @@ const COMPACT_MIN: usize = 1024;
 /// Bytes of a series beyond its buckets: key, map entry, vectors.
 const SERIES_BYTES: usize = 200;
 
+pub type Labels = Vec<(String, String)>;
+
 /// Series by steps, row by row: `values[i * steps + k]` counts where `present` says so.
 #[derive(Clone, Debug, Default)]
 pub struct MetricResult {
-    pub labels: Vec<LabelSet>,
+    /// Sorted pairs of names and values, which may be empty.
+    pub labels: Vec<Labels>,
     pub steps: usize,
     pub values: Vec<f64>,
     pub present: Vec<bool>,
@@ -47,7 +51,9 @@ pub fn run_metric(
     };
     let metric = MetricScan::new(scan, task, sources, cancel, bytes_max / threads.max(1));
     match task.op {
-        RangeOp::Count | RangeOp::Rate | RangeOp::Bytes | RangeOp::BytesRate | RangeOp::Sum => metric.run::<Sum>(threads),
+        RangeOp::Count | RangeOp::Rate | RangeOp::Bytes | RangeOp::BytesRate | RangeOp::Sum => {
+            metric.run::<Sum>(threads)
+        }
         RangeOp::Avg => metric.run::<Average>(threads),
         RangeOp::Min => metric.run::<Least>(threads),
         RangeOp::Max => metric.run::<Greatest>(threads),
@@ -94,13 +100,14 @@ impl<'a> MetricScan<'a> {
         let names = &task.grouping.names;
         let grouping = match task.grouping.mode {
             GroupingMode::By => Grouping::by(names.iter().cloned()),
-            mode => {
-                let unwrapped = scan.pipeline.unwrap_name().filter(|_| mode == GroupingMode::All);
-                Grouping::without(names.iter().map(String::as_str).chain(unwrapped))
+            GroupingMode::All | GroupingMode::Without => {
+                Grouping::without(names.iter().map(String::as_str).chain(scan.pipeline.unwrap_name()))
             }
         };
-        let groups_errors =
-            task.grouping.mode == GroupingMode::By && names.iter().any(|n| n == crate::pipeline::ERROR_NAME);
+        // Lines can be counted by their errors; samples of an unwrap cannot be had of them.
+        let groups_errors = task.grouping.mode == GroupingMode::By
+            && scan.pipeline.unwrap_name().is_none()
+            && names.iter().any(|n| n == crate::pipeline::ERROR_NAME);
         MetricScan { scan, task, selected: select(sources, &scan.selector), grouping, groups_errors, bytes_max, cancel }
     }
 
@@ -270,16 +277,20 @@ impl<'a> MetricScan<'a> {
             for (key, number) in worker.numbers {
                 let Some(series) = series[number as usize].take() else { continue };
                 match all.entry(key) {
-                    std::collections::hash_map::Entry::Occupied(mut known) => known.get_mut().buckets.extend(series.buckets),
+                    std::collections::hash_map::Entry::Occupied(mut known) => {
+                        known.get_mut().buckets.extend(series.buckets)
+                    }
                     std::collections::hash_map::Entry::Vacant(free) => {
                         free.insert(series);
                     }
                 }
             }
         }
-        let mut sorted: Vec<(LabelSet, Series<A>)> = Vec::with_capacity(all.len());
+        let mut sorted: Vec<(Labels, Series<A>)> = Vec::with_capacity(all.len());
         for (key, series) in all {
-            sorted.push((decode_group_key(&key)?, series));
+            let mut labels = decode_pairs(&key)?;
+            labels.sort_unstable();
+            sorted.push((labels, series));
         }
         sorted.sort_by(|a, b| a.0.cmp(&b.0));
         let max = self.task.series_max as usize;

@@ -1,0 +1,123 @@
+"""Manifests: merging commits, choosing segments, the file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from lodur.model.errors import CorruptData
+from lodur.store.days import day_name, day_of, day_span, parse_day_name
+from lodur.store.manifest import (
+    Flushed,
+    Manifest,
+    SegmentMeta,
+    decode_manifest,
+    encode_manifest,
+    segments_between,
+    with_flushed,
+)
+
+COMPAT = Path(__file__).parents[2] / "compat" / "manifest"
+
+
+def meta(segment_id: str, min_ts_ns: int = 0, max_ts_ns: int = 10) -> SegmentMeta:
+    return SegmentMeta(
+        segment_id, f"t/segments/d/{segment_id}.parquet", min_ts_ns, max_ts_ns, 3, 100, 60, streams=2, level=0
+    )
+
+
+def test_a_flush_adds_its_segment_and_covers_its_records() -> None:
+    manifest = with_flushed(Manifest("2024-01-01"), Flushed(meta("a"), "w", 7))
+    assert [segment.id for segment in manifest.segments] == ["a"]
+    assert manifest.covered == {"w": 7}
+
+
+def test_the_same_flush_twice_changes_nothing() -> None:
+    once = with_flushed(Manifest("2024-01-01"), Flushed(meta("a"), "w", 7))
+    assert with_flushed(once, Flushed(meta("a"), "w", 7)) == once
+
+
+def test_flushes_of_two_writers_stand_side_by_side() -> None:
+    manifest = with_flushed(Manifest("2024-01-01"), Flushed(meta("a"), "w", 7))
+    manifest = with_flushed(manifest, Flushed(meta("b"), "v", 3))
+    assert [segment.id for segment in manifest.segments] == ["a", "b"]
+    assert manifest.covered == {"w": 7, "v": 3}
+
+
+def test_coverage_never_shrinks() -> None:
+    manifest = with_flushed(Manifest("2024-01-01"), Flushed(meta("b"), "w", 9))
+    assert with_flushed(manifest, Flushed(None, "w", 7)).covered == {"w": 9}
+
+
+def test_segments_are_chosen_by_time_and_ordered_by_day_and_commit() -> None:
+    late = Manifest("2024-01-02", (meta("c", 100, 110),))
+    early = Manifest("2024-01-01", (meta("a", 0, 10), meta("b", 5, 20)))
+    assert [segment.id for segment in segments_between([late, early], 0, 1000)] == ["a", "b", "c"]
+    assert [segment.id for segment in segments_between([late, early], 11, 100)] == ["b"]
+    assert [segment.id for segment in segments_between([late, early], 20, 101)] == ["b", "c"]
+    assert segments_between([late, early], 111, 200) == []
+
+
+def test_a_manifest_comes_back_from_its_file() -> None:
+    manifest = Manifest("2024-01-01", (meta("a"), meta("b", -5, 2**62)), {"w": 1, "v": 2**60})
+    assert decode_manifest(encode_manifest(manifest), "x") == manifest
+
+
+@pytest.mark.parametrize(
+    "data",
+    [b"", b"{", b"[]", b'{"version":1}', b'{"version":1,"day":3}', b'{"version":1,"day":"d","segments":[{}]}', b"\xff"],
+)
+def test_damage_is_told_with_the_path(data: bytes) -> None:
+    with pytest.raises(CorruptData, match=r"t/manifest/d\.json: "):
+        decode_manifest(data, "t/manifest/d.json")
+
+
+def test_an_unknown_version_is_told() -> None:
+    with pytest.raises(CorruptData, match="version 2 is not known"):
+        decode_manifest(b'{"version":2,"day":[]}', "x")
+
+
+def test_version_1_is_read() -> None:
+    data = (COMPAT / "v1" / "2024-01-31.json").read_bytes()
+    assert decode_manifest(data, "x") == Manifest(
+        day="2024-01-31",
+        segments=(
+            SegmentMeta(
+                id="0f6c1e2a-000000000000002a",
+                path="fake/segments/2024-01-31/0f6c1e2a-000000000000002a.parquet",
+                min_ts_ns=1706659200000000000,
+                max_ts_ns=1706745599999999999,
+                rows=1000,
+                line_bytes=120000,
+                file_bytes=30000,
+                streams=12,
+                level=0,
+            ),
+        ),
+        covered={"0f6c1e2a-7d3b-4c55-9a53-0a4b1c2d3e4f": 42},
+        version=1,
+    )
+
+
+@pytest.mark.parametrize(
+    ("ts_ns", "name"),
+    [
+        (0, "1970-01-01"),
+        (-1, "1969-12-31"),
+        (1706745599999999999, "2024-01-31"),
+        (1706745600000000000, "2024-02-01"),
+        (-(2**63), "1677-09-21"),
+        (2**63 - 1, "2262-04-11"),
+    ],
+)
+def test_days_have_names_and_spans(ts_ns: int, name: str) -> None:
+    day = day_of(ts_ns)
+    assert day_name(day) == name
+    assert parse_day_name(name) == day
+    assert day_span(day).contains(ts_ns)
+
+
+@pytest.mark.parametrize("name", ["", "x", "20240131", "2024-1-31", "2024-02-30", "2024-W05-3"])
+def test_other_names_are_no_days(name: str) -> None:
+    assert parse_day_name(name) is None

@@ -1,0 +1,212 @@
+"""What every object store must do, asked of memory, of a directory and of a real S3 server; and whose day is whose."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from obstore.store import MemoryStore
+
+from lodur.model.errors import InvalidRequest, NotFound, Unauthenticated, Unavailable
+from lodur.store.cloud_clients import open_object_store
+from lodur.store.cloud_store import CloudStore
+from lodur.store.days import day_of, day_span
+from lodur.store.filesystem_store import FilesystemStore
+from lodur.store.object_store import ObjectStore
+from lodur.store.object_stores import ObjectStores
+from lodur.store.options import FilesystemOptions, PeriodOptions, S3Options, StorageOptions
+from tests.servers.s3 import S3Server
+
+MakeStore = Callable[[Path], ObjectStore]
+
+WRITERS = 8
+
+
+@pytest.fixture(params=["memory", "filesystem", "s3"])
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> ObjectStore:
+    spool = tmp_path / "spool"
+    made: ObjectStore
+    if request.param == "memory":
+        made = CloudStore(MemoryStore(), name="memory", spool_directory=spool)
+    elif request.param == "filesystem":
+        made = FilesystemStore(tmp_path / "objects")
+    else:
+        server = request.getfixturevalue("s3_server")
+        made = open_object_store(s3_options(server, server.new_bucket()), spool_directory=spool)
+    made.check()
+    return made
+
+
+def s3_options(server: S3Server, bucket: str, *, secret: str = "") -> S3Options:
+    return S3Options(
+        bucket=bucket,
+        region=server.region,
+        endpoint_url=server.endpoint,
+        access_key_id=server.access_key,
+        secret_access_key=secret or server.secret_key,
+        path_style=True,
+        allow_http=True,
+    )
+
+
+def put(store: ObjectStore, path: str, data: bytes) -> None:
+    spooled = store.spool(path)
+    spooled.write_bytes(data)
+    store.put_file(path, spooled)
+
+
+def test_an_empty_store_has_nothing(store: ObjectStore) -> None:
+    assert store.get("a/b") is None
+    assert store.list_objects("a") == []
+    assert store.list_folders("") == []
+    store.delete("a/b")
+
+
+def test_files_become_objects(store: ObjectStore) -> None:
+    put(store, "t/segments/2024-01-01/x.parquet", b"0123456789")
+    found = store.get("t/segments/2024-01-01/x.parquet")
+    assert found is not None
+    assert found.data == b"0123456789"
+    assert not store.spool("t/segments/2024-01-01/x.parquet").exists()
+    put(store, "t/segments/2024-01-01/x.parquet", b"new")
+    assert store.get_ranges("t/segments/2024-01-01/x.parquet", [(0, 3)]) == [b"new"]
+
+
+def test_large_objects_come_back_whole(store: ObjectStore) -> None:
+    data = bytes(range(256)) * 50_000
+    put(store, "large", data)
+    assert store.get_ranges("large", [(len(data) - 3, 3), (0, 2)]) == [data[-3:], data[:2]]
+    found = store.get("large")
+    assert found is not None
+    assert found.data == data
+
+
+def test_ranges_come_in_the_order_asked_for(store: ObjectStore) -> None:
+    put(store, "x", b"0123456789")
+    ranges = [(5, 2), (0, 1), (9, 1)]
+    assert store.get_ranges("x", ranges) == [b"56", b"0", b"9"]
+    assert asyncio.run(store.read_ranges("x", ranges)) == [b"56", b"0", b"9"]
+
+
+def test_a_missing_object_has_no_ranges(store: ObjectStore) -> None:
+    with pytest.raises(NotFound):
+        store.get_ranges("x", [(0, 1)])
+
+
+def test_objects_and_folders_are_listed(store: ObjectStore) -> None:
+    for path in ("b/manifest/2", "b/manifest/1", "b/segments/d/x", "a/manifest/1", "b!/x"):
+        put(store, path, b"12")
+    assert [listed.path for listed in store.list_objects("b/manifest")] == ["b/manifest/1", "b/manifest/2"]
+    assert [listed.size_bytes for listed in store.list_objects("b")] == [2, 2, 2]
+    assert store.list_folders("") == ["a", "b", "b!"]
+    assert store.list_folders("b") == ["manifest", "segments"]
+
+
+def test_deleted_objects_are_gone(store: ObjectStore) -> None:
+    put(store, "a/x", b"1")
+    store.delete("a/x")
+    assert store.get("a/x") is None
+    assert store.list_objects("a") == []
+
+
+def test_a_conditional_write_needs_the_version(store: ObjectStore) -> None:
+    first = store.replace_if("m", b"1", None)
+    assert first is not None
+    assert store.replace_if("m", b"other", None) is None
+    second = store.replace_if("m", b"2", first)
+    assert second is not None
+    assert store.replace_if("m", b"other", first) is None
+    found = store.get("m")
+    assert found is not None
+    assert (found.data, found.version) == (b"2", second)
+
+
+def test_an_object_that_is_gone_is_another_version(store: ObjectStore) -> None:
+    version = store.replace_if("m", b"1", None)
+    assert version is not None
+    store.delete("m")
+    assert store.replace_if("m", b"2", version) is None
+    assert store.get("m") is None
+
+
+def test_one_of_many_writers_wins(store: ObjectStore) -> None:
+    version: str | None = None
+    with ThreadPoolExecutor(WRITERS) as pool:
+        for turn in range(5):
+            known = version
+            bodies = [b"%d by %d" % (turn, writer) for writer in range(WRITERS)]
+            versions = list(pool.map(lambda body, known=known: store.replace_if("m", body, known), bodies))
+            won = [(body, made) for body, made in zip(bodies, versions, strict=True) if made is not None]
+            assert len(won) == 1
+            found = store.get("m")
+            assert found is not None
+            assert (found.data, found.version) == won[0]
+            version = found.version
+
+
+def test_what_a_crash_left_in_the_spool_is_dropped(store: ObjectStore) -> None:
+    left = store.spool("t/segments/d/x")
+    left.write_bytes(b"half")
+    assert store.list_objects("") == []
+    store.check()
+    assert not left.exists()
+
+
+@pytest.mark.parametrize("path", ["../x", "a/../../x", "/etc/x"])
+def test_paths_stay_inside_a_directory(tmp_path: Path, path: str) -> None:
+    with pytest.raises(InvalidRequest):
+        FilesystemStore(tmp_path).get(path)
+
+
+def test_a_directory_that_cannot_be_made_is_told(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(Unavailable, match="file/objects is not usable"):
+        FilesystemStore(tmp_path / "file" / "objects").check()
+
+
+def test_a_missing_bucket_is_told(s3_server: S3Server, tmp_path: Path) -> None:
+    store = open_object_store(s3_options(s3_server, "no-such-bucket"), spool_directory=tmp_path / "spool")
+    with pytest.raises(NotFound, match="s3 bucket no-such-bucket: there is no such bucket; make it"):
+        store.check()
+
+
+def test_wrong_keys_are_told_without_them(s3_server: S3Server, tmp_path: Path) -> None:
+    options = s3_options(s3_server, s3_server.new_bucket(), secret="wrong-secret-value")
+    store = open_object_store(options, spool_directory=tmp_path / "spool")
+    with pytest.raises(Unauthenticated, match="check the keys in storage_config") as raised:
+        store.check()
+    assert "wrong-secret-value" not in str(raised.value)
+    assert s3_server.access_key not in str(raised.value)
+
+
+def test_a_server_that_is_away_is_unavailable(tmp_path: Path) -> None:
+    options = S3Options(
+        bucket="b",
+        endpoint_url="http://127.0.0.1:9",
+        access_key_id="k",
+        secret_access_key="s",
+        path_style=True,
+        allow_http=True,
+    )
+    with pytest.raises(Unavailable, match="s3 bucket b"):
+        open_object_store(options, spool_directory=tmp_path).get("x")
+
+
+def test_days_lie_in_the_store_of_their_period(tmp_path: Path) -> None:
+    switch = day_of(1_700_000_000 * 10**9)
+    first, second = FilesystemOptions(tmp_path / "first"), FilesystemOptions(tmp_path / "second")
+    options = StorageOptions((PeriodOptions(0, first), PeriodOptions(day_span(switch).start_ns, second)))
+    stores = ObjectStores.of(options, spool_directory=tmp_path / "spool")
+    assert len(stores.each()) == 2
+    assert stores.of_day(switch - 1) is stores.of_day(-5)
+    assert stores.of_day(switch) is stores.of_day(switch + 100)
+    assert stores.of_day(switch) is not stores.of_day(switch - 1)
+
+
+def test_periods_of_one_place_share_a_client(tmp_path: Path) -> None:
+    place = FilesystemOptions(tmp_path)
+    options = StorageOptions((PeriodOptions(0, place), PeriodOptions(10, place)))
+    assert len(ObjectStores.of(options, spool_directory=tmp_path / "spool").each()) == 1
