@@ -57,7 +57,7 @@ class _Pushes:
         form = push_form(
             headers.get("content-type", ""),
             headers.get("content-encoding", ""),
-            is_legacy_path=request.url.path.endswith(LEGACY_PUSH_PATH),
+            is_legacy_path=request.scope["path"].endswith(LEGACY_PUSH_PATH),
         )
         outcome = await self.writer.push(tenant, await self._body(request), form)
         if outcome.status == _BLOCKED_SILENTLY or not outcome.text:

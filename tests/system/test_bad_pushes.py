@@ -5,12 +5,12 @@ from __future__ import annotations
 import socket
 import time
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
 from tests.push_bodies import json_push
 from tests.servers.lodur import LodurServer
+from tests.servers.memory import peak_bytes
 from tests.servers.raw_http import CLOSED, Answer, ask, exchange, parse_answer, request_bytes
 from tests.system.malformed_pushes import (
     CONFIG,
@@ -43,6 +43,16 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LodurServer]:
     server.kill()
 
 
+@pytest.fixture(autouse=True)
+def _clean_log(server: LodurServer) -> Iterator[None]:
+    """No test may make the server log an error."""
+    before = len(server.log())
+    yield
+    written = server.log()[before:]
+    assert "Traceback" not in written
+    assert "level=error" not in written
+
+
 def push_well(server: LodurServer, headers: dict[str, str] | None = None) -> None:
     """A push that must be taken."""
     body = json_push([({"app": "well"}, [(time.time_ns(), "a good line", {})])])
@@ -50,17 +60,8 @@ def push_well(server: LodurServer, headers: dict[str, str] | None = None) -> Non
     assert (answer.status, answer.text) == (204, "")
 
 
-def peak_bytes(server: LodurServer) -> int:
-    """The most memory that the process ever had."""
-    status = Path(f"/proc/{server.process.pid}/status").read_text()
-    line = next(line for line in status.splitlines() if line.startswith("VmHWM:"))
-    return int(line.split()[1]) * 1024
-
-
 def assert_unharmed(server: LodurServer) -> None:
     assert server.process.is_running()
-    assert "Traceback" not in server.log()
-    assert "level=error" not in server.log()
     push_well(server)
 
 
