@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import faulthandler
 import ipaddress
 import os
 import socket
@@ -41,6 +42,8 @@ _log = structlog.get_logger(__name__)
 
 def run(argv: Sequence[str]) -> int:
     """Serve until a signal; the exit code: 0 after a clean stop, 1 for what made that impossible."""
+    # A crash of native code leaves the stacks of all threads in the log.
+    faulthandler.enable()
     try:
         loaded = load_server_config(argv, os.environ, Path.cwd())
         if (code := _act(loaded.actions, loaded)) is not None:
