@@ -17,9 +17,9 @@ def test_duckdb_counts_what_lodur_counts(lodur_server: StartLodur, connect: Conn
     client.request("POST", "/flush")
     counted = client.metric('sum(count_over_time({app="crash"} |= "1" [72h]))', now_ns + DAY_NS)
     files = f"{server.data}/store/fake/segments/*/*.parquet"
-    found = duckdb.sql(
+    found = duckdb.connect().execute(
         "select count(*) from read_parquet($files, union_by_name = true) where app = 'crash' and contains(line, '1')",
-        params={"files": files},
-    ).fetchall()
-    assert found == [(counted,)]
+        {"files": files},
+    )
+    assert found.fetchall() == [(counted,)]
     assert counted > 0
