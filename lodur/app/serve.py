@@ -23,6 +23,7 @@ import structlog
 from prometheus_client import disable_created_metrics
 
 from lodur.api.options import ServerOptions, TlsOptions
+from lodur.app.allocator import tune_allocator
 from lodur.app.server import Server, open_journal, server_url
 from lodur.config.errors import ConfigError
 from lodur.config.flags import Actions
@@ -95,6 +96,7 @@ def _check_roles(config: ServerConfig) -> None:
 
 def _serve(loaded: LoadedConfig) -> int:
     config = loaded.config
+    tune_allocator()
     disable_created_metrics()  # type: ignore[no-untyped-call]  # prometheus_client leaves it without types
     configure_log(level=config.server.log_level, is_json=config.server.log_format == "json")
     _log.info("starting", version=_version(), config=str(loaded.file or "built in"), target=",".join(config.targets))
