@@ -66,7 +66,6 @@ async def read_params(request: Request, *, body_max_bytes: int) -> Params:
     if request.method == "POST" and content_type == "application/x-www-form-urlencoded":
         body = await _body(request, body_max_bytes)
         pairs += _fields(body.decode("utf-8", "replace"))
-    request.state.body_read.set()
     pairs += _fields(request.url.query)
     return Params(tuple(pairs))
 
