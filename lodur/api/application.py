@@ -9,7 +9,7 @@ from starlette.exceptions import HTTPException
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Mount, Route
+from starlette.routing import Mount, Route, Router
 from starlette.types import ASGIApp
 
 from lodur.api.errors import text_response
@@ -34,8 +34,11 @@ def build_application(
     not_ready_reason: Callable[[], str | None],
 ) -> ASGIApp:
     """The application that serves these routes below a prefix."""
-    mounted = [Mount(path_prefix, routes=list(routes))] if path_prefix else list(routes)
-    app: ASGIApp = Starlette(routes=mounted, exception_handlers={HTTPException: _plain})
+    # Clients do not follow redirects of pushes: a path with a slash too many is no path.
+    router = Router(list(routes), redirect_slashes=False)
+    starlette = Starlette(routes=[Mount(path_prefix, app=router)], exception_handlers={HTTPException: _plain})
+    starlette.router.redirect_slashes = False
+    app: ASGIApp = starlette
     if compress_responses:
         app = GZipMiddleware(app, minimum_size=COMPRESSED_MIN_BYTES)
     return RequestLog(

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import TypeAlias
 
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 from lodur.api.errors import CLIENT_GONE_STATUS, CLIENT_GONE_TEXT, error_response, text_response
@@ -28,6 +28,8 @@ def query_endpoint(handler: Handler, *, body_max_bytes: int) -> Endpoint:
             return await _while_connected(request, handler(request, params))
         except LodurError as error:
             return error_response(error)
+        except ClientDisconnect:
+            return text_response(CLIENT_GONE_TEXT, status=CLIENT_GONE_STATUS)
 
     return endpoint
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -46,7 +47,7 @@ class _Metadata:
 
     async def labels(self, request: Request, params: Params) -> Response:
         tenants, span = self._asked(request, params)
-        selectors = _optional_selector(params)
+        selectors = await _optional_selector(params)
         found = {
             name
             for tenant in tenants
@@ -62,7 +63,7 @@ class _Metadata:
         name = str(request.path_params["name"])
         if name == TENANT_LABEL and self.tenancy.multi_tenant_queries:
             return _list_response([tenant.value for tenant in tenants])
-        selectors = _optional_selector(params)
+        selectors = await _optional_selector(params)
         found = {
             labels.get(name)
             for tenant in tenants
@@ -74,7 +75,7 @@ class _Metadata:
     async def series(self, request: Request, params: Params) -> Response:
         tenants, span = self._asked(request, params)
         written = params.texts("match[]", "match")
-        selectors = parse_series_selectors(written) if written else ()
+        selectors = await asyncio.to_thread(parse_series_selectors, written) if written else ()
         selectors = tuple(selector for selector in selectors if selector.matchers)
         found: list[LabelSet] = []
         for tenant in tenants:
@@ -85,7 +86,7 @@ class _Metadata:
 
     async def index_stats(self, request: Request, params: Params) -> Response:
         tenants, span = self._asked(request, params)
-        selector = parse_selector(params.text("query"))
+        selector = await asyncio.to_thread(parse_selector, params.text("query"))
         parts = [await self.catalog.coverage(tenant, selector, span) for tenant in tenants]
         total = Coverage(
             sum(part.streams for part in parts),
@@ -108,9 +109,10 @@ class _Metadata:
         return self.tenancy.all(request), checked_span(params, self.clock.now_ns())
 
 
-def _optional_selector(params: Params) -> Sequence[Selector]:
+async def _optional_selector(params: Params) -> Sequence[Selector]:
+    """The selector of `query`; long ones take their time, which other requests need not wait for."""
     text = params.text("query")
-    return (parse_selector(text),) if text else ()
+    return (await asyncio.to_thread(parse_selector, text),) if text else ()
 
 
 def _with_tenant(labels: LabelSet, tenant: TenantId) -> LabelSet:

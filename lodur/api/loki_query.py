@@ -98,10 +98,14 @@ class _Queries:
 
     async def format(self, _: Request, params: Params) -> Response:
         try:
-            text = str(parse_tree(params.text("query")))
+            text = await asyncio.to_thread(_formatted, params.text("query"))
         except QuerySyntaxError as error:
             return json_response(orjson.dumps({"status": "invalid-query", "error": str(error)}), status=400)
         return json_response(orjson.dumps({"status": "success", "data": text}))
+
+
+def _formatted(text: str) -> str:
+    return str(parse_tree(text))
 
 
 def _range_body(answer: RangeAnswer, flags: tuple[str, ...]) -> bytes:

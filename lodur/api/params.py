@@ -5,6 +5,7 @@ Times are Unix seconds (whole, up to ten digits), nanoseconds (longer), float se
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -65,14 +66,17 @@ async def read_params(request: Request, *, body_max_bytes: int) -> Params:
     content_type = request.headers.get("Content-Type", "").partition(";")[0].strip().lower()
     if request.method == "POST" and content_type == "application/x-www-form-urlencoded":
         body = await _body(request, body_max_bytes)
-        pairs += _fields(body.decode("utf-8", "replace"))
-    pairs += _fields(request.url.query)
+        pairs += await asyncio.to_thread(_fields, body)
+    # Not from `request.url`, which is made of the Host header too and fails with it.
+    pairs += _fields(request.scope["query_string"])
     return Params(tuple(pairs))
 
 
-def _fields(text: str) -> list[tuple[str, str]]:
+def _fields(encoded: bytes) -> list[tuple[str, str]]:
+    """Names and values; bytes that are not UTF-8 stay recognisable as such, for whoever reads the value."""
+    text = encoded.decode("utf-8", "surrogateescape")
     try:
-        return parse_qsl(text, keep_blank_values=True, max_num_fields=FIELDS_MAX)
+        return parse_qsl(text, keep_blank_values=True, max_num_fields=FIELDS_MAX, errors="surrogateescape")
     except ValueError as error:
         raise InvalidRequest(f"more than {FIELDS_MAX} parameters") from error
 

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import faulthandler
 import ipaddress
 import os
+import resource
 import socket
 import ssl
 import sys
@@ -21,8 +23,8 @@ from pathlib import Path
 import structlog
 from prometheus_client import disable_created_metrics
 
-from lodur.api.options import ServerOptions
-from lodur.app.server import Server, open_journal, server_url
+from lodur.api.options import ServerOptions, TlsOptions
+from lodur.app.server import CONNECTIONS_MAX, Server, open_journal, server_url
 from lodur.config.errors import ConfigError
 from lodur.config.flags import Actions
 from lodur.config.loading import LoadedConfig, load_server_config
@@ -32,6 +34,7 @@ from lodur.config.targets import ROLES_OF_TARGETS, Role
 from lodur.model.clock import SystemClock
 from lodur.model.errors import LodurError
 from lodur.store.journal import Journal
+from lodur.store.open_segments import SEGMENTS_OPEN_MAX
 from lodur.telemetry.log import configure_log
 
 HEALTH_TIMEOUT_S = 10.0
@@ -41,13 +44,15 @@ _log = structlog.get_logger(__name__)
 
 def run(argv: Sequence[str]) -> int:
     """Serve until a signal; the exit code: 0 after a clean stop, 1 for what made that impossible."""
+    # A crash of native code leaves the stacks of all threads in the log.
+    faulthandler.enable()
     try:
         loaded = load_server_config(argv, os.environ, Path.cwd())
         if (code := _act(loaded.actions, loaded)) is not None:
             return code
         _check_roles(loaded.config)
         return _serve(loaded)
-    except (LodurError, OSError, ssl.SSLError) as error:
+    except (LodurError, OSError) as error:
         print(f"lodur serve: {error}", file=sys.stderr)
         return 1
 
@@ -103,7 +108,9 @@ def _serve(loaded: LoadedConfig) -> int:
     if not config.auth_enabled and not _is_loopback(config.server.host):
         url = server_url(config.server)
         _log.warning("everybody who reaches this address may read and write: auth_enabled is false", url=url)
+    _check_tls(config.server.tls)
     _check_port(config.server)
+    _allow_open_files()
     journal = open_journal(config)
     try:
         return asyncio.run(_run_server(config, journal))
@@ -113,6 +120,20 @@ def _serve(loaded: LoadedConfig) -> int:
 
 async def _run_server(config: ServerConfig, journal: Journal) -> int:
     return await Server(config, journal, SystemClock()).run()
+
+
+def _check_tls(tls: TlsOptions | None) -> None:
+    """Raise ConfigError where certificate, key or authorities cannot be read or do not belong together."""
+    if tls is None:
+        return
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    try:
+        context.load_cert_chain(tls.cert_file, tls.key_file)
+        if tls.client_ca_file:
+            context.load_verify_locations(tls.client_ca_file)
+    except OSError as error:
+        names = ", ".join(str(file) for file in (tls.cert_file, tls.key_file, tls.client_ca_file) if file)
+        raise ConfigError(f"server.http_tls_config: {names}: {(error.strerror or str(error)).lower()}") from error
 
 
 def _check_port(options: ServerOptions) -> None:
@@ -128,6 +149,16 @@ def _check_port(options: ServerOptions) -> None:
                 f"cannot listen on {options.host}:{options.port}: the port {reason}; stop that process, or choose "
                 "another with -server.http-listen-port"
             ) from error
+
+
+def _allow_open_files() -> None:
+    """Use as many files at a time as the system lets this process, not as many as it starts with."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = CONNECTIONS_MAX + SEGMENTS_OPEN_MAX
+    if hard != resource.RLIM_INFINITY:
+        wanted = min(wanted, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def _is_loopback(host: str) -> bool:

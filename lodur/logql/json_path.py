@@ -21,6 +21,9 @@ _TOKEN = re.compile(
 INDEX_DIGITS_MAX = 9
 """Longest array position: no line holds an array of more than a billion members."""
 
+STEPS_MAX = 64
+"""Deepest place that is looked for: the kernels walk no further."""
+
 
 def parse_json_path(text: str) -> tuple[str | int, ...]:
     """Object keys and array positions from the top; ValueError with the field's text if it is no path."""
@@ -34,9 +37,11 @@ def _path(tokens: list[tuple[str, str]]) -> tuple[str | int, ...]:
     path: list[str | int] = []
     at = 0
     while tokens[at][0] != "END" or not path:
+        if len(path) == STEPS_MAX:
+            raise ValueError(f"more than {STEPS_MAX} steps")
         kind = tokens[at][0]
         if kind == "LSB":
-            path.append(_bracket(tokens[at + 1 :]))
+            path.append(_bracket(tokens[at + 1 : at + 3]))
             at += 3
         elif kind == ("DOT" if path else "FIELD"):
             at += kind == "DOT"

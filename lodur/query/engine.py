@@ -55,6 +55,9 @@ SCAN_SERIES_MAX = 200_000
 SAMPLE_BYTES = 9
 """A sample and whether it is there, in the matrix that a scan returns."""
 
+PLANNED_AT_ONCE_CHARS = 1000
+"""Longer queries are parsed on a thread: the longest of all takes a second, which other requests need not wait for."""
+
 TIMEOUT_TEXT = (
     "request timed out, decrease the duration of the request or add more label matchers (prefer exact match over "
     "regex match) to reduce the amount of data processed"
@@ -100,7 +103,7 @@ class Engine:
 
     async def range(self, tenants: Sequence[TenantId], request: RangeRequest) -> RangeAnswer:
         """Answer a query over a span of time, for one tenant or more."""
-        plan = self._plan(request.text, tenants, request.tags)
+        plan = await self._planned(request.text, tenants, request.tags)
         async with self._run(tenants) as run:
             if isinstance(plan, LogScan):
                 return await self._entries(run, plan, request)
@@ -116,7 +119,7 @@ class Engine:
 
     async def instant(self, tenants: Sequence[TenantId], request: InstantRequest) -> InstantAnswer:
         """Answer a metric query at one time. InvalidRequest for a log query."""
-        plan = self._plan(request.text, tenants, request.tags)
+        plan = await self._planned(request.text, tenants, request.tags)
         if isinstance(plan, LogScan):
             raise InvalidRequest(
                 "log queries are not supported as an instant query type, please change your query to a range query type"
@@ -130,6 +133,11 @@ class Engine:
                 return VectorAnswer(empty_matrix(1), request.time_ns, self._statistics(run))
             matrix = (await self._series(run, plan, one_step(request.time_ns))).sorted_by_labels()
             return VectorAnswer(matrix, request.time_ns, self._statistics(run))
+
+    async def _planned(self, text: str, tenants: Sequence[TenantId], tags: Sequence[tuple[str, str]]) -> Plan:
+        if len(text) <= PLANNED_AT_ONCE_CHARS:
+            return self._plan(text, tenants, tags)
+        return await asyncio.to_thread(self._plan, text, tenants, tags)
 
     def _plan(self, text: str, tenants: Sequence[TenantId], tags: Sequence[tuple[str, str]]) -> Plan:
         query = parse_query(text)

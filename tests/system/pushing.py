@@ -85,9 +85,13 @@ class Client:
         self.request("POST", "/loki/api/v1/push", body, {"Content-Type": "application/json"})
         return self.status
 
+    def get(self, path: str, params: dict[str, str]) -> bytes:
+        """The body of the answer to a query."""
+        return self.request("GET", f"{path}?{urlencode(params)}")
+
     def metric(self, query: str, time_ns: int) -> float:
         """The value of an instant query with at most one series."""
-        body = self.request("GET", f"/loki/api/v1/query?{urlencode({'query': query, 'time': str(time_ns)})}")
+        body = self.get("/loki/api/v1/query", {"query": query, "time": str(time_ns)})
         assert self.status == 200, body
         result = orjson.loads(body)["data"]["result"]
         return float(result[0]["value"][1]) if result else 0.0
@@ -103,7 +107,7 @@ class Client:
                 "limit": str(limit),
                 "direction": "forward",
             }
-            body = self.request("GET", f"/loki/api/v1/query_range?{urlencode(params)}")
+            body = self.get("/loki/api/v1/query_range", params)
             assert self.status == 200, body
             values = sorted(
                 (int(value[0]), value[1])

@@ -40,6 +40,9 @@ from lodur.query.plan.nodes import LogScan, Plan, RangeScan, walk
 WINDOW_MAX_NS = 50 * 365 * 24 * NS_PER_HOUR
 """Longest window and offset: with any time of day within a century of now, sums stay far within 64 bits."""
 
+STEPS_END_NS = 1 << 62
+"""Steps end before this (in the year 2116), again so that sums stay within 64 bits."""
+
 _MATCH_OPS = {
     MatchOp.EQUAL: message.MatchOp.EQUAL,
     MatchOp.NOT_EQUAL: message.MatchOp.NOT_EQUAL,
@@ -85,9 +88,11 @@ def log_scan_plan(scan: LogScan, task: Logs) -> ScanPlan:
 
 
 def range_scan_plan(scan: RangeScan, *, start_ns: int, step_ns: int, steps: int, series_max: int) -> ScanPlan:
-    """The message of a range aggregation at these steps. InvalidRequest where a window is too long to count."""
+    """The message of a range aggregation at these steps. InvalidRequest where windows or steps are too long."""
     if max(scan.source.range_ns, abs(scan.source.offset_ns)) > WINDOW_MAX_NS:
         raise InvalidRequest(f"ranges and offsets can be at most {format_prometheus_duration(WINDOW_MAX_NS)} long")
+    if abs(start_ns) + step_ns * steps >= STEPS_END_NS:
+        raise InvalidRequest("the steps of the query end after the year 2116, try a smaller step or an earlier end")
     task = Metric(
         op=scan.op,
         grouping=scan.grouping,

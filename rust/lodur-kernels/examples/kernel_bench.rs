@@ -91,7 +91,12 @@ fn ingest(bodies: &Path, out: &Path) -> Vec<String> {
         }
     }
     let gb = raw as f64 / 1e9;
-    println!("raw {raw} kept {kept}; s/GB: decode {:.2} insert {:.2} flush {:.2}", decode / gb, insert / gb, flush / gb);
+    println!(
+        "raw {raw} kept {kept}; s/GB: decode {:.2} insert {:.2} flush {:.2}",
+        decode / gb,
+        insert / gb,
+        flush / gb
+    );
     segments
 }
 
@@ -105,7 +110,8 @@ fn plans(sources: &[Source]) -> Vec<(&'static str, ScanPlan)> {
     }
     let all = r#"{"name":"cluster","op":"regex","value":".+"}"#;
     let app = |name: &str| format!(r#"{{"name":"app","op":"equal","value":"{name}"}}"#);
-    let logs = format!(r#"{{"type":"logs","start_ns":{start},"end_ns":{end},"limit":100,"backward":true,"interval_ns":0}}"#);
+    let logs =
+        format!(r#"{{"type":"logs","start_ns":{start},"end_ns":{end},"limit":100,"backward":true,"interval_ns":0}}"#);
     let metric = |op: &str, by: &str, parameter: &str| {
         let minute = 60_000_000_000i64;
         let (first, steps) = (start / minute * minute, (end - start) / minute + 2);

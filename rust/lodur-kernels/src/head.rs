@@ -378,8 +378,7 @@ impl Rows {
         self.ts_ns.extend_from_slice(&other.ts_ns[range.clone()]);
         self.levels.extend_from_slice(&other.levels[range.clone()]);
         self.lines.extend_from_slice(&other.lines[from..to]);
-        self.line_ends
-            .extend(other.line_ends[range.clone()].iter().map(|end| (*end as usize - from + base) as u32));
+        self.line_ends.extend(other.line_ends[range.clone()].iter().map(|end| (*end as usize - from + base) as u32));
         self.extend_meta(other, range);
     }
 
@@ -480,7 +479,9 @@ mod tests {
         head.snapshot()
             .iter()
             .flat_map(|view| view.batches.clone())
-            .flat_map(|b| (0..b.rows.len()).map(|r| String::from_utf8_lossy(b.rows.line(r)).into_owned()).collect::<Vec<_>>())
+            .flat_map(|b| {
+                (0..b.rows.len()).map(|r| String::from_utf8_lossy(b.rows.line(r)).into_owned()).collect::<Vec<_>>()
+            })
             .collect()
     }
 
@@ -501,10 +502,12 @@ mod tests {
     #[test]
     fn repetitions_within_one_batch_are_dropped_however_they_lie() {
         let head = Head::default();
-        let inserted = head.insert(&batch("a", &[(1, "x"), (5, "y"), (1, "x"), (5, "y"), (3, "z"), (3, "z"), (6, "x")]), &[]);
+        let inserted =
+            head.insert(&batch("a", &[(1, "x"), (5, "y"), (1, "x"), (5, "y"), (3, "z"), (3, "z"), (6, "x")]), &[]);
         assert_eq!(inserted, Inserted { rows: 4, duplicates: 3 });
         assert_eq!(lines(&head), ["x", "y", "z", "x"]);
-        assert_eq!(head.insert(&batch("a", &[(6, "x"), (6, "w")]), &[6..7]).rows, 0);
+        let skipped = [Range { start: 6, end: 7 }];
+        assert_eq!(head.insert(&batch("a", &[(6, "x"), (6, "w")]), &skipped).rows, 0);
         assert_eq!(head.insert(&batch("a", &[(6, "x"), (6, "w")]), &[]).rows, 1);
     }
 

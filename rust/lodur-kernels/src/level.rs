@@ -22,8 +22,7 @@ pub const LEVEL_NAME: &str = "detected_level";
 /// Number of codes, for per-block counts.
 pub const LEVEL_COUNT: usize = 9;
 
-const TEXTS: [&str; LEVEL_COUNT] =
-    ["", "unknown", "trace", "debug", "info", "warn", "error", "critical", "fatal"];
+const TEXTS: [&str; LEVEL_COUNT] = ["", "unknown", "trace", "debug", "info", "warn", "error", "critical", "fatal"];
 
 impl Level {
     /// The value of `detected_level`; empty for `None`.

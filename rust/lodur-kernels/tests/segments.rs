@@ -15,10 +15,9 @@ use proptest::prelude::*;
 type Row = (u8, i64, String, u8, Vec<(String, String)>);
 
 fn batch_of(rows: &[Row]) -> Batch {
-    let mut batch = Batch::default();
-    batch.streams = (0..4u8)
-        .map(|number| Arc::new(LabelSet::from_pairs([("app", format!("a{}", number / 2)), ("pod", format!("p{number}"))])))
-        .collect();
+    let labels = |number: u8| [("app", format!("a{}", number / 2)), ("pod", format!("p{number}"))];
+    let streams = (0..4u8).map(|number| Arc::new(LabelSet::from_pairs(labels(number)))).collect();
+    let mut batch = Batch { streams, ..Batch::default() };
     for (at, (stream, ts_ns, line, level, meta)) in rows.iter().enumerate() {
         batch.runs.push(Run { stream: u32::from(*stream), start: at as u32, end: at as u32 + 1 });
         let columns: &mut Rows = &mut batch.rows;

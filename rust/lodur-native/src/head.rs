@@ -58,7 +58,8 @@ impl FrozenHead {
                 .iter()
                 .flat_map(|batch| {
                     // Most batches lie within a day: their edges say so.
-                    let (first, last) = (batch.min_ts_ns.div_euclid(NS_PER_DAY), batch.max_ts_ns.div_euclid(NS_PER_DAY));
+                    let (first, last) =
+                        (batch.min_ts_ns.div_euclid(NS_PER_DAY), batch.max_ts_ns.div_euclid(NS_PER_DAY));
                     let rows: &[i64] = if last - first <= 1 { &[] } else { &batch.rows.ts_ns };
                     rows.iter().map(|ts| ts.div_euclid(NS_PER_DAY)).chain([first, last]).collect::<BTreeSet<i64>>()
                 })

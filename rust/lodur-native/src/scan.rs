@@ -118,12 +118,7 @@ impl LogResult {
 
     #[staticmethod]
     #[pyo3(signature = (results, *, limit, backward))]
-    fn merge(
-        py: Python<'_>,
-        results: Vec<(PyRef<'_, LogResult>, Labels)>,
-        limit: usize,
-        backward: bool,
-    ) -> LogResult {
+    fn merge(py: Python<'_>, results: Vec<(PyRef<'_, LogResult>, Labels)>, limit: usize, backward: bool) -> LogResult {
         let parts: Vec<(KernelLogs, Labels)> =
             results.into_iter().map(|(result, labels)| (result.result.clone(), labels)).collect();
         py.detach(|| merge_tenants(parts, limit, backward))

@@ -3,6 +3,8 @@
 //! Values are quoted as Go quotes them; single quotes and raw back quotes are read too. Error texts begin with
 //! `line:column`.
 
+use super::text::shown;
+
 /// Names and values in the order of the text, nothing dropped.
 pub type LabelPairs = Vec<(Box<str>, Box<str>)>;
 
@@ -41,8 +43,8 @@ enum Token<'a> {
 impl Token<'_> {
     fn described(&self) -> String {
         match self {
-            Token::Name(name) => format!("identifier \"{name}\""),
-            Token::Text(quoted, _) => format!("string {quoted}"),
+            Token::Name(name) => format!("identifier \"{}\"", shown(name)),
+            Token::Text(quoted, _) => format!("string {}", shown(quoted)),
             Token::Operator(text) => format!("\"{text}\""),
             Token::End => "end of input".to_owned(),
         }

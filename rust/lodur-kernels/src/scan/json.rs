@@ -206,7 +206,10 @@ mod tests {
         assert_eq!(number(2.0), "2");
         assert_eq!(number(f64::NEG_INFINITY), "-Inf");
         let time = |ms| String::from_utf8_lossy(&seconds_text(ms)).into_owned();
-        assert_eq!((time(1_730_000_000_120), time(5000), time(-20)), ("1730000000.12".into(), "5".into(), "-0.02".into()));
+        assert_eq!(
+            (time(1_730_000_000_120), time(5000), time(-20)),
+            ("1730000000.12".into(), "5".into(), "-0.02".into())
+        );
     }
 
     #[test]

@@ -160,7 +160,13 @@ struct LogScan<'a> {
 }
 
 /// Run a plan whose task is `Logs`.
-pub fn run_logs(scan: &Scan, sources: &[Source], cancel: &Cancel, threads: usize, bytes_max: usize) -> Result<LogResult> {
+pub fn run_logs(
+    scan: &Scan,
+    sources: &[Source],
+    cancel: &Cancel,
+    threads: usize,
+    bytes_max: usize,
+) -> Result<LogResult> {
     let Task::Logs(task) = &scan.plan.task else {
         return Err(KernelError::Input("the plan is no log query".into()));
     };
@@ -377,7 +383,11 @@ fn thin_out(mut entries: Vec<Entry>, task: &LogsTask) -> Vec<Entry> {
 /// Entries that are equal in everything, from a retry long after its first write, are one.
 fn without_repetitions(mut entries: Vec<Entry>) -> Vec<Entry> {
     let same = |a: &Entry, b: &Entry| {
-        a.ts_ns == b.ts_ns && a.stream == b.stream && a.line == b.line && a.metadata == b.metadata && a.parsed == b.parsed
+        a.ts_ns == b.ts_ns
+            && a.stream == b.stream
+            && a.line == b.line
+            && a.metadata == b.metadata
+            && a.parsed == b.parsed
     };
     let mut kept: Vec<Entry> = Vec::with_capacity(entries.len());
     for entry in entries.drain(..) {

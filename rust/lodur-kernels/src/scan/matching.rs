@@ -66,7 +66,9 @@ impl Matcher {
     fn compile(plan: &StreamMatcher) -> Result<Self> {
         let test = match plan.op {
             MatchOp::Equal | MatchOp::NotEqual => Test::Equal(plan.value.clone()),
-            MatchOp::Regex | MatchOp::NotRegex => Test::Regex(Box::new(go_regex::compile(&plan.value, Use::WholeValue)?)),
+            MatchOp::Regex | MatchOp::NotRegex => {
+                Test::Regex(Box::new(go_regex::compile(&plan.value, Use::WholeValue)?))
+            }
         };
         let negated = matches!(plan.op, MatchOp::NotEqual | MatchOp::NotRegex);
         Ok(Matcher { name: plan.name.clone(), test, negated })

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use crate::error::{KernelError, Result};
+use crate::level::LEVEL_COUNT;
 use crate::pipeline::{Bitmap, Grouping, RowLabels, Scratch, UnwrapResult, decode_pairs};
 use crate::scan::Scan;
 use crate::scan::load::{BlockRun, Buffers, Columns, Loaded, load_lines, load_metadata, load_runs};
@@ -11,8 +12,9 @@ use crate::scan::parallel::{Cancel, Flow, run};
 use crate::scan::plan::{GroupingMode, MetricTask, RangeOp, Task};
 use crate::scan::source::{BlockRef, Selected, Source, prune, select};
 use crate::scan::stats::ScanStats;
-use crate::scan::windows::{Accumulator, Average, Bucketer, Edge, Greatest, Least, Moments, Sample, Samples, Steps, Sum};
-use crate::level::LEVEL_COUNT;
+use crate::scan::windows::{
+    Accumulator, Average, Bucketer, Edge, Greatest, Least, Moments, Sample, Samples, Steps, Sum,
+};
 
 /// Rows after which a worker looks at the cancel flag and its memory.
 const CHECK_ROWS: usize = 4096;
@@ -49,7 +51,9 @@ pub fn run_metric(
     };
     let metric = MetricScan::new(scan, task, sources, cancel, bytes_max / threads.max(1));
     match task.op {
-        RangeOp::Count | RangeOp::Rate | RangeOp::Bytes | RangeOp::BytesRate | RangeOp::Sum => metric.run::<Sum>(threads),
+        RangeOp::Count | RangeOp::Rate | RangeOp::Bytes | RangeOp::BytesRate | RangeOp::Sum => {
+            metric.run::<Sum>(threads)
+        }
         RangeOp::Avg => metric.run::<Average>(threads),
         RangeOp::Min => metric.run::<Least>(threads),
         RangeOp::Max => metric.run::<Greatest>(threads),
@@ -273,7 +277,9 @@ impl<'a> MetricScan<'a> {
             for (key, number) in worker.numbers {
                 let Some(series) = series[number as usize].take() else { continue };
                 match all.entry(key) {
-                    std::collections::hash_map::Entry::Occupied(mut known) => known.get_mut().buckets.extend(series.buckets),
+                    std::collections::hash_map::Entry::Occupied(mut known) => {
+                        known.get_mut().buckets.extend(series.buckets)
+                    }
                     std::collections::hash_map::Entry::Vacant(free) => {
                         free.insert(series);
                     }

@@ -57,7 +57,12 @@ impl Scan {
             return true;
         }
         let is_stream_label = |name: &String| {
-            selected.source.streams().iter().zip(&selected.accepted).all(|(stream, yes)| !yes || stream.get(name).is_some())
+            selected
+                .source
+                .streams()
+                .iter()
+                .zip(&selected.accepted)
+                .all(|(stream, yes)| !yes || stream.get(name).is_some())
         };
         !task.grouping.names.iter().all(is_stream_label)
     }

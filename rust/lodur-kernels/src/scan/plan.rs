@@ -104,7 +104,9 @@ impl ScanPlan {
             rmp_serde::from_slice(bytes).map_err(|error| KernelError::Input(format!("scan plan: {error}")))?;
         if plan.version != SCAN_PLAN_VERSION {
             let version = plan.version;
-            return Err(KernelError::Input(format!("scan plan of version {version}, this build reads {SCAN_PLAN_VERSION}")));
+            return Err(KernelError::Input(format!(
+                "scan plan of version {version}, this build reads {SCAN_PLAN_VERSION}"
+            )));
         }
         plan.pipeline.check_version()?;
         if let Task::Metric(task) = &plan.task {

@@ -156,9 +156,11 @@ impl Directory {
 
     /// Numbers that index other parts are in range, so that readers need not ask again.
     fn check(&self) -> std::result::Result<(), &'static str> {
-        let streams_fit = self.streams.iter().flatten().all(|&(name, value)| {
-            (name as usize) < self.names.len() && (value as usize) < self.values.len()
-        });
+        let streams_fit = self
+            .streams
+            .iter()
+            .flatten()
+            .all(|&(name, value)| (name as usize) < self.names.len() && (value as usize) < self.values.len());
         if !streams_fit {
             return Err("segment directory names a label that is not there");
         }
@@ -173,8 +175,10 @@ impl Directory {
     }
 
     pub fn label_set(&self, stream: usize) -> LabelSet {
-        LabelSet::from_pairs(self.streams[stream].iter().map(|&(name, value)| {
-            (self.names[name as usize].as_str(), self.values[value as usize].as_str())
-        }))
+        LabelSet::from_pairs(
+            self.streams[stream]
+                .iter()
+                .map(|&(name, value)| (self.names[name as usize].as_str(), self.values[value as usize].as_str())),
+        )
     }
 }

@@ -70,9 +70,7 @@ fn write_page(
 /// Decompress the page that `bytes` holds (header and body) into `out`; checks the checksum. Returns its value count.
 pub fn read_page(decompressor: &mut Decompressor, codec: Codec, bytes: &[u8], out: &mut Vec<u8>) -> Result<usize> {
     let (header, header_len) = read_header(bytes)?;
-    let body = bytes
-        .get(header_len..header_len + header.compressed)
-        .ok_or_else(|| damaged("page is cut short"))?;
+    let body = bytes.get(header_len..header_len + header.compressed).ok_or_else(|| damaged("page is cut short"))?;
     if crc32fast::hash(body) != header.crc {
         return Err(damaged("page checksum does not match"));
     }
@@ -115,10 +113,9 @@ fn read_header(bytes: &[u8]) -> Result<(Header, usize)> {
         }
     }
     match (raw, compressed, crc, values) {
-        (0.., 0.., Some(crc), 0..) => Ok((
-            Header { raw: raw as usize, compressed: compressed as usize, crc, values: values as usize },
-            reader.at,
-        )),
+        (0.., 0.., Some(crc), 0..) => {
+            Ok((Header { raw: raw as usize, compressed: compressed as usize, crc, values: values as usize }, reader.at))
+        }
         _ => Err(damaged("page header")),
     }
 }

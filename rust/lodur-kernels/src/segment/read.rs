@@ -104,7 +104,11 @@ impl Segment {
     }
 
     /// Numbers of the blocks that may hold what is required; all where nothing can be said.
-    pub fn probe(&self, source: &PageSource, required: &crate::pipeline::literals::Required) -> Result<Option<Vec<u8>>> {
+    pub fn probe(
+        &self,
+        source: &PageSource,
+        required: &crate::pipeline::literals::Required,
+    ) -> Result<Option<Vec<u8>>> {
         match &self.directory.grams {
             Some(layout) => {
                 crate::segment::grams::probe(layout, required, &mut |offset, length| source.read_at(offset, length))
@@ -157,8 +161,7 @@ pub struct PageReader {
 impl PageReader {
     fn page(&mut self, source: &PageSource, codec: Codec, place: PageRef) -> Result<usize> {
         source.read_into(place.offset, place.length as usize, &mut self.stored)?;
-        page::read_page(&mut self.decompressor, codec, &self.stored, &mut self.raw)
-            .map_err(|e| e.at(place.offset))
+        page::read_page(&mut self.decompressor, codec, &self.stored, &mut self.raw).map_err(|e| e.at(place.offset))
     }
 
     /// Timestamps of a block's rows.
@@ -183,7 +186,8 @@ impl PageReader {
         let at = columns::decode_lines(raw, block.rows as usize, &mut self.numbers, ends)
             .map_err(|e| e.at(block.line.offset))?;
         // What is stored is UTF-8, and later stages rely on it.
-        if ends.last().copied().unwrap_or(0) as usize != raw.len() - at || simdutf8::basic::from_utf8(&raw[at..]).is_err()
+        if ends.last().copied().unwrap_or(0) as usize != raw.len() - at
+            || simdutf8::basic::from_utf8(&raw[at..]).is_err()
         {
             return Err(KernelError::corrupt("", block.line.offset, "lines are not what their lengths say"));
         }
@@ -220,8 +224,8 @@ impl PageReader {
             let name = found.name(&column.name);
             match &column.dictionary {
                 Some(dictionary) => {
-                    let numbers = columns::decode_numbers(&self.raw, rows, dictionary.len())
-                        .map_err(|e| e.at(place.offset))?;
+                    let numbers =
+                        columns::decode_numbers(&self.raw, rows, dictionary.len()).map_err(|e| e.at(place.offset))?;
                     for (row, number) in numbers.into_iter().enumerate() {
                         if let Some(number) = number {
                             found.add(row, name, &dictionary[number as usize]);

@@ -135,8 +135,10 @@ impl MetaSource {
     }
 
     pub fn split<'a>(&self, rows: &[SortedRow<'a>]) -> MetaByColumn<'a> {
-        let mut by_column =
-            MetaByColumn { columns: vec![vec![None; rows.len()]; self.columns.len()], rest: vec![Vec::new(); rows.len()] };
+        let mut by_column = MetaByColumn {
+            columns: vec![vec![None; rows.len()]; self.columns.len()],
+            rest: vec![Vec::new(); rows.len()],
+        };
         for (i, row) in rows.iter().enumerate() {
             for (name, value) in row.meta() {
                 match self.places.get(name) {

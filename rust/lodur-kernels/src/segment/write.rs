@@ -310,10 +310,13 @@ impl<'a, W: Write + Send> SegmentWriter<'a, W> {
         let (first_meta, columns) = (self.first_meta_column(), self.meta.columns.len());
         for (column, chunk) in chunks.iter().enumerate() {
             for (block, (at, length, _)) in self.group.iter_mut().zip(&chunk.pages) {
-                place_page(block, column, first_meta, columns, PageRef {
-                    offset: offset + *at as u64,
-                    length: *length as u32,
-                });
+                place_page(
+                    block,
+                    column,
+                    first_meta,
+                    columns,
+                    PageRef { offset: offset + *at as u64, length: *length as u32 },
+                );
             }
             let size = chunk.bytes.len() as u64;
             match column {
@@ -325,14 +328,15 @@ impl<'a, W: Write + Send> SegmentWriter<'a, W> {
             offset += size;
         }
         let mut group = self.file.next_row_group().map_err(parquet_error)?;
-        let ts_range = self.group.iter().fold((i64::MAX, i64::MIN), |(min, max), block| {
-            (min.min(block.min_ts_ns), max.max(block.max_ts_ns))
-        });
+        let ts_range = self
+            .group
+            .iter()
+            .fold((i64::MAX, i64::MIN), |(min, max), block| (min.min(block.min_ts_ns), max.max(block.max_ts_ns)));
         let rows = self.group.iter().map(|block| u64::from(block.rows)).sum();
         for (column, chunk) in chunks.into_iter().enumerate() {
             let codec = if Self::is_compressed(column) { self.codec } else { Codec::None };
-            let statistics = (column == 0)
-                .then(|| Statistics::int64(Some(ts_range.0), Some(ts_range.1), None, Some(0), false));
+            let statistics =
+                (column == 0).then(|| Statistics::int64(Some(ts_range.0), Some(ts_range.1), None, Some(0), false));
             let close = close_result(&chunk, self.schema.descriptor.column(column), codec, statistics, rows)?;
             group.append_column(&Bytes::from(chunk.bytes), close).map_err(parquet_error)?;
         }
@@ -412,22 +416,15 @@ fn block_entry(rows: &[SortedRow<'_>], meta_columns: usize) -> BlockEntry {
                 run.rows += 1;
                 run.last_ts_ns = row.ts_ns;
             }
-            _ => entry.runs.push(RunEntry {
-                stream: row.stream,
-                rows: 1,
-                first_ts_ns: row.ts_ns,
-                last_ts_ns: row.ts_ns,
-            }),
+            _ => {
+                entry.runs.push(RunEntry { stream: row.stream, rows: 1, first_ts_ns: row.ts_ns, last_ts_ns: row.ts_ns })
+            }
         }
     }
     entry
 }
 
-fn directory_of(
-    streams: &[Arc<LabelSet>],
-    meta_columns: Vec<MetaColumn>,
-    blocks: Vec<BlockEntry>,
-) -> Directory {
+fn directory_of(streams: &[Arc<LabelSet>], meta_columns: Vec<MetaColumn>, blocks: Vec<BlockEntry>) -> Directory {
     let mut names = Interner::default();
     let mut values = Interner::default();
     let streams = streams

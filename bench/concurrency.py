@@ -1,0 +1,210 @@
+"""Many pushers and queriers at once: does anything fail, how long do pushes take, does memory stay bounded.
+
+The bodies of the corpus are pushed again and again, each pass under its own cluster names, so that every row is new.
+Answers are read and not looked into. Start at `run`.
+"""
+
+from __future__ import annotations
+
+import http.client
+import itertools
+import random
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from cramjam import snappy
+from rich.console import Console
+from rich.table import Table
+
+from bench.corpus import SEED, Corpus
+from bench.figures import MB, mb_per_s, percentile
+from bench.load import TEXT_SHOWN_CHARS, PushLog, push
+from bench.process_facts import memory
+from bench.queries import target_of
+from bench.server import BenchServer
+from bench.suite import Case, suite
+
+CLUSTER = b'cluster="eu-west-'
+"""In the labels of every stream of both corpora."""
+PASS_DIGITS = len("eu-west-") - len("p-")
+"""A pass's cluster names are as long as the corpus's: lengths stand in the protobuf around them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """What is put on the server."""
+
+    seconds: float
+    pushers: int
+    queriers: int
+    mb_per_s: float
+    """Of raw lines, all pushers together; 0: as fast as they can."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What came of it. Sizes are of the server's resident memory."""
+
+    load: Load
+    wall_s: float
+    raw_bytes: int
+    push_s: tuple[float, ...]
+    push_statuses: dict[str, int]
+    query_s: tuple[float, ...]
+    start_bytes: int
+    halfway_peak_bytes: int
+    end_bytes: int
+    peak_bytes: int
+    failures: tuple[str, ...]
+
+
+@dataclass(slots=True)
+class QueryLog:
+    """What queriers saw; they share it."""
+
+    seconds: list[float] = field(default_factory=list)
+    failures: list[str] = field(default_factory=list)
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """One body to push, in a pass over the corpus."""
+
+    path: Path
+    number: int
+    """Of the pass."""
+
+
+class Pieces:
+    """The corpus without end, handed out to the pushers; and how much was handed out."""
+
+    def __init__(self, corpus: Corpus) -> None:
+        paths = corpus.bodies()
+        self._endless: Iterator[Piece] = (Piece(path, number) for number in itertools.count() for path in paths)
+        self._lock = threading.Lock()
+        self.taken = 0
+
+    def take(self) -> Piece:
+        with self._lock:
+            self.taken += 1
+            return next(self._endless)
+
+
+def run(corpus: Corpus, directory: Path, load: Load) -> Outcome:
+    """Put the load on a new server. Raises ServerFailed."""
+    body_bytes = corpus.meta.bytes / corpus.meta.bodies
+    interval_s = load.pushers * body_bytes / (load.mb_per_s * MB) if load.mb_per_s else 0.0
+    pushes, queries, pieces = PushLog(), QueryLog(), Pieces(corpus)
+    with BenchServer(directory) as server:
+        start_bytes = memory(server.pid).now_bytes
+        start = time.monotonic()
+        end = start + load.seconds
+        threads = [
+            threading.Thread(target=_push_until, args=(server, end, interval_s, pieces, pushes))
+            for _ in range(load.pushers)
+        ]
+        threads += [
+            threading.Thread(target=_query_until, args=(server, end, corpus, random.Random(SEED + number), queries))
+            for number in range(load.queriers)
+        ]
+        for thread in threads:
+            thread.start()
+        _sleep_until(start + load.seconds / 2)
+        halfway_peak_bytes = memory(server.pid).peak_bytes
+        for thread in threads:
+            thread.join()
+        wall_s = time.monotonic() - start
+        held = memory(server.pid)
+    return Outcome(
+        load=load,
+        wall_s=wall_s,
+        raw_bytes=int(pieces.taken * body_bytes),
+        push_s=tuple(pushes.seconds),
+        push_statuses=dict(pushes.statuses),
+        query_s=tuple(queries.seconds),
+        start_bytes=start_bytes,
+        halfway_peak_bytes=halfway_peak_bytes,
+        end_bytes=held.now_bytes,
+        peak_bytes=held.peak_bytes,
+        failures=(*pushes.failures, *queries.failures),
+    )
+
+
+def in_pass(body: bytes, number: int) -> bytes:
+    """A body whose streams belong to a pass: the same rows of other streams."""
+    cluster = f'cluster="p{number:0{PASS_DIGITS}d}-'.encode()
+    return bytes(snappy.compress_raw(bytes(snappy.decompress_raw(body)).replace(CLUSTER, cluster)))
+
+
+def print_outcome(outcome: Outcome, console: Console) -> None:
+    load = outcome.load
+    title = f"{load.pushers} pushers and {load.queriers} queriers, {outcome.wall_s:.0f} s"
+    table = Table(title=title, title_justify="left", show_header=False)
+    table.add_column(no_wrap=True)
+    table.add_column(justify="right")
+    table.add_row("pushed", f"{outcome.raw_bytes / MB:.0f} MB, {mb_per_s(outcome.raw_bytes, outcome.wall_s):.1f} MB/s")
+    statuses = " ".join(f"{status}: {count}" for status, count in sorted(outcome.push_statuses.items()))
+    table.add_row("answers to pushes by status", statuses)
+    table.add_row("pushes: median, 99th percentile, longest", _spread(outcome.push_s))
+    table.add_row("queries", str(len(outcome.query_s)))
+    table.add_row("queries: median, 99th percentile, longest", _spread(outcome.query_s))
+    table.add_row("memory at the start", f"{outcome.start_bytes / MB:.0f} MB")
+    table.add_row("peak memory of the first half", f"{outcome.halfway_peak_bytes / MB:.0f} MB")
+    table.add_row("peak memory", f"{outcome.peak_bytes / MB:.0f} MB")
+    table.add_row("memory at the end", f"{outcome.end_bytes / MB:.0f} MB")
+    table.add_row("errors", str(len(outcome.failures)))
+    console.print(table)
+    for failure, count in Counter(outcome.failures).most_common(10):
+        console.print(f"{count} x {failure}", style="red", markup=False, highlight=False)
+
+
+def _spread(seconds: tuple[float, ...]) -> str:
+    return " ".join(f"{percentile(seconds, share) * 1e3:.0f} ms" for share in (0.5, 0.99, 1.0))
+
+
+def _push_until(server: BenchServer, end: float, interval_s: float, pieces: Pieces, log: PushLog) -> None:
+    connection = server.connect()
+    due = time.monotonic()
+    while time.monotonic() < end:
+        piece = pieces.take()
+        push(connection, in_pass(piece.path.read_bytes(), piece.number), log)
+        due = max(due + interval_s, time.monotonic() - interval_s)
+        _sleep_until(min(due, end))
+    connection.close()
+
+
+def _query_until(server: BenchServer, end: float, corpus: Corpus, chance: random.Random, log: QueryLog) -> None:
+    cases = suite(corpus.meta)
+    connection = server.connect()
+    while time.monotonic() < end:
+        failure = _ask(connection, chance.choice(cases), corpus, log)
+        if failure:
+            with log.lock:
+                log.failures.append(failure)
+    connection.close()
+
+
+def _ask(connection: http.client.HTTPConnection, case: Case, corpus: Corpus, log: QueryLog) -> str | None:
+    """What failed."""
+    start = time.perf_counter()
+    try:
+        connection.request("GET", target_of(case, corpus.meta.start_ns, corpus.meta.end_ns + 1))
+        response = connection.getresponse()
+        text = response.read()
+    except (OSError, http.client.HTTPException) as error:
+        connection.close()
+        return f"{case.name}: {error!r}"
+    with log.lock:
+        log.seconds.append(time.perf_counter() - start)
+    return None if response.status == 200 else f"{case.name}: {response.status} {text[:TEXT_SHOWN_CHARS]!r}"
+
+
+def _sleep_until(moment: float) -> None:
+    remaining_s = moment - time.monotonic()
+    if remaining_s > 0:
+        time.sleep(remaining_s)
