@@ -28,7 +28,7 @@ from lodur.model.time_span import TimeSpan
 from lodur.query.admission import Admission
 from lodur.query.answers import InstantAnswer, MatrixAnswer, RangeAnswer, ScalarAnswer, StreamsAnswer, VectorAnswer
 from lodur.query.computing import compute
-from lodur.query.evaluate.matrix import Matrix, constant_matrix, empty_matrix, stack
+from lodur.query.evaluate.matrix import Matrix, beside, constant_matrix, empty_matrix, stack
 from lodur.query.limit_checks import (
     check_blocked,
     check_bytes,
@@ -220,9 +220,9 @@ class Engine:
         parts: list[Matrix] = []
         for tenant in run.tenants:
             sources = await self._readable(run, tenant, scan, span)
-            result = await self._scanner.metric(message, sources)
-            run.scanned.append(result.stats)
-            part = _matrix(result)
+            results = await self._scanner.metric(message, sources)
+            run.scanned += [result.stats for result in results]
+            part = beside([_matrix(result) for result in results])
             parts.append(labelled(part, tenant) if len(run.tenants) > 1 else part)
         return parts[0] if len(parts) == 1 else stack(parts, steps.count)
 

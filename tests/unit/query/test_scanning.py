@@ -11,16 +11,20 @@ import pytest
 
 from lodur.kernels.scan_plan import Logs
 from lodur.kernels.segment import Segment
-from lodur.logql.parser import parse_log_query
+from lodur.logql.parser import parse_log_query, parse_query
 from lodur.model.clock import ManualClock
 from lodur.model.durations import NS_PER_HOUR, NS_PER_S
-from lodur.model.limits import QueryLimits
+from lodur.model.errors import LimitExceeded
+from lodur.model.label_set import LabelSet
+from lodur.model.limits import GIB, QueryLimits
 from lodur.model.tenant import TenantId
 from lodur.query.answers import MatrixAnswer, StreamsAnswer
 from lodur.query.engine import Engine
+from lodur.query.evaluate.matrix import Matrix, beside
 from lodur.query.options import QuerierOptions
-from lodur.query.plan.lowering import log_scan_plan
-from lodur.query.plan.nodes import LogScan
+from lodur.query.plan.lowering import log_scan_plan, range_scan_plan
+from lodur.query.plan.nodes import LogScan, RangeScan
+from lodur.query.plan.planner import make_plan
 from lodur.query.requests import RangeRequest
 from lodur.query.scanning import Scanner, log_slices
 from tests.memory_store import DAY_NS, FileAsRemote, MemoryStore, segment_file
@@ -49,9 +53,11 @@ def task(limit: int, *, backward: bool, interval_ns: int = 0) -> Logs:
     return Logs(START_NS, START_NS + DAY_NS, limit, backward, interval_ns)
 
 
-def streams(logs: Logs, sources: list[FileAsRemote] | list[Segment], query: str = '{app="x"}') -> object:
+def streams(
+    logs: Logs, sources: list[FileAsRemote] | list[Segment], query: str = '{app="x"}', remote_max_bytes: int = GIB
+) -> object:
     async def main() -> object:
-        scanner = Scanner(workers=2, threads=1)
+        scanner = Scanner(workers=2, threads=1, remote_max_bytes=remote_max_bytes)
         result = await scanner.logs(log_scan_plan(LogScan(parse_log_query(query)), logs), sources)
         scanner.close()
         return json.loads(result.streams_json(categorize=False))
@@ -75,6 +81,38 @@ def test_a_query_that_has_enough_fetches_no_older_segment(paths: list[Path]) -> 
     remote = [FileAsRemote(path) for path in paths]
     streams(task(5, backward=False), remote)
     assert [one.reads > 0 for one in remote] == [True] + [False] * (SEGMENTS - 1)
+
+
+def test_what_is_too_much_to_fetch_at_once_is_fetched_in_parts(paths: list[Path]) -> None:
+    """A block of these segments has some hundred bytes, so that none is read beside another."""
+    local = [Segment.open_file(path) for path in paths]
+    for backward in (True, False):
+        remote = [FileAsRemote(path) for path in paths]
+        logs = task(1000, backward=backward)
+        assert streams(logs, remote, remote_max_bytes=600) == streams(logs, local)
+    with pytest.raises(LimitExceeded, match="would fetch"):
+        streams(task(1000, backward=True), [FileAsRemote(path) for path in paths], remote_max_bytes=1)
+
+
+@pytest.mark.parametrize("remote_max_bytes", [GIB, 1000])
+def test_metrics_are_scanned_in_parts(paths: list[Path], remote_max_bytes: int) -> None:
+    text = 'sum by (app) (count_over_time({app=~".+"} |= "-1" [1h]))'
+    plan = make_plan(parse_query(text))
+    assert isinstance(plan, RangeScan)
+    message = range_scan_plan(plan, start_ns=START_NS, step_ns=NS_PER_HOUR, steps=SEGMENTS + 1, series_max=10)
+
+    async def main() -> list[Matrix]:
+        scanner = Scanner(workers=2, threads=1, remote_max_bytes=remote_max_bytes)
+        results = await scanner.metric(message, [FileAsRemote(path) for path in paths])
+        scanner.close()
+        return [Matrix(tuple(map(LabelSet.of, one.labels)), one.values, one.present) for one in results]
+
+    parts = asyncio.run(main())
+    assert (len(parts) > 1) is (remote_max_bytes < GIB)
+    whole = beside(parts)
+    assert list(map(str, whole.labels)) == ['{app="x"}', '{app="y"}']
+    assert whole.values.tolist() == [[0.0] + [1.0] * SEGMENTS] * 2
+    assert whole.present[:, 1:].all()
 
 
 def test_slices_cover_the_span_once_and_grow(paths: list[Path]) -> None:
