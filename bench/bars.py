@@ -9,6 +9,9 @@ BARS_RAW_BYTES = 512 * 2**20
 """Of the corpus that the bars speak of."""
 BARS_TOLERANCE = 0.05
 
+BARS_ZSTD_CPU_S_PER_GB = 2.8
+"""Of the machine that the bars were set on, with nothing else running."""
+
 
 class Side(StrEnum):
     """On which side of a bar it is good to be."""
@@ -46,3 +49,8 @@ def at_most_ms(value: float) -> Bar:
 def are_meant_for(raw_bytes: int) -> bool:
     """Whether a corpus is of the size that the bars speak of."""
     return abs(raw_bytes / BARS_RAW_BYTES - 1) <= BARS_TOLERANCE
+
+
+def pace(zstd_cpu_s_per_gb: float | None) -> float | None:
+    """How many CPU-seconds of this machine do the work of one of the machine that the bars were set on."""
+    return zstd_cpu_s_per_gb / BARS_ZSTD_CPU_S_PER_GB if zstd_cpu_s_per_gb else None

@@ -66,6 +66,7 @@ def _calibrations(found: Calibrations) -> Table:
     table.add_row("zstd -1 leaves", _optional(found.zstd_bytes, 1 / MB, "MB"))
     table.add_row("zstd -dc | rg -c", _optional(found.unpack_search_s, 1e3, "ms"))
     table.add_row("rg -c", _optional(found.search_s, 1e3, "ms"))
+    table.add_row("CPU-s for one where the bars were set", _optional(bars.pace(found.zstd_cpu_s_per_gb), 1, "CPU-s"))
     return table
 
 
@@ -84,6 +85,11 @@ def _ingest(ingest: Ingest, calibrations: Calibrations, is_bars_size: bool) -> T
     table = _table("ingest", "what", "figure", "calibration", "bar")
     zstd = times(cpu, calibrations.zstd_cpu_s_per_gb, "zstd -1")
     table.add_row("CPU of the server, flushed", f"{cpu:.2f} CPU-s/GB", zstd, bar(bars.INGEST_CPU, cpu))
+    pace = bars.pace(calibrations.zstd_cpu_s_per_gb)
+    if pace:
+        table.add_row(
+            "the same where the bars were set", f"{cpu / pace:.2f} CPU-s/GB", "", bar(bars.INGEST_CPU, cpu / pace)
+        )
     table.add_row("acknowledged", f"{rate:.1f} MB/s", "", bar(bars.INGEST_RATE, rate))
     table.add_row("acknowledged and flushed", f"{rate_flushed:.1f} MB/s", "", "")
     table.add_row("push, median", f"{ingest.push_p50_s * 1e3:.1f} ms", "", "")

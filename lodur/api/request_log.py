@@ -30,6 +30,7 @@ METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH"}
 QUERY_ROUTES = frozenset({"loki_api_v1_query", "loki_api_v1_query_range"})
 
 _SERVER_ERROR = 500
+_UNAVAILABLE = 503
 
 _log = structlog.get_logger(__name__)
 
@@ -82,7 +83,7 @@ class RequestLog:
             if reason is None:
                 await self.app(scope, receive, noting_send)
             else:
-                refusal = text_response(f"{reason}\n", status=503)
+                refusal = text_response(f"{reason}\n", status=_UNAVAILABLE)
                 refusal.headers["Retry-After"] = "1"
                 await refusal(scope, receive, noting_send)
         except Exception:
@@ -97,7 +98,9 @@ class RequestLog:
         method = scope["method"] if scope["method"] in METHODS else OTHER
         self.metrics.observe(method=method, route=route, status=status, seconds=seconds)
         is_slow = route in QUERY_ROUTES and self._is_slow(seconds)
-        say = _log.warning if status >= _SERVER_ERROR else _log.info if is_slow else _log.debug
+        # Refusals for the moment come by the thousand while a server starts; their reason is logged where it arises.
+        is_failure = status >= _SERVER_ERROR and status != _UNAVAILABLE
+        say = _log.warning if is_failure else _log.info if is_slow else _log.debug
         say(
             "slow query" if is_slow else "request",
             method=method,

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import faulthandler
 import ipaddress
 import os
 import resource
@@ -22,7 +23,7 @@ from pathlib import Path
 import structlog
 from prometheus_client import disable_created_metrics
 
-from lodur.api.options import ServerOptions
+from lodur.api.options import ServerOptions, TlsOptions
 from lodur.app.server import CONNECTIONS_MAX, Server, open_journal, server_url
 from lodur.config.errors import ConfigError
 from lodur.config.flags import Actions
@@ -43,13 +44,15 @@ _log = structlog.get_logger(__name__)
 
 def run(argv: Sequence[str]) -> int:
     """Serve until a signal; the exit code: 0 after a clean stop, 1 for what made that impossible."""
+    # A crash of native code leaves the stacks of all threads in the log.
+    faulthandler.enable()
     try:
         loaded = load_server_config(argv, os.environ, Path.cwd())
         if (code := _act(loaded.actions, loaded)) is not None:
             return code
         _check_roles(loaded.config)
         return _serve(loaded)
-    except (LodurError, OSError, ssl.SSLError) as error:
+    except (LodurError, OSError) as error:
         print(f"lodur serve: {error}", file=sys.stderr)
         return 1
 
@@ -105,6 +108,7 @@ def _serve(loaded: LoadedConfig) -> int:
     if not config.auth_enabled and not _is_loopback(config.server.host):
         url = server_url(config.server)
         _log.warning("everybody who reaches this address may read and write: auth_enabled is false", url=url)
+    _check_tls(config.server.tls)
     _check_port(config.server)
     _allow_open_files()
     journal = open_journal(config)
@@ -116,6 +120,20 @@ def _serve(loaded: LoadedConfig) -> int:
 
 async def _run_server(config: ServerConfig, journal: Journal) -> int:
     return await Server(config, journal, SystemClock()).run()
+
+
+def _check_tls(tls: TlsOptions | None) -> None:
+    """Raise ConfigError where certificate, key or authorities cannot be read or do not belong together."""
+    if tls is None:
+        return
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    try:
+        context.load_cert_chain(tls.cert_file, tls.key_file)
+        if tls.client_ca_file:
+            context.load_verify_locations(tls.client_ca_file)
+    except OSError as error:
+        names = ", ".join(str(file) for file in (tls.cert_file, tls.key_file, tls.client_ca_file) if file)
+        raise ConfigError(f"server.http_tls_config: {names}: {(error.strerror or str(error)).lower()}") from error
 
 
 def _check_port(options: ServerOptions) -> None:

@@ -1,13 +1,12 @@
 """The extension module: what each function takes and gives. Import the typed modules of `lodur.kernels` instead."""
 
+import builtins
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal, final
+from typing import ClassVar, Literal, final
 
 import numpy as np
 from numpy.typing import NDArray
-import builtins
-from collections.abc import Sequence
-from typing import ClassVar, final
 
 __version__: str
 
@@ -296,7 +295,7 @@ class WalWriter:
 
 @final
 class HeadStats:
-    """Sizes of a head: `bytes` of lines and metadata in the active generation, `frozen_bytes` in those being flushed."""
+    """Sizes of a head: `bytes` of lines and metadata in the active generation, `frozen_bytes` in flushing ones."""
 
     @property
     def streams(self) -> int: ...
@@ -396,7 +395,7 @@ class SegmentWritten:
 def write_segment(
     frozen: FrozenHead, path: Path, *, start_ns: int, end_ns: int, codec: str, zstd_level: int
 ) -> SegmentWritten | None:
-    """Write the rows with `start_ns <= timestamp < end_ns` to a new file, fsynced; None (and no file) if there are none.
+    """Write the rows with `start_ns <= timestamp < end_ns` to a new file, fsynced; None (and no file) without any.
 
     In:    `codec` is none, gzip, snappy, lz4 or zstd; `zstd_level` counts with zstd.
     Cost:  sorts, compresses and indexes at about 200 MB of lines a second; one thread; releases the GIL.
@@ -505,7 +504,7 @@ class Scan:
 
     @staticmethod
     def compile(plan: bytes) -> Scan:
-        """From a MessagePack `lodur.kernels.scan_plan.ScanPlan`. Raises InvalidRequest for patterns that do not compile."""
+        """From a MessagePack `scan_plan.ScanPlan`. Raises InvalidRequest for patterns that do not compile."""
 
     def probe_ranges(self, segment: Segment) -> list[tuple[int, int]]:
         """Ranges (offset, length) of the gram filter that this scan wants to look at; empty if none helps."""

@@ -43,14 +43,17 @@ from lodur.query.plan.lowering import check_executable, log_scan_plan, range_sca
 from lodur.query.plan.nodes import LogScan, MetricPlan, Number, Plan, RangeScan, walk
 from lodur.query.plan.planner import make_plan
 from lodur.query.requests import InstantRequest, RangeRequest
-from lodur.query.scanning import Scanner
+from lodur.query.scanning import RESULT_MAX_BYTES, Scanner
 from lodur.query.sources import ReadableStore, Source, segment_of
 from lodur.query.stats import Statistics, total_counts
 from lodur.query.steps import Steps, aligned_steps, one_step, steps_from
 from lodur.query.tenants import TENANT_LABEL, chosen_tenants, labelled
 
 SCAN_SERIES_MAX = 200_000
-"""Series of one scan whatever aggregates them afterwards; the memory of a scan is bounded besides."""
+"""Series of one scan whatever aggregates them afterwards: more labels than this take seconds to group."""
+
+SAMPLE_BYTES = 9
+"""A sample and whether it is there, in the matrix that a scan returns."""
 
 PLANNED_AT_ONCE_CHARS = 1000
 """Longer queries are parsed on a thread: the longest of all takes a second, which other requests need not wait for."""
@@ -198,7 +201,7 @@ class Engine:
         if isinstance(plan, Number):
             return constant_matrix(plan.value, steps.count)
         scans = list(dict.fromkeys(node for node in walk(plan) if isinstance(node, RangeScan)))
-        series_max = SCAN_SERIES_MAX
+        series_max = min(SCAN_SERIES_MAX, RESULT_MAX_BYTES // (SAMPLE_BYTES * steps.count))
         if isinstance(plan, RangeScan) and run.series_max:
             series_max = min(series_max, run.series_max)
         scanned = {scan: await self._scan(run, scan, steps, series_max) for scan in scans}

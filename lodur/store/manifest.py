@@ -83,13 +83,18 @@ def encode_manifest(manifest: Manifest) -> bytes:
 def decode_manifest(data: bytes, path: str) -> Manifest:
     """The manifest of a file. Raises CorruptData for damage and for versions that this build does not know."""
     try:
-        version = msgspec.json.decode(data, type=_Versioned).version
+        version = _VERSIONED.decode(data).version
         if version != VERSION:
             raise CorruptData(f"{path}: manifest version {version} is not known, this build reads 1", path=path)
-        return msgspec.json.decode(data, type=Manifest)
+        return _MANIFEST.decode(data)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise CorruptData(f"{path}: not a manifest: {error}", path=path) from error
 
 
 class _Versioned(msgspec.Struct):
     version: int
+
+
+# Made here, once: several threads that each make one of the same type at the same time crash msgspec.
+_VERSIONED = msgspec.json.Decoder(_Versioned)
+_MANIFEST = msgspec.json.Decoder(Manifest)

@@ -39,12 +39,14 @@ def crash_cycles(directory: Path, *, cycles: int, seed: int, judge_every: int) -
         threads = [threading.Thread(target=pusher.run, args=(stop,)) for pusher in pushers]
         for thread in threads:
             thread.start()
-        time.sleep(rng.uniform(*LOAD_S))
-        server.kill()
-        server.start()
-        stop.set()
-        for thread in threads:
-            thread.join()
+        try:
+            time.sleep(rng.uniform(*LOAD_S))
+            server.kill()
+            server.start()
+        finally:
+            stop.set()
+            for thread in threads:
+                thread.join()
         if cycle % judge_every == 0 or cycle == cycles:
             verdict = _judged(server, pushers, start_ns, cycle)
     server.terminate()

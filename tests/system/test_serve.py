@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import shutil
+import ssl
 import subprocess
+import urllib.request
+from pathlib import Path
 
 import pytest
 
@@ -168,3 +171,56 @@ def test_a_prefix_is_put_before_every_path(lodur_server: StartLodur, connect: Co
     assert client.status == 404
     metrics = client.request("GET", "/logs/metrics").decode()
     assert 'route="loki_api_v1_push",status_code="204"' in metrics
+
+
+def test_without_a_wal_a_clean_stop_flushes(lodur_server: StartLodur, connect: Connect, now_ns: int) -> None:
+    text = config_text(flush_on_shutdown=False)
+    server = lodur_server("-ingester.wal-enabled=false", config_text=text)
+    lines = pushed(connect(server), now_ns)
+    assert server.terminate() == 0
+    assert not (server.data / "wal").exists()
+    server.start()
+    assert found(connect(server), now_ns) == lines
+
+
+def test_a_full_disk_refuses_pushes_and_answers_queries(
+    lodur_server: StartLodur, connect: Connect, now_ns: int
+) -> None:
+    server = lodur_server("-ingester.wal-disk-full-threshold=0", config_text=config_text())
+    client = connect(server)
+    assert client.push(push_body(1, 1, now_ns)[0]) == 503
+    assert found(client, now_ns) == []
+    assert b"loki_ingester_wal_disk_full_failures_total 1.0" in client.request("GET", "/metrics")
+
+
+def test_tls_is_served(lodur_server: StartLodur, tmp_path: Path) -> None:
+    openssl = shutil.which("openssl")
+    if openssl is None:
+        pytest.skip("openssl, which makes the certificate, is not installed")
+    cert, key = tmp_path / "cert.pem", tmp_path / "key.pem"
+    subject = ("-subj", "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1")
+    made = ("req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-keyout", str(key), "-out", str(cert))
+    subprocess.run([openssl, *made, *subject], check=True, capture_output=True)
+    flags = (f"-server.http-tls-cert-path={cert}", f"-server.http-tls-key-path={key}")
+    server = lodur_server(*flags, start=False)
+    server.process.start()
+    context = ssl.create_default_context(cafile=str(cert))
+
+    def is_ready() -> bool:
+        try:
+            with urllib.request.urlopen(f"https://127.0.0.1:{server.port}/ready", context=context, timeout=5) as answer:
+                return bool(answer.status == 200)
+        except OSError:
+            return False
+
+    wait_until(is_ready, deadline_s=60, what="readiness over TLS")
+    assert not server.is_ready()
+
+
+def test_a_missing_certificate_is_told(tmp_path: Path) -> None:
+    flags = (f"-server.http-tls-cert-path={tmp_path / 'no.pem'}", f"-server.http-tls-key-path={tmp_path / 'no.key'}")
+    answer = subprocess.run(
+        [LODUR, "serve", *flags], capture_output=True, text=True, check=False, timeout=60, cwd=tmp_path
+    )
+    assert answer.returncode == 1
+    assert "no.pem" in answer.stderr + answer.stdout

@@ -125,6 +125,20 @@ fn main() -> Result<(), Box<dyn Error>> {
     let logfmt_lines = pages(&text, |line| line.starts_with(b"level=") || line.starts_with(b"ts="));
     let access = pages(&text, |line| memchr::memmem::find(line, b"HTTP/1.1\" ").is_some());
     drop(text);
+    run_line_filters(&all)?;
+    run_json(&json)?;
+    run_others(&logfmt_lines, &access)
+}
+
+fn only(names: &[&str]) -> LabelNeeds {
+    LabelNeeds::Only(names.iter().map(|name| (*name).to_owned()).collect())
+}
+
+fn by(names: &[&str]) -> Option<Grouping> {
+    Some(Grouping::by(names.iter().copied()))
+}
+
+fn run_line_filters(all: &[Page]) -> Result<(), Box<dyn Error>> {
     use LineFilterOp::{Contains, Matches, NotContains, Pattern};
     let filters = [
         ("|= absent literal", Contains, vec!["needle-that-is-not-there"]),
@@ -141,69 +155,80 @@ fn main() -> Result<(), Box<dyn Error>> {
         ("|> \"<_> completed <_>\"", Pattern, vec!["<_> completed <_>"]),
     ];
     for (name, op, values) in &filters {
-        let case = Case { name, pages: &all, plan: line_filter(*op, values), needs: LabelNeeds::None, grouping: None };
+        let case = Case { name, pages: all, plan: line_filter(*op, values), needs: LabelNeeds::None, grouping: None };
         run(&case)?;
     }
-    let only = |names: &[&str]| LabelNeeds::Only(names.iter().map(|name| (*name).to_owned()).collect());
-    let by = |names: &[&str]| Some(Grouping::by(names.iter().copied()));
+    Ok(())
+}
+
+fn run_json(json: &[Page]) -> Result<(), Box<dyn Error>> {
     let json_stage = || Stage::Json { extractions: Vec::new() };
     let level_is_error = || Stage::LabelFilter {
         filter: LabelFilter::Match { name: "level".to_owned(), op: MatchOp::Equal, value: "error".to_owned() },
     };
-    let status = || LabelFilter::Number { name: "status".to_owned(), op: CompareOp::GreaterOrEqual, value: 500.0 };
     let extraction = Extraction { name: "s".to_owned(), expression: "status".to_owned() };
     let unwrap = Unwrap { name: "duration_ms".to_owned(), conversion: Conversion::Number, filters: Vec::new() };
-    let common =
-        r#"^(?P<ip>\S+) \S+ (?P<user>\S+) \[(?P<ts>[^\]]+)\] "(?P<method>\S+) (?P<path>\S+) [^"]*" (?P<status>\d+)"#;
-    let apache = "<ip> - <user> [<ts>] \"<method> <path> <_>\" <status> <_>";
     let cases = [
-        ("json, all labels", &json, plan(vec![json_stage()]), LabelNeeds::All, None),
-        ("json, all labels, series key", &json, plan(vec![json_stage()]), LabelNeeds::All, Some(Grouping::all())),
-        ("json, by (level)", &json, plan(vec![json_stage()]), only(&["level"]), by(&["level"])),
-        ("json, by (status)", &json, plan(vec![json_stage()]), only(&["status"]), by(&["status"])),
-        ("json, by (attempt), the last field", &json, plan(vec![json_stage()]), only(&["attempt"]), by(&["attempt"])),
-        ("json, by (app): validated only", &json, plan(vec![json_stage()]), only(&["app"]), by(&["app"])),
+        ("json, all labels", json, plan(vec![json_stage()]), LabelNeeds::All, None),
+        ("json, all labels, series key", json, plan(vec![json_stage()]), LabelNeeds::All, Some(Grouping::all())),
+        ("json, by (level)", json, plan(vec![json_stage()]), only(&["level"]), by(&["level"])),
+        ("json, by (status)", json, plan(vec![json_stage()]), only(&["status"]), by(&["status"])),
+        ("json, by (attempt), the last field", json, plan(vec![json_stage()]), only(&["attempt"]), by(&["attempt"])),
+        ("json, by (app): validated only", json, plan(vec![json_stage()]), only(&["app"]), by(&["app"])),
         (
             "json | level=\"error\", by (status)",
-            &json,
+            json,
             plan(vec![json_stage(), level_is_error()]),
             only(&["status"]),
             by(&["status"]),
         ),
-        ("json s=\"status\"", &json, plan(vec![Stage::Json { extractions: vec![extraction] }]), LabelNeeds::All, None),
+        ("json s=\"status\"", json, plan(vec![Stage::Json { extractions: vec![extraction] }]), LabelNeeds::All, None),
         (
             "json | unwrap duration_ms",
-            &json,
+            json,
             PipelinePlan { unwrap: Some(unwrap), ..plan(vec![json_stage()]) },
             LabelNeeds::None,
             None,
         ),
-        ("logfmt, all labels", &logfmt_lines, plan(vec![logfmt()]), LabelNeeds::All, None),
-        ("logfmt, all labels, series key", &logfmt_lines, plan(vec![logfmt()]), LabelNeeds::All, Some(Grouping::all())),
+    ];
+    for (name, pages, plan, needs, grouping) in cases {
+        run(&Case { name, pages, plan, needs, grouping })?;
+    }
+    Ok(())
+}
+
+fn run_others(logfmt_lines: &[Page], access: &[Page]) -> Result<(), Box<dyn Error>> {
+    let status = || LabelFilter::Number { name: "status".to_owned(), op: CompareOp::GreaterOrEqual, value: 500.0 };
+    let common =
+        r#"^(?P<ip>\S+) \S+ (?P<user>\S+) \[(?P<ts>[^\]]+)\] "(?P<method>\S+) (?P<path>\S+) [^"]*" (?P<status>\d+)"#;
+    let apache = "<ip> - <user> [<ts>] \"<method> <path> <_>\" <status> <_>";
+    let cases = [
+        ("logfmt, all labels", logfmt_lines, plan(vec![logfmt()]), LabelNeeds::All, None),
+        ("logfmt, all labels, series key", logfmt_lines, plan(vec![logfmt()]), LabelNeeds::All, Some(Grouping::all())),
         (
             "logfmt | status >= 500",
-            &logfmt_lines,
+            logfmt_lines,
             plan(vec![logfmt(), Stage::LabelFilter { filter: status() }]),
             LabelNeeds::None,
             None,
         ),
         (
             "pattern, all labels",
-            &access,
+            access,
             plan(vec![Stage::Pattern { expression: apache.to_owned() }]),
             LabelNeeds::All,
             None,
         ),
         (
             "regexp, all labels",
-            &access,
+            access,
             plan(vec![Stage::Regexp { expression: common.to_owned() }]),
             LabelNeeds::All,
             None,
         ),
         (
             "regexp (unanchored), one label",
-            &access,
+            access,
             plan(vec![Stage::Regexp { expression: "HTTP/[0-9.]+\" (?P<status>[0-9]+)".to_owned() }]),
             LabelNeeds::All,
             None,

@@ -506,7 +506,8 @@ mod tests {
             head.insert(&batch("a", &[(1, "x"), (5, "y"), (1, "x"), (5, "y"), (3, "z"), (3, "z"), (6, "x")]), &[]);
         assert_eq!(inserted, Inserted { rows: 4, duplicates: 3 });
         assert_eq!(lines(&head), ["x", "y", "z", "x"]);
-        assert_eq!(head.insert(&batch("a", &[(6, "x"), (6, "w")]), &[6..7]).rows, 0);
+        let skipped = [Range { start: 6, end: 7 }];
+        assert_eq!(head.insert(&batch("a", &[(6, "x"), (6, "w")]), &skipped).rows, 0);
         assert_eq!(head.insert(&batch("a", &[(6, "x"), (6, "w")]), &[]).rows, 1);
     }
 

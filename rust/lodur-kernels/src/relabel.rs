@@ -18,6 +18,7 @@ pub fn replace_values(values: &[String], expression: &str, replacement: &str) ->
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
 

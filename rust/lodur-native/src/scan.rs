@@ -125,8 +125,12 @@ impl LogResult {
     }
 }
 
-/// Keep the first `limit` entries over all parts; each part stays by itself, since its labels differ.
+/// Keep the first `limit` entries over all parts; parts with labels stay by themselves, since their streams differ.
 fn merge_tenants(mut parts: Vec<(KernelLogs, Labels)>, limit: usize, backward: bool) -> LogResult {
+    if parts.iter().all(|(_, labels)| labels.is_empty()) {
+        let results = parts.into_iter().map(|(result, _)| result).collect();
+        return LogResult { result: KernelLogs::merge(results, limit, backward), parts: Vec::new() };
+    }
     let merged = KernelLogs::merge(parts.iter().map(|(result, _)| result.clone()).collect(), limit, backward);
     let mut order: Vec<(i64, usize, usize)> = Vec::new();
     for (part, (result, _)) in parts.iter().enumerate() {

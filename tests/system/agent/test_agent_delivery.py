@@ -7,6 +7,7 @@ import os
 import threading
 import urllib.error
 import urllib.request
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -39,6 +40,10 @@ class Writer:
         with self.path.open("a") as out:
             out.write("".join(line + "\n" for line in new))
         self.lines += new
+
+
+def has_more_than(receiver: Receiver, lines: int) -> bool:
+    return receiver.counts().total() > lines
 
 
 def rotate(path: Path) -> None:
@@ -117,7 +122,7 @@ def test_nothing_is_lost_when_killed(agent: AgentProcess, receiver: Receiver, lo
         for kill in range(KILLS):
             agent.start(config(receiver, logs, "app.log*"))
             before = receiver.counts().total()
-            wait_until(lambda before=before: receiver.counts().total() > before, "any line")
+            wait_until(partial(has_more_than, receiver, before), "any line")
             done.wait(0.07 * kill)
             agent.kill()
     finally:

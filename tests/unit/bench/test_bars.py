@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from bench.bars import FULL_SCAN, INGEST_CPU, Bar, are_meant_for, at_most_ms
+from bench.bars import FULL_SCAN, INGEST_CPU, Bar, are_meant_for, at_most_ms, pace
 
 
 @pytest.mark.parametrize(
@@ -23,3 +23,8 @@ def test_bars_are_meant_for_512_mib() -> None:
     assert are_meant_for(537_682_828)
     assert not are_meant_for(64 * 2**20)
     assert not are_meant_for(1024 * 2**20)
+
+
+def test_pace_is_the_slowness_of_this_machine() -> None:
+    assert pace(5.6) == 2.0
+    assert pace(None) is None

@@ -98,6 +98,7 @@ def test_figures_stand_beside_bars_and_calibrations() -> None:
     assert "≤ 60 ms ok" in row_of(text, "count")
     assert "0.50 x rg" in row_of(text, "count")
     assert "≤ 10 CPU-s/GB ok" in row_of(text, "CPU of the server, flushed")
+    assert "7.45 CPU-s/GB" in row_of(text, "the same where the bars were set")
     assert "≤ 140 MB missed" in row_of(text, "all")
     assert "0.78 x zstd -1" in row_of(text, "all")
 

@@ -34,11 +34,11 @@ def test_refused_ids(header: str, message: str) -> None:
     assert str(refused.value) == message
 
 
-@pytest.mark.parametrize("header", [None, "", ":x", "a|"])
+@pytest.mark.parametrize("header", [None, "", ":x", "|"])
 def test_missing_ids(header: str | None) -> None:
     with pytest.raises(Unauthenticated, match="no org id"):
         parse_tenants(header)
 
 
 def test_several_tenants_are_sorted_and_unique() -> None:
-    assert parse_tenants("b|a|b") == (TenantId("a"), TenantId("b"))
+    assert parse_tenants("b|a|b|") == (TenantId("a"), TenantId("b"))

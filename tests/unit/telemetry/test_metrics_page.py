@@ -1,0 +1,32 @@
+"""Every metric has its line in the reference, and no line is without a metric."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from prometheus_client import CollectorRegistry
+
+from lodur.telemetry.ingest_metrics import IngestMetrics, SizeCollector, TenantSize, WalSize
+from lodur.telemetry.request_metrics import RequestMetrics
+
+PAGE = Path(__file__).parents[3] / "docs" / "reference" / "metrics.md"
+
+
+def test_the_reference_names_every_metric() -> None:
+    registry = CollectorRegistry()
+    IngestMetrics(registry)
+    RequestMetrics(registry)
+    registry.register(SizeCollector(lambda: [TenantSize("t", 1, 2, 3)], lambda: WalSize(1, 2, 3, 4)))
+    made = {
+        family.name + ("_total" if family.type == "counter" else "")
+        for family in registry.collect()
+        if family.name.startswith(("loki_", "lodur_"))
+    }
+    named = set(re.findall(r"`((?:loki|lodur)_\w+)(?:\{[\w,]+\})?`", "\n".join(table_of(PAGE.read_text()))))
+    assert named == made
+
+
+def table_of(text: str) -> list[str]:
+    """The first column of the page's table."""
+    return [line.split("|")[1] for line in text.splitlines() if line.startswith("| `")]
