@@ -21,9 +21,11 @@ from bench.server import BenchServer
 PUSH_PATH = "/loki/api/v1/push"
 HEADERS = {"Content-Type": "application/x-protobuf"}
 
-ATTEMPTS_MAX = 100
-"""Of one push; with `RETRY_S` twenty seconds, more than any flush takes."""
-RETRY_S = 0.2
+PATIENCE_S = 300.0
+"""How long one push is tried again while the server says that it is busy; longer than any flush takes."""
+RETRY_S = 0.5
+"""Before the next attempt where the server does not say when."""
+RETRY_MAX_S = 10.0
 
 TEXT_SHOWN_CHARS = 200
 
@@ -53,7 +55,7 @@ def push(connection: http.client.HTTPConnection, body: bytes, log: PushLog) -> N
     """Push until the server took it or said that it never will."""
     start = time.perf_counter()
     failure: str | None = None
-    for _ in range(ATTEMPTS_MAX):
+    while time.perf_counter() - start < PATIENCE_S:
         try:
             connection.request("POST", PUSH_PATH, body, HEADERS)
             response = connection.getresponse()
@@ -66,8 +68,13 @@ def push(connection: http.client.HTTPConnection, body: bytes, log: PushLog) -> N
         failure = None if response.status < 300 else f"push: {response.status} {text[:TEXT_SHOWN_CHARS]!r}"
         if response.status != 429 and response.status < 500:
             break
-        time.sleep(RETRY_S)
+        time.sleep(retry_after_s(response.getheader("Retry-After")))
     log.note_end(time.perf_counter() - start, failure)
+
+
+def retry_after_s(header: str | None) -> float:
+    """How long to wait: what the server says, within bounds."""
+    return min(float(header), RETRY_MAX_S) if header and header.isdigit() else RETRY_S
 
 
 def push_all(server: BenchServer, bodies: Sequence[Path], threads: int) -> PushLog:

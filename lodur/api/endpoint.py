@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import TypeAlias
 
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 from lodur.api.errors import CLIENT_GONE_STATUS, CLIENT_GONE_TEXT, error_response, text_response
@@ -45,6 +45,8 @@ async def _answered(handler: Handler, request: Request) -> Response:
         return await handler(request)
     except LodurError as error:
         return error_response(error)
+    except ClientDisconnect:
+        return text_response(CLIENT_GONE_TEXT, status=CLIENT_GONE_STATUS)
 
 
 async def _disconnected(request: Request, body_read: asyncio.Event) -> None:

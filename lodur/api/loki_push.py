@@ -11,6 +11,7 @@ from starlette.routing import Route
 
 from lodur.api.errors import CLIENT_GONE_STATUS, AnsweredError, error_response, text_response
 from lodur.api.tenant import Tenancy
+from lodur.ingest.held_bodies import HeldBody
 from lodur.ingest.writer import Writer
 from lodur.model.errors import InvalidRequest, LimitExceeded, LodurError
 from lodur.wire.push_body import push_form
@@ -59,12 +60,13 @@ class _Pushes:
             headers.get("content-encoding", ""),
             is_legacy_path=request.scope["path"].endswith(LEGACY_PUSH_PATH),
         )
-        outcome = await self.writer.push(tenant, await self._body(request), form)
+        with self.writer.bodies.one() as held:
+            outcome = await self.writer.push(tenant, await self._body(request, held), form)
         if outcome.status == _BLOCKED_SILENTLY or not outcome.text:
             return Response(status_code=outcome.status)
         return text_response(outcome.text + "\n", status=outcome.status)
 
-    async def _body(self, request: Request) -> bytes:
+    async def _body(self, request: Request, held: HeldBody) -> bytes:
         announced = request.headers.get("content-length", "")
         if announced.isdigit() and int(announced) > self.body_max_bytes:
             raise _too_large(int(announced), self.body_max_bytes)
@@ -76,6 +78,7 @@ class _Pushes:
                     size_bytes += len(chunk)
                     if size_bytes > self.body_max_bytes:
                         raise _too_large(size_bytes, self.body_max_bytes)
+                    held.grow(len(chunk))
                     if chunk:
                         chunks.append(chunk)
         except TimeoutError as error:

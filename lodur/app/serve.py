@@ -10,6 +10,7 @@ import errno
 import faulthandler
 import ipaddress
 import os
+import resource
 import socket
 import ssl
 import sys
@@ -24,7 +25,7 @@ from prometheus_client import disable_created_metrics
 
 from lodur.api.options import ServerOptions, TlsOptions
 from lodur.app.allocator import tune_allocator
-from lodur.app.server import Server, open_journal, server_url
+from lodur.app.server import CONNECTIONS_MAX, Server, open_journal, server_url
 from lodur.config.errors import ConfigError
 from lodur.config.flags import Actions
 from lodur.config.loading import LoadedConfig, load_server_config
@@ -34,6 +35,7 @@ from lodur.config.targets import ROLES_OF_TARGETS, Role
 from lodur.model.clock import SystemClock
 from lodur.model.errors import LodurError
 from lodur.store.journal import Journal
+from lodur.store.open_segments import SEGMENTS_OPEN_MAX
 from lodur.telemetry.log import configure_log
 
 HEALTH_TIMEOUT_S = 10.0
@@ -110,6 +112,7 @@ def _serve(loaded: LoadedConfig) -> int:
         _log.warning("everybody who reaches this address may read and write: auth_enabled is false", url=url)
     _check_tls(config.server.tls)
     _check_port(config.server)
+    _allow_open_files()
     journal = open_journal(config)
     try:
         return asyncio.run(_run_server(config, journal))
@@ -148,6 +151,16 @@ def _check_port(options: ServerOptions) -> None:
                 f"cannot listen on {options.host}:{options.port}: the port {reason}; stop that process, or choose "
                 "another with -server.http-listen-port"
             ) from error
+
+
+def _allow_open_files() -> None:
+    """Use as many files at a time as the system lets this process, not as many as it starts with."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = CONNECTIONS_MAX + SEGMENTS_OPEN_MAX
+    if hard != resource.RLIM_INFINITY:
+        wanted = min(wanted, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def _is_loopback(host: str) -> bool:

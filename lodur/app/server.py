@@ -41,7 +41,11 @@ from lodur.telemetry.ingest_metrics import IngestMetrics, SizeCollector, TenantS
 from lodur.telemetry.request_metrics import RequestMetrics
 
 BACKLOG = 1024
-"""Connections that may wait to be accepted, and requests served at a time: more is better refused early."""
+"""Connections that may wait to be accepted: more is better refused early."""
+
+CONNECTIONS_MAX = 16_384
+"""Open connections, nearly all of them agents' that wait for their next push; what requests may hold is bounded by
+itself. Beyond it nobody new is answered, so it must be far more than there are agents."""
 
 STORE_RETRY_S = 5.0
 """Between attempts to read a store that does not answer at start."""
@@ -212,7 +216,7 @@ class Server:
             # Only over TLS do clients ask for HTTP/2; without, it would be surface for nobody's use.
             http=HTTPModes.auto if tls else HTTPModes.http1,
             backlog=BACKLOG,
-            backpressure=BACKLOG,
+            backpressure=CONNECTIONS_MAX,
             # The same timer runs while a kept connection waits for its next request.
             http1_settings=HTTP1Settings(header_read_timeout=int((options.idle_timeout_s or 3600.0) * 1000)),
             log_enabled=False,

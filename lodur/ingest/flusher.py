@@ -70,14 +70,21 @@ class Flusher:
         self._loop = asyncio.get_running_loop()
         while True:
             self._wake.clear()
+            for tenant_store in self._store.tenants():
+                if tenant_store.unflushed():
+                    self._start(tenant_store, FlushReason.FORCED)
             for decision in plan_flushes(self._facts(), self._policy, self._clock.monotonic_s()):
                 self._start(self._store.tenant(decision.tenant), decision.reason)
-            for tenant_store in self._store.tenants():
-                tenant_store.settle()
+            # It waits for appends under way, and so for the disk.
+            await asyncio.to_thread(self._settle)
             try:
                 await asyncio.wait_for(self._wake.wait(), self._check_period_s)
             except TimeoutError:
                 continue
+
+    def _settle(self) -> None:
+        for tenant_store in self._store.tenants():
+            tenant_store.settle()
 
     async def flush_all(self) -> None:
         """Flush every row that is here now; returns when they are in committed segments, whatever it takes."""
@@ -136,11 +143,11 @@ class Flusher:
         loop = asyncio.get_running_loop()
         try:
             await loop.run_in_executor(self._threads, self._flush_rows, tenant_store, reason)
-        except Exception:  # noqa: BLE001 - the top of a task: a bug is logged, the next look tries again
+            self._wake.set()
+        except Exception:  # noqa: BLE001 - the top of a task: a bug is logged, the next look in time tries again
             _log.exception("flush ended unexpectedly", tenant=str(tenant_store.tenant))
         finally:
             del self._running[tenant_store]
-            self._wake.set()
 
     def _flush_rows(self, tenant_store: TenantStore, reason: FlushReason) -> bool:
         """Flush what was left from before and what is in the head; whether nothing of it is left."""

@@ -22,6 +22,9 @@ from lodur.wire.push_body import DecodedPush
 STREAM_BUCKETS_MAX = 20_000
 """Streams whose rate is followed; those pushed to longest ago are forgotten, and begin anew with a full burst."""
 
+_QUOTED = re.compile(r'"(?:[^"\\]|\\.)*"')
+"""A label value in the text of a stream, which must not be taken for a name."""
+
 
 class TenantLimits:
     """One tenant's state. Any thread may call."""
@@ -36,7 +39,7 @@ class TenantLimits:
         self._follows_streams = (
             limits.stream_rate_bytes < limits.rate_bytes or limits.stream_burst_bytes < limits.burst_bytes
         )
-        self._required = [(name, re.compile(rf'(?:\{{|, ){re.escape(name)}="')) for name in limits.required_label_names]
+        self._required = [(name, re.compile(rf"(?:\{{|, ){re.escape(name)}=")) for name in limits.required_label_names]
 
     def check(self, push: DecodedPush, tenant_store: TenantStore, now_s: float) -> None:
         """Raise LimitExceeded (retryable) or InvalidRequest for a push that may not pass, with Loki's texts."""
@@ -59,7 +62,8 @@ class TenantLimits:
 
     def _check_required(self, push: DecodedPush) -> None:
         for stream, _, _ in push.streams:
-            missing = [name for name, pattern in self._required if not pattern.search(stream)]
+            names = _QUOTED.sub("", stream)
+            missing = [name for name, pattern in self._required if not pattern.search(names)]
             if missing:
                 raise InvalidRequest(
                     f"missing required labels '{','.join(missing)}' for user '{self._tenant}' for stream '{stream}' "

@@ -14,6 +14,7 @@ from contextlib import nullcontext
 from dataclasses import dataclass
 
 from lodur.ingest.disk_space import DiskSpace
+from lodur.ingest.held_bodies import BUSY_RETRY_S, HeldBodies
 from lodur.ingest.recent_pushes import RecentPushes
 from lodur.ingest.record_kinds import REENCODED, kind_of
 from lodur.ingest.tenant_limits import TenantLimits, blocked_text
@@ -33,9 +34,7 @@ DECODES_AT_ONCE = 4
 """Bodies being decompressed and decoded, each up to its limit in memory; the processor has no more to give anyway."""
 
 BODIES_HELD_BYTES_MAX = 512 << 20
-"""Of the bodies that wait or are being worked on; beyond it pushes are answered with 503."""
-
-BUSY_RETRY_S = 1.0
+"""Of the bodies that come in, wait or are being worked on; beyond it pushes are answered with 503."""
 
 WHOLE, PARTIAL_OK = 204, 400
 
@@ -73,9 +72,10 @@ class Writer:
         self._on_growth = on_growth
         self._lock = threading.Lock()
         self._tenants: dict[TenantId, TenantLimits] = {}
-        self._held_bytes = 0
         self._decodes = threading.BoundedSemaphore(DECODES_AT_ONCE)
         self._threads = ThreadPoolExecutor(PUSH_THREADS, "push")
+        self.bodies = HeldBodies(BODIES_HELD_BYTES_MAX)
+        """Whoever reads a body for `push` holds it here from its first byte on."""
         self.recent = RecentPushes()
         self.closed_reason = "starting"
         """Why pushes are refused; empty while they are taken."""
@@ -85,11 +85,9 @@ class Writer:
 
         Raises InvalidRequest and LimitExceeded where nothing of it is kept, Unavailable where it is to come again.
         """
-        self._hold(len(body))
-        try:
-            return await asyncio.get_running_loop().run_in_executor(self._threads, self.keep, tenant, body, form)
-        finally:
-            self._let_go(len(body))
+        if self.closed_reason:
+            raise Unavailable(self.closed_reason, retry_after_s=BUSY_RETRY_S)
+        return await asyncio.get_running_loop().run_in_executor(self._threads, self.keep, tenant, body, form)
 
     def keep(self, tenant: TenantId, body: bytes, form: PushForm) -> PushOutcome:
         """`push`, blocking."""
@@ -155,17 +153,6 @@ class Writer:
                 found = TenantLimits(tenant, self._limits, self._clock.monotonic_s())
                 self._tenants[tenant] = found
             return found
-
-    def _hold(self, size_bytes: int) -> None:
-        if self.closed_reason:
-            raise Unavailable(self.closed_reason, retry_after_s=BUSY_RETRY_S)
-        # One body may always pass, however large it is.
-        if self._held_bytes and self._held_bytes + size_bytes > BODIES_HELD_BYTES_MAX:
-            raise Unavailable("too many pushes at once, try again later", retry_after_s=BUSY_RETRY_S)
-        self._held_bytes += size_bytes
-
-    def _let_go(self, size_bytes: int) -> None:
-        self._held_bytes -= size_bytes
 
     def _count_received(self, tenant: TenantId, push: DecodedPush) -> None:
         metrics, name = self._metrics, tenant.value

@@ -43,8 +43,7 @@ class Catalog:
         """The label sets that any of the selectors matches (all, without selectors), sorted, each once."""
         messages = [encode_matchers(stream_matchers(selector)) for selector in selectors]
         seen, sources = await self._directories(tenant, span)
-        found = await asyncio.to_thread(list_streams, sources, messages, seen.start_ns, seen.end_ns)
-        return [LabelSet(tuple(pairs)) for pairs in found]
+        return await asyncio.to_thread(_label_sets, sources, messages, seen)
 
     async def coverage(self, tenant: TenantId, selector: Selector, span: TimeSpan) -> Coverage:
         """How much a selector covers."""
@@ -59,3 +58,8 @@ class Catalog:
             return span, []
         sources = await self._store.sources(tenant, seen.start_ns, seen.end_ns)
         return seen, [directory_of(source) for source in sources]
+
+
+def _label_sets(sources: list[HeadView | Segment], messages: list[bytes], span: TimeSpan) -> list[LabelSet]:
+    found = list_streams(sources, messages, span.start_ns, span.end_ns)
+    return [LabelSet(tuple(pairs)) for pairs in found]

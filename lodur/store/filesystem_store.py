@@ -38,7 +38,9 @@ class FilesystemStore:
             if not os.access(self._directory, os.W_OK | os.X_OK):
                 raise PermissionError(13, "permission denied")
             for left in self._directory.rglob(f"{SPOOL_PREFIX}*"):
-                left.unlink(missing_ok=True)
+                # A tenant may be called like that.
+                if not left.is_dir():
+                    left.unlink(missing_ok=True)
 
     def get(self, path: str) -> StoredObject | None:
         with _told(self._file(path), "cannot be read"):

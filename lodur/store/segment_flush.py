@@ -11,7 +11,7 @@ from functools import partial
 
 from lodur.kernels.segment import write_segment
 from lodur.model.tenant import TenantId
-from lodur.store.days import day_name, day_span
+from lodur.store.days import day_name, day_span, parse_day_name
 from lodur.store.manifest import Flushed, Manifest, SegmentMeta, with_flushed
 from lodur.store.manifest_store import Committed, commit
 from lodur.store.object_stores import ObjectStores
@@ -90,6 +90,12 @@ class SegmentWriter:
 
 def segment_folder(tenant: TenantId) -> str:
     return f"{tenant}/segments"
+
+
+def segment_day(path: str) -> int | None:
+    """The day of a segment; None for what lies elsewhere than segments do."""
+    folders = path.split("/")
+    return parse_day_name(folders[2]) if len(folders) == 4 else None
 
 
 def _with(flushed: Flushed, manifest: Manifest) -> Manifest:

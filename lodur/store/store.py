@@ -22,7 +22,7 @@ from lodur.store.object_store import ObjectStore
 from lodur.store.object_stores import ObjectStores
 from lodur.store.open_segments import OpenSegment, OpenSegments, Place
 from lodur.store.options import SegmentCodec
-from lodur.store.segment_flush import SegmentWriter, segment_folder
+from lodur.store.segment_flush import SegmentWriter, segment_day, segment_folder
 from lodur.store.tenant_store import HeadBytes, TenantStore
 from lodur.store.wal_marks import WalMarks
 
@@ -143,6 +143,9 @@ class Store:
     def _drop_orphans(self, tenant: TenantId, live: set[str]) -> None:
         for store in self._stores.each():
             for listed in store.list_objects(segment_folder(tenant)):
-                if listed.path not in live and self.writer.is_mine(listed.path):
+                # Where the periods have changed, a day's manifest may lie in a store that is not read for it any more.
+                day = segment_day(listed.path)
+                is_read_here = day is not None and self._stores.of_day(day) is store
+                if is_read_here and listed.path not in live and self.writer.is_mine(listed.path):
                     _log.info("segment that was never committed is removed", path=listed.path)
                     store.delete(listed.path)
