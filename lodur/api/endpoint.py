@@ -1,4 +1,4 @@
-"""What every endpoint of queries shares: errors become answers, and a client that goes away stops its query."""
+"""What every endpoint of queries shares: parameters, errors as answers, and clients that go away."""
 
 from __future__ import annotations
 
@@ -10,47 +10,45 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 from lodur.api.errors import CLIENT_GONE_STATUS, CLIENT_GONE_TEXT, error_response, text_response
+from lodur.api.params import Params, read_params
 from lodur.model.errors import LodurError
 
-Handler: TypeAlias = Callable[[Request], Awaitable[Response]]
-"""Answers one request; may raise LodurError."""
+Handler: TypeAlias = Callable[[Request, Params], Awaitable[Response]]
+"""Answers one request, whose body has been read; may raise LodurError."""
+
+Endpoint: TypeAlias = Callable[[Request], Awaitable[Response]]
 
 
-def query_endpoint(handler: Handler) -> Handler:
-    """The handler with errors answered, and stopped when the client disconnects.
-
-    The handler must have read the request's body before it first waits for anything else.
-    """
+def query_endpoint(handler: Handler, *, body_max_bytes: int) -> Endpoint:
+    """The handler with its parameters read and its errors answered; it is cancelled when the client disconnects."""
 
     async def endpoint(request: Request) -> Response:
-        body_read = asyncio.Event()
-        request.state.body_read = body_read
-        work = asyncio.ensure_future(_answered(handler, request))
-        gone = asyncio.ensure_future(_disconnected(request, body_read))
         try:
-            await asyncio.wait({work, gone}, return_when=asyncio.FIRST_COMPLETED)
-            if work.done():
-                return work.result()
+            params = await read_params(request, body_max_bytes=body_max_bytes)
+            return await _while_connected(request, handler(request, params))
+        except LodurError as error:
+            return error_response(error)
+        except ClientDisconnect:
             return text_response(CLIENT_GONE_TEXT, status=CLIENT_GONE_STATUS)
-        finally:
-            gone.cancel()
-            work.cancel()
-            await asyncio.wait({work, gone})
 
     return endpoint
 
 
-async def _answered(handler: Handler, request: Request) -> Response:
+async def _while_connected(request: Request, answer: Awaitable[Response]) -> Response:
+    work = asyncio.ensure_future(answer)
+    gone = asyncio.ensure_future(_disconnected(request))
     try:
-        return await handler(request)
-    except LodurError as error:
-        return error_response(error)
-    except ClientDisconnect:
+        await asyncio.wait({work, gone}, return_when=asyncio.FIRST_COMPLETED)
+        if work.done():
+            return work.result()
         return text_response(CLIENT_GONE_TEXT, status=CLIENT_GONE_STATUS)
+    finally:
+        work.cancel()
+        gone.cancel()
+        await asyncio.wait({work, gone})
 
 
-async def _disconnected(request: Request, body_read: asyncio.Event) -> None:
-    """Return when the client has gone away."""
-    await body_read.wait()
+async def _disconnected(request: Request) -> None:
+    """Return when the client has gone away. The body was read before."""
     while (await request.receive())["type"] != "http.disconnect":
         continue

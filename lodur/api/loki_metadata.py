@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import orjson
 from starlette.requests import Request
@@ -13,7 +14,7 @@ from starlette.routing import Route
 
 from lodur.api.endpoint import query_endpoint
 from lodur.api.loki_query import METHODS, json_response
-from lodur.api.params import Params, checked_span, read_params
+from lodur.api.params import Params, checked_span
 from lodur.api.tenant import Tenancy
 from lodur.logql.parser import parse_selector, parse_series_selectors
 from lodur.logql.selector import Selector
@@ -27,13 +28,14 @@ from lodur.query.tenants import TENANT_LABEL, labelled_set
 
 def routes(catalog: Catalog, tenancy: Tenancy, clock: Clock, *, body_max_bytes: int) -> list[Route]:
     """The routes of this module."""
-    metadata = _Metadata(catalog, tenancy, clock, body_max_bytes)
+    metadata = _Metadata(catalog, tenancy, clock)
+    endpoint = partial(query_endpoint, body_max_bytes=body_max_bytes)
     return [
-        Route("/loki/api/v1/labels", query_endpoint(metadata.labels), methods=METHODS),
-        Route("/loki/api/v1/label", query_endpoint(metadata.labels), methods=METHODS),
-        Route("/loki/api/v1/label/{name}/values", query_endpoint(metadata.values), methods=METHODS),
-        Route("/loki/api/v1/series", query_endpoint(metadata.series), methods=METHODS),
-        Route("/loki/api/v1/index/stats", query_endpoint(metadata.index_stats), methods=METHODS),
+        Route("/loki/api/v1/labels", endpoint(metadata.labels), methods=METHODS),
+        Route("/loki/api/v1/label", endpoint(metadata.labels), methods=METHODS),
+        Route("/loki/api/v1/label/{name}/values", endpoint(metadata.values), methods=METHODS),
+        Route("/loki/api/v1/series", endpoint(metadata.series), methods=METHODS),
+        Route("/loki/api/v1/index/stats", endpoint(metadata.index_stats), methods=METHODS),
     ]
 
 
@@ -42,10 +44,9 @@ class _Metadata:
     catalog: Catalog
     tenancy: Tenancy
     clock: Clock
-    body_max_bytes: int
 
-    async def labels(self, request: Request) -> Response:
-        tenants, params, span = await self._asked(request)
+    async def labels(self, request: Request, params: Params) -> Response:
+        tenants, span = self._asked(request, params)
         selectors = await _optional_selector(params)
         found = {
             name
@@ -57,8 +58,8 @@ class _Metadata:
             found.add(TENANT_LABEL)
         return _list_response(sorted(found))
 
-    async def values(self, request: Request) -> Response:
-        tenants, params, span = await self._asked(request)
+    async def values(self, request: Request, params: Params) -> Response:
+        tenants, span = self._asked(request, params)
         name = str(request.path_params["name"])
         if name == TENANT_LABEL and self.tenancy.multi_tenant_queries:
             return _list_response([tenant.value for tenant in tenants])
@@ -71,8 +72,8 @@ class _Metadata:
         }
         return _list_response(sorted(found))
 
-    async def series(self, request: Request) -> Response:
-        tenants, params, span = await self._asked(request)
+    async def series(self, request: Request, params: Params) -> Response:
+        tenants, span = self._asked(request, params)
         written = params.texts("match[]", "match")
         selectors = await asyncio.to_thread(parse_series_selectors, written) if written else ()
         selectors = tuple(selector for selector in selectors if selector.matchers)
@@ -83,8 +84,8 @@ class _Metadata:
         data = [dict(labels) for labels in found]
         return json_response(orjson.dumps({"status": "success", "data": data}))
 
-    async def index_stats(self, request: Request) -> Response:
-        tenants, params, span = await self._asked(request)
+    async def index_stats(self, request: Request, params: Params) -> Response:
+        tenants, span = self._asked(request, params)
         selector = await asyncio.to_thread(parse_selector, params.text("query"))
         parts = [await self.catalog.coverage(tenant, selector, span) for tenant in tenants]
         total = Coverage(
@@ -104,10 +105,8 @@ class _Metadata:
             )
         )
 
-    async def _asked(self, request: Request) -> tuple[tuple[TenantId, ...], Params, TimeSpan]:
-        tenants = self.tenancy.all(request)
-        params = await read_params(request, body_max_bytes=self.body_max_bytes)
-        return tenants, params, checked_span(params, self.clock.now_ns())
+    def _asked(self, request: Request, params: Params) -> tuple[tuple[TenantId, ...], TimeSpan]:
+        return self.tenancy.all(request), checked_span(params, self.clock.now_ns())
 
 
 async def _optional_selector(params: Params) -> Sequence[Selector]:

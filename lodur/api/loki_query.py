@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
+from functools import partial
 
 import orjson
 from starlette.requests import Request
@@ -19,7 +20,6 @@ from lodur.api.params import (
     interval_param,
     limit_param,
     query_tags,
-    read_params,
     step_param,
     time_param,
 )
@@ -44,11 +44,12 @@ JSON_TYPE = "application/json; charset=UTF-8"
 
 def routes(engine: Engine, tenancy: Tenancy, clock: Clock, *, body_max_bytes: int) -> list[Route]:
     """The routes of this module."""
-    queries = _Queries(engine, tenancy, clock, body_max_bytes)
+    queries = _Queries(engine, tenancy, clock)
+    endpoint = partial(query_endpoint, body_max_bytes=body_max_bytes)
     return [
-        Route("/loki/api/v1/query", query_endpoint(queries.instant), methods=METHODS),
-        Route("/loki/api/v1/query_range", query_endpoint(queries.range), methods=METHODS),
-        Route("/loki/api/v1/format_query", query_endpoint(queries.format), methods=METHODS),
+        Route("/loki/api/v1/query", endpoint(queries.instant), methods=METHODS),
+        Route("/loki/api/v1/query_range", endpoint(queries.range), methods=METHODS),
+        Route("/loki/api/v1/format_query", endpoint(queries.format), methods=METHODS),
     ]
 
 
@@ -62,11 +63,9 @@ class _Queries:
     engine: Engine
     tenancy: Tenancy
     clock: Clock
-    body_max_bytes: int
 
-    async def instant(self, request: Request) -> Response:
+    async def instant(self, request: Request, params: Params) -> Response:
         tenants = self.tenancy.all(request)
-        params = await read_params(request, body_max_bytes=self.body_max_bytes)
         limit_param(params)
         backward_param(params)
         asked = InstantRequest(
@@ -76,9 +75,8 @@ class _Queries:
         )
         return json_response(_instant_body(await self.engine.instant(tenants, asked)))
 
-    async def range(self, request: Request) -> Response:
+    async def range(self, request: Request, params: Params) -> Response:
         tenants = self.tenancy.all(request)
-        params = await read_params(request, body_max_bytes=self.body_max_bytes)
         asked = self._range_request(params, query_tags(request.headers.get(TAGS_HEADER, "")))
         answer = await self.engine.range(tenants, asked)
         flags = encoding_flags(request.headers.getlist(FLAGS_HEADER))
@@ -98,8 +96,7 @@ class _Queries:
             tags=tags,
         )
 
-    async def format(self, request: Request) -> Response:
-        params = await read_params(request, body_max_bytes=self.body_max_bytes)
+    async def format(self, _: Request, params: Params) -> Response:
         try:
             text = await asyncio.to_thread(_formatted, params.text("query"))
         except QuerySyntaxError as error:

@@ -67,7 +67,6 @@ async def read_params(request: Request, *, body_max_bytes: int) -> Params:
     if request.method == "POST" and content_type == "application/x-www-form-urlencoded":
         body = await _body(request, body_max_bytes)
         pairs += await asyncio.to_thread(_fields, body)
-    request.state.body_read.set()
     # Not from `request.url`, which is made of the Host header too and fails with it.
     pairs += _fields(request.scope["query_string"])
     return Params(tuple(pairs))

@@ -24,6 +24,7 @@ import structlog
 from prometheus_client import disable_created_metrics
 
 from lodur.api.options import ServerOptions, TlsOptions
+from lodur.app.allocator import tune_allocator
 from lodur.app.server import CONNECTIONS_MAX, Server, open_journal, server_url
 from lodur.config.errors import ConfigError
 from lodur.config.flags import Actions
@@ -97,6 +98,7 @@ def _check_roles(config: ServerConfig) -> None:
 
 def _serve(loaded: LoadedConfig) -> int:
     config = loaded.config
+    tune_allocator()
     disable_created_metrics()  # type: ignore[no-untyped-call]  # prometheus_client leaves it without types
     configure_log(level=config.server.log_level, is_json=config.server.log_format == "json")
     _log.info("starting", version=_version(), config=str(loaded.file or "built in"), target=",".join(config.targets))

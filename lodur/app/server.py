@@ -22,6 +22,7 @@ from lodur.api import loki_admin, loki_metadata, loki_push, loki_query, loki_sta
 from lodur.api.application import build_application
 from lodur.api.options import ServerOptions
 from lodur.api.tenant import Tenancy
+from lodur.app.allocator import give_back_memory
 from lodur.config.printing import effective_yaml
 from lodur.config.server_config import ServerConfig
 from lodur.ingest.disk_space import DiskSpace
@@ -76,6 +77,7 @@ class Server:
             stopping=self._stopping,
             clock=clock,
             metrics=self._metrics,
+            when_quiet=give_back_memory,
         )
         keeps_wal = isinstance(journal, Wal)
         self._writer = Writer(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import structlog
@@ -29,7 +29,10 @@ _log = structlog.get_logger(__name__)
 
 
 class Flusher:
-    """All methods but `notice` and `flush_now` belong to the event loop."""
+    """All methods but `notice` and `flush_now` belong to the event loop.
+
+    `when_quiet` is called on a flush's thread after rows that came slowly were flushed.
+    """
 
     def __init__(
         self,
@@ -41,12 +44,14 @@ class Flusher:
         stopping: threading.Event,
         clock: Clock,
         metrics: IngestMetrics,
+        when_quiet: Callable[[], None],
     ) -> None:
         self._store = store
         self._policy = policy
         self._check_period_s = check_period_s
         self._clock = clock
         self._metrics = metrics
+        self._when_quiet = when_quiet
         self._threads = ThreadPoolExecutor(concurrency, "flush")
         self._loop: asyncio.AbstractEventLoop | None = None
         self._wake = asyncio.Event()
@@ -170,6 +175,8 @@ class Flusher:
             tenant_store.flushed(generation, done)
             self._count(tenant_store, generation, reason, written_bytes, seconds)
             self._trim()
+            if reason not in (FlushReason.FULL, FlushReason.PRESSURE):
+                self._when_quiet()
             return True
 
     def _count(

@@ -28,7 +28,7 @@ from lodur.model.time_span import TimeSpan
 from lodur.query.admission import Admission
 from lodur.query.answers import InstantAnswer, MatrixAnswer, RangeAnswer, ScalarAnswer, StreamsAnswer, VectorAnswer
 from lodur.query.computing import compute
-from lodur.query.evaluate.matrix import Matrix, constant_matrix, empty_matrix, stack
+from lodur.query.evaluate.matrix import Matrix, beside, constant_matrix, empty_matrix, stack
 from lodur.query.limit_checks import (
     check_blocked,
     check_bytes,
@@ -197,14 +197,18 @@ class Engine:
         return StreamsAnswer(merged, self._statistics(run, entries=merged.entries))
 
     async def _series(self, run: _Run, plan: MetricPlan, steps: Steps) -> Matrix:
-        """The series of a plan. The limit on series is meant for the answer: what is aggregated away may be more."""
+        """The series of a plan. The limit on series is meant for the answer: what is aggregated away may be more, as
+        long as all scans of the query together fit `RESULT_MAX_BYTES`."""
         if isinstance(plan, Number):
             return constant_matrix(plan.value, steps.count)
-        scans = list(dict.fromkeys(node for node in walk(plan) if isinstance(node, RangeScan)))
-        series_max = min(SCAN_SERIES_MAX, RESULT_MAX_BYTES // (SAMPLE_BYTES * steps.count))
-        if isinstance(plan, RangeScan) and run.series_max:
-            series_max = min(series_max, run.series_max)
-        scanned = {scan: await self._scan(run, scan, steps, series_max) for scan in scans}
+        scanned: dict[RangeScan, Matrix] = {}
+        left = RESULT_MAX_BYTES // (SAMPLE_BYTES * steps.count)
+        for scan in dict.fromkeys(node for node in walk(plan) if isinstance(node, RangeScan)):
+            series_max = max(1, min(SCAN_SERIES_MAX, left))
+            if scan is plan and run.series_max:
+                series_max = min(series_max, run.series_max)
+            scanned[scan] = await self._scan(run, scan, steps, series_max)
+            left -= len(scanned[scan].labels)
         matrix = await self._scanner.in_thread(lambda _: compute(plan, scanned, steps.count))
         check_series(len(matrix.labels), run.series_max)
         return matrix
@@ -220,9 +224,9 @@ class Engine:
         parts: list[Matrix] = []
         for tenant in run.tenants:
             sources = await self._readable(run, tenant, scan, span)
-            result = await self._scanner.metric(message, sources)
-            run.scanned.append(result.stats)
-            part = _matrix(result)
+            results = await self._scanner.metric(message, sources)
+            run.scanned += [result.stats for result in results]
+            part = beside([_matrix(result) for result in results])
             parts.append(labelled(part, tenant) if len(run.tenants) > 1 else part)
         return parts[0] if len(parts) == 1 else stack(parts, steps.count)
 

@@ -1,12 +1,14 @@
 """Scans on threads: compiled once, run without the event loop, stopped when nobody waits any more.
 
 Pages of remote segments are fetched before the scan that reads them; a log query fetches them in slices of time, those
-first that answer it, and stops when it has enough. Start at `Scanner.metric` and `Scanner.logs`.
+first that answer it, and stops when it has enough; a metric query whose pages are too many is scanned in parts, one
+range of steps after the other. Start at `Scanner.metric` and `Scanner.logs`.
 """
 
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -16,7 +18,7 @@ import msgspec
 
 from lodur.kernels.head import HeadView
 from lodur.kernels.scan import Cancel, LogResult, MetricResult, Scan
-from lodur.kernels.scan_plan import Logs, ScanPlan, encode
+from lodur.kernels.scan_plan import Logs, Metric, ScanPlan, encode
 from lodur.kernels.segment import Segment
 from lodur.model.errors import LimitExceeded
 from lodur.model.limits import GIB, MIB
@@ -39,11 +41,15 @@ T = TypeVar("T")
 
 
 class Scanner:
-    """Runs scans. `workers` queries work at the same time, each on up to `threads` threads."""
+    """Runs scans. `workers` queries work at the same time, each on up to `threads` threads.
 
-    def __init__(self, *, workers: int, threads: int) -> None:
+    What one scan fetches of remote segments is held to `remote_max_bytes`; a query that needs more is done in parts.
+    """
+
+    def __init__(self, *, workers: int, threads: int, remote_max_bytes: int = REMOTE_MAX_BYTES) -> None:
         self._pool = ThreadPoolExecutor(max_workers=workers, thread_name_prefix="query")
         self._threads = threads
+        self._remote_max_bytes = remote_max_bytes
 
     def close(self) -> None:
         """Take no more work and wait for what runs."""
@@ -63,35 +69,44 @@ class Scanner:
                 future.exception()
             raise
 
-    async def metric(self, plan: ScanPlan, sources: Sequence[Source]) -> MetricResult:
-        """Run a plan whose task is `Metric`."""
+    async def metric(self, plan: ScanPlan, sources: Sequence[Source]) -> list[MetricResult]:
+        """Run a plan whose task is `Metric`; the results are of consecutive ranges of its steps, one at least."""
+        assert isinstance(plan.task, Metric)
         scan = await self._compiled(plan)
-        local = await self._fetched(scan, sources)
-        return await self.in_thread(
+        located = await self._located(scan, sources, window_span(plan.task))
+        if fetched_bytes(located) > self._remote_max_bytes and plan.task.steps > 1:
+            first, second = (msgspec.structs.replace(plan, task=task) for task in halves(plan.task))
+            return [*await self.metric(first, sources), *await self.metric(second, sources)]
+        local = await self._fetched(located)
+        result = await self.in_thread(
             lambda cancel: scan.run_metric(local, cancel=cancel, threads=self._threads, bytes_max=RESULT_MAX_BYTES)
         )
+        return [result]
 
     async def logs(self, plan: ScanPlan, sources: Sequence[Source]) -> LogResult:
         """Run a plan whose task is `Logs`."""
         assert isinstance(plan.task, Logs)
         results: list[LogResult] = []
         left = plan.task.limit
-        for piece in log_slices(plan.task, sources):
+        pieces = deque(log_slices(plan.task, sources))
+        while pieces and left > 0:
+            piece = pieces.popleft()
             task = msgspec.structs.replace(plan.task, start_ns=piece.start_ns, end_ns=piece.end_ns, limit=left)
-            results.append(await self._logs_at_once(msgspec.structs.replace(plan, task=task), sources))
+            scan = await self._compiled(msgspec.structs.replace(plan, task=task))
+            located = await self._located(scan, sources, piece)
+            if fetched_bytes(located) > self._remote_max_bytes and piece.length_ns > 1 and not task.interval_ns:
+                middle_ns = piece.start_ns + piece.length_ns // 2
+                parts = [TimeSpan(piece.start_ns, middle_ns), TimeSpan(middle_ns, piece.end_ns)]
+                pieces.extendleft(parts if task.backward else reversed(parts))
+                continue
+            results.append(await self._run_logs(scan, await self._fetched(located)))
             left -= results[-1].entries
-            if left <= 0:
-                break
         if len(results) == 1:
             return results[0]
-        parts: list[tuple[LogResult, list[tuple[str, str]]]] = [(result, []) for result in results]
-        return LogResult.merge(parts, limit=plan.task.limit, backward=plan.task.backward)
+        merged: list[tuple[LogResult, list[tuple[str, str]]]] = [(result, []) for result in results]
+        return LogResult.merge(merged, limit=plan.task.limit, backward=plan.task.backward)
 
-    async def _logs_at_once(self, plan: ScanPlan, sources: Sequence[Source]) -> LogResult:
-        assert isinstance(plan.task, Logs)
-        span = TimeSpan(plan.task.start_ns, plan.task.end_ns)
-        scan = await self._compiled(plan)
-        local = await self._fetched(scan, [source for source in sources if may_hold(source, span)])
+    async def _run_logs(self, scan: Scan, local: list[Local]) -> LogResult:
         return await self.in_thread(
             lambda cancel: scan.run_logs(local, cancel=cancel, threads=self._threads, bytes_max=RESULT_MAX_BYTES)
         )
@@ -100,22 +115,18 @@ class Scanner:
         message = encode(plan)
         return await self.in_thread(lambda _: Scan.compile(message))
 
-    async def _fetched(self, scan: Scan, sources: Sequence[Source]) -> list[Local]:
-        """The sources in their order, the remote ones with the pages that the scan reads."""
+    async def _located(self, scan: Scan, sources: Sequence[Source], span: TimeSpan) -> list[Local | Wanted]:
+        """The sources that can have rows in a span, in their order; of remote ones, what the scan reads of them."""
         turns = asyncio.Semaphore(REMOTE_READS_MAX)
-        remote = [source for source in sources if not isinstance(source, HeadView | Segment)]
-        wanted = await asyncio.gather(*(self._wanted(scan, source, turns) for source in remote))
-        size_bytes = sum(length for one in wanted for _, length in one.pages)
-        if size_bytes > REMOTE_MAX_BYTES:
-            raise LimitExceeded(
-                f"the query would fetch {size_bytes} bytes at once (limit: {REMOTE_MAX_BYTES}); "
-                "consider adding more specific stream selectors or reduce the time range of the query",
-                limit="max_query_bytes_read",
-            )
-        ready = iter(await asyncio.gather(*(_with_pages(one, turns) for one in wanted)))
-        return [source if isinstance(source, HeadView | Segment) else next(ready) for source in sources]
 
-    async def _wanted(self, scan: Scan, source: RemoteSegment, turns: asyncio.Semaphore) -> _Wanted:
+        async def locate(source: Source) -> Local | Wanted:
+            if isinstance(source, HeadView | Segment):
+                return source
+            return await self._wanted(scan, source, turns)
+
+        return await asyncio.gather(*(locate(source) for source in sources if may_hold(source, span)))
+
+    async def _wanted(self, scan: Scan, source: RemoteSegment, turns: asyncio.Semaphore) -> Wanted:
         """The pages that a scan reads of a segment, once its gram filter was asked."""
         probe = scan.probe_ranges(source.segment)
         probed: list[tuple[int, bytes]] = []
@@ -123,11 +134,27 @@ class Scanner:
             async with turns:
                 probed = await source.read_ranges(probe)
         segment = source.segment.with_ranges(probed)
-        return _Wanted(source, probed, await self.in_thread(lambda _: scan.page_ranges(segment)))
+        return Wanted(source, probed, await self.in_thread(lambda _: scan.page_ranges(segment)))
+
+    async def _fetched(self, located: list[Local | Wanted]) -> list[Local]:
+        """The sources with the pages at hand. LimitExceeded where they are too many even for a part of the query."""
+        size_bytes = fetched_bytes(located)
+        if size_bytes > self._remote_max_bytes:
+            raise LimitExceeded(
+                f"the query would fetch {size_bytes} bytes at once (limit: {self._remote_max_bytes}); "
+                "consider adding more specific stream selectors or reduce the time range of the query",
+                limit="max_query_bytes_read",
+            )
+        turns = asyncio.Semaphore(REMOTE_READS_MAX)
+
+        async def fetch(source: Local | Wanted) -> Local:
+            return await _with_pages(source, turns) if isinstance(source, Wanted) else source
+
+        return await asyncio.gather(*(fetch(source) for source in located))
 
 
 @dataclass(frozen=True, slots=True)
-class _Wanted:
+class Wanted:
     """What is to be fetched of a remote segment, and what of it is there already."""
 
     source: RemoteSegment
@@ -135,12 +162,33 @@ class _Wanted:
     pages: list[tuple[int, int]]
 
 
-async def _with_pages(wanted: _Wanted, turns: asyncio.Semaphore) -> Segment:
+async def _with_pages(wanted: Wanted, turns: asyncio.Semaphore) -> Segment:
     if not wanted.pages:
         return wanted.source.segment.with_ranges(wanted.probed)
     async with turns:
         pages = await wanted.source.read_ranges(wanted.pages)
     return wanted.source.segment.with_ranges(wanted.probed + pages)
+
+
+def fetched_bytes(located: Sequence[Local | Wanted]) -> int:
+    """What fetching the pages of remote segments would bring."""
+    return sum(length for one in located if isinstance(one, Wanted) for _, length in one.pages)
+
+
+def window_span(task: Metric) -> TimeSpan:
+    """All times that the windows of a task cover."""
+    first_ns = task.start_ns - task.offset_ns
+    return TimeSpan(first_ns - task.range_ns + 1, first_ns + (task.steps - 1) * task.step_ns + 1)
+
+
+def halves(task: Metric) -> tuple[Metric, Metric]:
+    """The first and the second half of the steps (two at least)."""
+    count = task.steps // 2
+    second_ns = task.start_ns + count * task.step_ns
+    return (
+        msgspec.structs.replace(task, steps=count),
+        msgspec.structs.replace(task, start_ns=second_ns, steps=task.steps - count),
+    )
 
 
 def log_slices(task: Logs, sources: Sequence[Source]) -> Iterator[TimeSpan]:

@@ -75,3 +75,19 @@ def stack(parts: Sequence[Matrix], steps: int) -> Matrix:
     labels = tuple(labels for part in parts for labels in part.labels)
     values = np.concatenate([part.values for part in parts])
     return Matrix(labels, values, np.concatenate([part.present for part in parts]))
+
+
+def beside(parts: Sequence[Matrix]) -> Matrix:
+    """The steps of all parts (one at least) one after the other; a series has samples where its part has them."""
+    if len(parts) == 1:
+        return parts[0]
+    rows = {labels: row for row, labels in enumerate(dict.fromkeys(one for part in parts for one in part.labels))}
+    shape = (len(rows), sum(part.steps for part in parts))
+    values, present = np.zeros(shape), np.zeros(shape, dtype=np.bool_)
+    at = 0
+    for part in parts:
+        picked = np.fromiter((rows[labels] for labels in part.labels), dtype=np.intp, count=len(part.labels))
+        values[picked, at : at + part.steps] = part.values
+        present[picked, at : at + part.steps] = part.present
+        at += part.steps
+    return Matrix(tuple(rows), values, present)

@@ -304,6 +304,10 @@ impl Generation {
                 HeadBatch { min_ts_ns: i64::MAX, max_ts_ns: i64::MIN, ..HeadBatch::default() }
             }
         };
+        if added.rows.is_empty() {
+            // What came in one large push stays as it is: room for more would double the head's memory.
+            added.rows.reserve_exact(&batch.rows);
+        }
         let bytes_before = added.rows.lines.len() + added.rows.meta.bytes.len();
         let rows_before = added.rows.len();
         for run in &batch.runs {
@@ -367,6 +371,13 @@ impl HeadBatch {
 }
 
 impl Rows {
+    fn reserve_exact(&mut self, other: &Rows) {
+        self.ts_ns.reserve_exact(other.ts_ns.len());
+        self.lines.reserve_exact(other.lines.len());
+        self.line_ends.reserve_exact(other.line_ends.len());
+        self.levels.reserve_exact(other.levels.len());
+    }
+
     /// Append rows `range` of `other`.
     pub fn extend_from(&mut self, other: &Rows, range: Range<usize>) {
         if range.is_empty() {

@@ -134,6 +134,7 @@ class Process:
             stopping=self.stopping,
             clock=self.clock,
             metrics=metrics,
+            when_quiet=lambda: None,
         )
         limits = IngestLimits(rate_bytes=1 << 40, burst_bytes=1 << 40)
         self.writer = Writer(

@@ -161,7 +161,9 @@ impl<'a> MetricScan<'a> {
         if metadata {
             load_metadata(selected, block, &mut worker.buffers)?;
         }
-        worker.stats.lines_kept += worker.rows.count(all) as u64;
+        if !pipeline.has_row_stages() {
+            worker.stats.lines_kept += worker.rows.count(all) as u64;
+        }
         let buffers = std::mem::take(&mut worker.buffers);
         let rows = std::mem::take(&mut worker.rows);
         let columns = Columns::of(selected, block, &buffers, Loaded { lines, metadata });
@@ -239,6 +241,7 @@ impl<'a> MetricScan<'a> {
                 {
                     return Err(KernelError::InvalidRequest(message));
                 }
+                worker.stats.lines_kept += 1;
                 let value = match self.task.op {
                     RangeOp::Bytes | RangeOp::BytesRate => labels.line().len() as f64,
                     _ if !unwraps => 1.0,

@@ -1,0 +1,221 @@
+"""The engine over a store in memory: answers, limits, turns, cancellation."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Awaitable
+from dataclasses import replace
+from typing import TypeVar
+
+import pytest
+
+from lodur.model.clock import ManualClock
+from lodur.model.durations import NS_PER_MINUTE, NS_PER_S
+from lodur.model.errors import DeadlineExceeded, InvalidRequest, LimitExceeded
+from lodur.model.limits import BlockedQuery, QueryLimits
+from lodur.model.tenant import TenantId
+from lodur.query.answers import InstantAnswer, MatrixAnswer, RangeAnswer, ScalarAnswer, StreamsAnswer, VectorAnswer
+from lodur.query.engine import TIMEOUT_TEXT, Engine
+from lodur.query.limit_checks import FeatureDisabled
+from lodur.query.options import QuerierOptions
+from lodur.query.requests import InstantRequest, RangeRequest
+from tests.memory_store import MemoryStore
+
+T0_NS = 1_700_000_100 * NS_PER_S
+"""A multiple of a minute, so that steps of a minute fall on it."""
+
+TENANT = TenantId("t")
+OTHER = TenantId("u")
+OPTIONS = QuerierOptions(threads=1, concurrent_queries_max=1, queued_queries_max=1)
+NO_LIMITS = QueryLimits()
+T = TypeVar("T")
+
+
+def lines(count: int, every_s: int = 10) -> list[tuple[int, str]]:
+    return [(T0_NS + k * every_s * NS_PER_S, f"line {k}") for k in range(count)]
+
+
+def filled() -> MemoryStore:
+    store = MemoryStore()
+    store.add_head("t", {"app=x,pod=1": lines(6), "app=x,pod=2": lines(3)})
+    store.add_head("u", {"app=x,pod=3": lines(2)})
+    return store
+
+
+def engine(store: MemoryStore, limits: QueryLimits = NO_LIMITS, options: QuerierOptions = OPTIONS) -> Engine:
+    return Engine(store, options, ManualClock(T0_NS + NS_PER_MINUTE), lambda _: limits)
+
+
+def ask(
+    text: str, limits: QueryLimits = NO_LIMITS, tenants: tuple[TenantId, ...] = (TENANT,), **span: int
+) -> RangeAnswer:
+    request = RangeRequest(
+        text=text,
+        start_ns=span.get("start_ns", T0_NS),
+        end_ns=span.get("end_ns", T0_NS + NS_PER_MINUTE),
+        step_ns=30 * NS_PER_S,
+        limit=span.get("limit", 100),
+        backward=bool(span.get("backward", True)),
+    )
+    return run(engine(filled(), limits).range(tenants, request))
+
+
+def ask_now(text: str, limits: QueryLimits = NO_LIMITS, tenants: tuple[TenantId, ...] = (TENANT,)) -> InstantAnswer:
+    request = InstantRequest(text, T0_NS + NS_PER_MINUTE)
+    return run(engine(filled(), limits).instant(tenants, request))
+
+
+def run(work: Awaitable[T]) -> T:
+    async def main() -> T:
+        return await work
+
+    return asyncio.run(main())
+
+
+def entries(answer: RangeAnswer) -> dict[str, list[str]]:
+    assert isinstance(answer, StreamsAnswer)
+    streams = json.loads(answer.result.streams_json(categorize=False))
+    return {
+        ",".join(f"{k}={v}" for k, v in sorted(one["stream"].items())): [line for _, line in one["values"]]
+        for one in streams
+    }
+
+
+def vector(answer: InstantAnswer) -> dict[str, float]:
+    assert isinstance(answer, VectorAnswer)
+    return {str(labels): float(row[0]) for labels, row in zip(answer.matrix.labels, answer.matrix.values, strict=True)}
+
+
+def test_entries_newest_first_up_to_the_limit() -> None:
+    assert entries(ask('{pod="1"}', limit=2)) == {"app=x,pod=1": ["line 5", "line 4"]}
+    assert entries(ask('{pod="1"}', limit=2, backward=0)) == {"app=x,pod=1": ["line 0", "line 1"]}
+
+
+def test_spans_of_logs_are_half_open() -> None:
+    found = ask('{pod="1"}', start_ns=T0_NS + 10 * NS_PER_S, end_ns=T0_NS + 30 * NS_PER_S)
+    assert entries(found) == {"app=x,pod=1": ["line 2", "line 1"]}
+
+
+def test_statistics_tell_what_was_read() -> None:
+    answer = ask('{app="x"} |= "line"')
+    assert answer.statistics.counts.lines == 9
+    assert answer.statistics.entries == 9
+
+
+def test_instant_vectors_and_scalars() -> None:
+    assert vector(ask_now('sum by (pod) (count_over_time({app="x"}[1m]))')) == {'{pod="1"}': 5.0, '{pod="2"}': 2.0}
+    assert vector(ask_now("vector(1) + vector(1)")) == {"{}": 2.0}
+    scalar = ask_now("1 + 1")
+    assert isinstance(scalar, ScalarAnswer)
+    assert scalar.value == 2.0
+
+
+def test_log_queries_have_no_instant() -> None:
+    with pytest.raises(InvalidRequest, match="log queries are not supported as an instant query type"):
+        ask_now('{app="x"}')
+
+
+@pytest.mark.parametrize(("aligned", "first_s", "count"), [(True, 0, 4), (False, 10, 2)])
+def test_steps_are_aligned_unless_queries_are_never_split(aligned: bool, first_s: int, count: int) -> None:
+    limits = replace(NO_LIMITS, steps_aligned=aligned)
+    answer = ask('count_over_time({pod="1"}[1m])', limits, start_ns=T0_NS + 10 * NS_PER_S, end_ns=T0_NS + 65 * NS_PER_S)
+    assert isinstance(answer, MatrixAnswer)
+    assert (answer.steps.start_ns, answer.steps.count) == (T0_NS + first_s * NS_PER_S, count)
+
+
+def test_a_sum_over_several_tenants_adds_their_series_up() -> None:
+    tenants = (TENANT, OTHER)
+    assert vector(ask_now('sum by (app) (count_over_time({app="x"}[2m]))', tenants=tenants)) == {'{app="x"}': 11.0}
+    by_tenant = vector(ask_now('sum by (__tenant_id__) (count_over_time({app="x"}[2m]))', tenants=tenants))
+    assert by_tenant == {'{__tenant_id__="t"}': 9.0, '{__tenant_id__="u"}': 2.0}
+    found = entries(ask('{app="x", __tenant_id__=~"u|w"}', tenants=tenants))
+    assert found == {"__tenant_id__=u,app=x,pod=3": ["line 1", "line 0"]}
+
+
+def test_what_only_aggregation_makes_many_is_not_limited() -> None:
+    limits = replace(NO_LIMITS, series_max=1)
+    assert vector(ask_now('sum(count_over_time({app="x"}[2m])) + sum(rate({app="x"}[2m]))', limits))
+    assert vector(ask_now('topk(1, count_over_time({app="x"}[2m]))', limits)) == {'{app="x", pod="1"}': 6.0}
+    with pytest.raises(LimitExceeded, match=r"maximum number of series \(1\) reached"):
+        ask_now('count_over_time({app="x"}[2m])', limits)
+
+
+@pytest.mark.parametrize(
+    ("limits", "query", "text"),
+    [
+        (QueryLimits(entries_max=10), '{app="x"}', "limit > max_entries_limit_per_query (100 > 10)"),
+        (QueryLimits(length_max_ns=5 * NS_PER_S), '{app="x"}', "(query length: 1m0s, limit: 5s)"),
+        (QueryLimits(length_max_ns=5 * NS_PER_S), 'rate({app="x"}[1m])', "(query length: 1m0s, limit: 5s)"),
+        (QueryLimits(window_max_ns=5 * NS_PER_S), 'rate({app="x"}[1m])', "[interval] value exceeds limit: [1m] > [5s]"),
+        (
+            QueryLimits(required_label_names=("env",)),
+            '{pod="1", app="x"}',
+            "missing required matchers [env], labels present in the query were [app, pod]",
+        ),
+        (QueryLimits(matchers_min=2), 'rate({app="x"}[1m])', "number_present: 1, required_number_label_matchers: 2"),
+    ],
+)
+def test_limits(limits: QueryLimits, query: str, text: str) -> None:
+    with pytest.raises(LimitExceeded) as refused:
+        ask(query, limits)
+    assert text in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        BlockedQuery(pattern='{app="x"}'),
+        BlockedQuery(pattern=".*app.*", regex=True),
+        BlockedQuery(types=frozenset({"limited"})),
+        BlockedQuery(hash=0xE8C1A937),
+    ],
+)
+def test_blocked_queries(rule: BlockedQuery) -> None:
+    limits = replace(NO_LIMITS, blocked=(rule,))
+    with pytest.raises(InvalidRequest, match="query blocked by policy"):
+        ask('{app="x"}', limits)
+    assert entries(ask('{pod=~".+"} |= "line 5"', limits))
+
+
+def test_nothing_is_seen_beyond_the_look_back() -> None:
+    limits = replace(NO_LIMITS, lookback_max_ns=35 * NS_PER_S)
+    assert entries(ask('{pod="1"}', limits)) == {"app=x,pod=1": ["line 5", "line 4", "line 3"]}
+    assert entries(ask('{pod="1"}', replace(NO_LIMITS, lookback_max_ns=1), end_ns=T0_NS + NS_PER_S)) == {}
+
+
+def test_approx_topk_must_be_allowed() -> None:
+    query = 'approx_topk(1, sum by (pod) (count_over_time({app="x"}[2m])))'
+    with pytest.raises(FeatureDisabled, match="approx_topk is not enabled"):
+        ask_now(query)
+    assert vector(ask_now(query, replace(NO_LIMITS, approx_topk_enabled=True))) == {'{pod="1"}': 6.0}
+
+
+def test_a_query_that_takes_too_long_is_stopped() -> None:
+    async def main() -> None:
+        slow = engine(MemoryStore(asyncio.Event()), replace(NO_LIMITS, timeout_ns=NS_PER_S // 100))
+        with pytest.raises(DeadlineExceeded) as stopped:
+            await slow.instant((TENANT,), InstantRequest('rate({app="x"}[1m])', T0_NS))
+        assert str(stopped.value) == TIMEOUT_TEXT
+
+    asyncio.run(main())
+
+
+def test_queries_wait_for_their_turn_and_not_too_many_of_them() -> None:
+    async def main() -> None:
+        gate = asyncio.Event()
+        store = MemoryStore(gate)
+        queries = engine(store)
+        request = InstantRequest('rate({app="x"}[1m])', T0_NS)
+        running = asyncio.create_task(queries.instant((TENANT,), request))
+        await store.waiting.wait()
+        waiting = asyncio.create_task(queries.instant((TENANT,), request))
+        await asyncio.sleep(0)
+        with pytest.raises(LimitExceeded, match="too many outstanding requests") as refused:
+            await queries.instant((TENANT,), request)
+        assert refused.value.retryable
+        running.cancel()
+        gate.set()
+        assert isinstance(await waiting, VectorAnswer)
+
+    asyncio.run(main())
