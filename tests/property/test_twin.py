@@ -228,7 +228,7 @@ def check_metrics(tenant: Tenant, twin: LogTwin, chosen: Chosen, range_s: int, s
                     assert math.isclose(found[labels][at_s], value, rel_tol=1e-9), query
 
 
-def check_streams(tenant: Tenant, twin: LogTwin, chosen: Chosen) -> None:
+def check_streams(tenant: Tenant, twin: LogTwin, chosen: Chosen, pushed: int) -> None:
     selector = query_of(Chosen(chosen.labels))
     streams = twin.streams(chosen.labels)
     listed = [labels_of(labels) for labels in tenant.ask("series", **{"match[]": selector})["data"]]
@@ -240,7 +240,9 @@ def check_streams(tenant: Tenant, twin: LogTwin, chosen: Chosen) -> None:
         assert tenant.ask(f"label/{name}/values", query=selector)["data"] == values
     stats = tenant.ask("index/stats", query=selector)
     rows = twin.chosen(Chosen(chosen.labels), 0, 2**63)
-    assert (stats["streams"], stats["entries"]) == (len(streams), len(rows))
+    assert stats["streams"] == len(streams)
+    # An estimate: a row that came again after a flush is counted again, as nobody reads rows for this.
+    assert len(rows) <= stats["entries"] <= pushed
 
 
 @settings(
@@ -273,5 +275,5 @@ def test_the_server_answers_as_its_twin(
         check_entries(tenant, twin, chosen, FIRST_S * NS_PER_S - 1, LAST_S * NS_PER_S + 1, limit)
         check_entries(tenant, twin, chosen, span_ns[0], span_ns[1], limit)
         check_metrics(tenant, twin, chosen, range_s, step_s)
-        check_streams(tenant, twin, chosen)
+        check_streams(tenant, twin, chosen, sum(len(step.rows) for step in history if isinstance(step, Push)))
     assert "Traceback" not in server.log()
