@@ -36,6 +36,12 @@ DECODES_AT_ONCE = 4
 BODIES_HELD_BYTES_MAX = 512 << 20
 """Of the bodies that come in, wait or are being worked on; beyond it pushes are answered with 503."""
 
+ROOM_WAIT_S = 5.0
+"""How long a push waits for a flush to make room before it is answered with 503: half of what agents wait for an answer."""
+
+ROOM_POLL_S = 0.02
+"""How often a waiting push looks for room; waiting ones are bounded by the bodies held."""
+
 WHOLE, PARTIAL_OK = 204, 400
 
 
@@ -87,7 +93,16 @@ class Writer:
         """
         if self.closed_reason:
             raise Unavailable(self.closed_reason, retry_after_s=BUSY_RETRY_S)
+        await self._wait_for_room()
         return await asyncio.get_running_loop().run_in_executor(self._threads, self.keep, tenant, body, form)
+
+    async def _wait_for_room(self) -> None:
+        """Slow senders down before they must be refused; nothing of the body has been decoded yet."""
+        give_up_s = self._clock.monotonic_s() + ROOM_WAIT_S
+        while self._store.head_bytes() >= self._head_max_bytes and not self.closed_reason:
+            if self._clock.monotonic_s() >= give_up_s:
+                raise Unavailable("too many rows wait to be flushed, try again later", retry_after_s=BUSY_RETRY_S)
+            await asyncio.sleep(ROOM_POLL_S)
 
     def keep(self, tenant: TenantId, body: bytes, form: PushForm) -> PushOutcome:
         """`push`, blocking."""
