@@ -37,7 +37,7 @@ BODIES_HELD_BYTES_MAX = 512 << 20
 """Of the bodies that come in, wait or are being worked on; beyond it pushes are answered with 503."""
 
 ROOM_WAIT_S = 5.0
-"""How long a push waits for a flush to make room before it is answered with 503: half of what agents wait for an answer."""
+"""How long a push waits for a flush to make room before it gets a 503: half of what agents wait for an answer."""
 
 ROOM_POLL_S = 0.02
 """How often a waiting push looks for room; waiting ones are bounded by the bodies held."""
