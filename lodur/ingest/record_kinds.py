@@ -6,9 +6,10 @@ their format and encoding. Table: docs/formats/wal.md.
 
 from __future__ import annotations
 
+from lodur.store.journal import REENCODED
 from lodur.wire.push_body import ContentEncoding, PushForm, PushFormat
 
-REENCODED = 0
+__all__ = ["ENCODINGS", "FORMATS", "REENCODED", "form_of", "kind_of"]
 
 FORMATS = (PushFormat.LOKI_PROTOBUF, PushFormat.LOKI_JSON, PushFormat.LEGACY_JSON)
 """By number; only ever appended to."""

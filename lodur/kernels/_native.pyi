@@ -342,6 +342,12 @@ class Head:
         days that a manifest covers.
         """
 
+    def without_flushed(self, push: DecodedPush) -> DecodedPush | None:
+        """The push without the rows that are in a generation frozen before; None where it has no such row.
+
+        Out:   `to_body` and `accepted_lines` are of the rows that are left; the other facts are those of `push`.
+        """
+
     def count_new_streams(self, push: DecodedPush) -> int:
         """How many of the push's streams are not active yet."""
 

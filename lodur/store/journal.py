@@ -10,7 +10,10 @@ from typing import Protocol
 
 from lodur.kernels.wal import Wal, WalOptions, WalProblem, WalRecord, WalStats
 
-__all__ = ["Journal", "NoJournal", "Wal", "WalOptions", "WalProblem", "WalRecord", "WalStats"]
+__all__ = ["REENCODED", "Journal", "NoJournal", "Wal", "WalOptions", "WalProblem", "WalRecord", "WalStats"]
+
+REENCODED = 0
+"""Kind of a record whose payload Lodur encoded itself; all other kinds are the business of who appends them."""
 
 
 class Journal(Protocol):

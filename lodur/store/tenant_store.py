@@ -14,7 +14,7 @@ from lodur.kernels.push_decode import DecodedPush
 from lodur.model.tenant import TenantId
 from lodur.store.append_gate import AppendGate
 from lodur.store.days import day_span
-from lodur.store.journal import Journal
+from lodur.store.journal import REENCODED, Journal
 from lodur.store.manifest import SegmentMeta, segments_between
 from lodur.store.manifest_store import Committed
 from lodur.store.wal_marks import WalMarks
@@ -84,13 +84,22 @@ class TenantStore:
 
     def append(self, push: DecodedPush, *, kind: int, payload: bytes, accepted_at_ns: int, now_s: float) -> Appended:
         """Keep the accepted rows of a push: durable, then in the head. Raises as `Wal.append`."""
-        with self._gate.append(), self._marks.appending(self.tenant):
-            seq = self._journal.append(self.tenant.value, kind, accepted_at_ns, payload)
-            self._marks.appended(self.tenant, seq)
-            new_rows, repeated_rows = self._head.insert(push)
-            self._touched(now_s)
+        flushed_rows = 0
+        with self._gate.append():
+            fresh = self._head.without_flushed(push)
+            if fresh is not None:
+                # Rows that are in segments must not come back when the WAL is replayed.
+                flushed_rows = push.accepted_lines - fresh.accepted_lines
+                if not fresh.accepted_lines:
+                    return Appended(0, flushed_rows)
+                push, kind, payload = fresh, REENCODED, fresh.to_body()
+            with self._marks.appending(self.tenant):
+                seq = self._journal.append(self.tenant.value, kind, accepted_at_ns, payload)
+                self._marks.appended(self.tenant, seq)
+                new_rows, repeated_rows = self._head.insert(push)
+                self._touched(now_s)
         self._measure()
-        return Appended(new_rows, repeated_rows)
+        return Appended(new_rows, repeated_rows + flushed_rows)
 
     def replay(self, push: DecodedPush, *, seq: int, now_s: float) -> Appended:
         """Put the rows of a record back into the head, but for the days that have them in segments."""

@@ -162,6 +162,35 @@ impl Head {
         Inserted { rows, duplicates }
     }
 
+    /// The rows of a batch that no generation frozen before has; None where that is all of them. The others must not be
+    /// logged again: when the log is read back after a restart, nobody remembers that they are in segments.
+    pub fn without_flushed(&self, batch: &Batch) -> Option<Batch> {
+        let recent = self.state.lock().recent.clone();
+        let mut known = vec![false; batch.rows.len()];
+        for run in &batch.runs {
+            let labels = &batch.streams[run.stream as usize];
+            let flushed: Vec<&Vec<(i64, u64)>> = recent.iter().filter_map(|rows| rows.get(labels)).collect();
+            for row in run.start as usize..run.end as usize {
+                known[row] = was_flushed(&flushed, &batch.rows, row);
+            }
+        }
+        if !known.contains(&true) {
+            return None;
+        }
+        let mut rest = Batch { streams: batch.streams.clone(), ..Batch::default() };
+        for run in &batch.runs {
+            let start = rest.rows.len() as u32;
+            for row in (run.start as usize..run.end as usize).filter(|row| !known[*row]) {
+                rest.rows.extend_from(&batch.rows, row..row + 1);
+            }
+            let end = rest.rows.len() as u32;
+            if end > start {
+                rest.runs.push(Run { stream: run.stream, start, end });
+            }
+        }
+        Some(rest)
+    }
+
     /// Of these label sets, how many are not active yet.
     pub fn count_new_streams<'a>(&self, streams: impl Iterator<Item = &'a Arc<LabelSet>>) -> usize {
         let state = self.state.lock();
@@ -508,6 +537,26 @@ mod tests {
         assert_eq!(head.insert(&batch("a", &[(1, "x"), (3, "n")]), &[]).duplicates, 2);
         assert_eq!(head.insert(&batch("b", &[(1, "x")]), &[]).duplicates, 0);
         assert_eq!(lines(&head), ["n", "o", "x"]);
+    }
+
+    #[test]
+    fn rows_that_were_flushed_are_told_from_the_rest() {
+        let head = Head::default();
+        head.insert(&batch("a", &[(1, "x"), (2, "y")]), &[]);
+        let again = batch("a", &[(1, "x"), (1, "z"), (2, "y"), (3, "n")]);
+        assert!(head.without_flushed(&again).is_none());
+        let frozen = head.freeze().unwrap();
+        for _ in 0..2 {
+            let rest = head.without_flushed(&again).unwrap();
+            assert_eq!(
+                (rest.rows.ts_ns.as_slice(), rest.rows.line(0), rest.rows.line(1)),
+                (&[1, 3][..], &b"z"[..], &b"n"[..])
+            );
+            assert_eq!(rest.runs, [Run { stream: 0, start: 0, end: 2 }]);
+            head.release(frozen.generation);
+        }
+        assert!(head.without_flushed(&batch("b", &[(1, "x")])).is_none());
+        assert_eq!(head.without_flushed(&batch("a", &[(2, "y")])).unwrap().rows.len(), 0);
     }
 
     #[test]

@@ -110,6 +110,10 @@ impl Head {
         })
     }
 
+    fn without_flushed(&self, py: Python<'_>, push: &DecodedPush) -> Option<DecodedPush> {
+        py.detach(|| self.head.without_flushed(&push.batch).map(|rest| push.with_rows(rest)))
+    }
+
     fn count_new_streams(&self, py: Python<'_>, push: &DecodedPush) -> usize {
         py.detach(|| self.head.count_new_streams(push.batch.streams.iter()))
     }

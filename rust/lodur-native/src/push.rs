@@ -160,6 +160,14 @@ pub(crate) struct DecodedPush {
     facts: push::DecodedPush,
 }
 
+impl DecodedPush {
+    /// The same push, of which only these rows are to be kept.
+    pub(crate) fn with_rows(&self, batch: Batch) -> Self {
+        let facts = push::DecodedPush { accepted_lines: batch.rows.len() as u64, ..self.facts.clone() };
+        DecodedPush { batch: Arc::new(batch), facts }
+    }
+}
+
 #[pymethods]
 impl DecodedPush {
     #[getter]
