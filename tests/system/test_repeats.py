@@ -1,4 +1,4 @@
-"""Rows that come again after they were flushed, beside new ones, are neither lost nor doubled, not even by `kill -9`."""
+"""Rows that come again after a flush, beside new ones, are neither lost nor doubled, not even by `kill -9`."""
 
 from __future__ import annotations
 
