@@ -13,14 +13,13 @@ from lodur.api.errors import CLIENT_GONE_STATUS, AnsweredError, error_response, 
 from lodur.api.tenant import Tenancy
 from lodur.ingest.held_bodies import HeldBody
 from lodur.ingest.writer import Writer
-from lodur.model.errors import InvalidRequest, LimitExceeded, LodurError
+from lodur.model.errors import InvalidRequest, LimitExceeded, LodurError, Unavailable
 from lodur.wire.push_body import push_form
 
 PUSH_PATH = "/loki/api/v1/push"
 LEGACY_PUSH_PATH = "/api/prom/push"
 
 _TOO_LARGE = 413
-_TIMED_OUT = 408
 _BLOCKED_SILENTLY = 200
 
 
@@ -83,7 +82,8 @@ class _Pushes:
                         chunks.append(chunk)
         except TimeoutError as error:
             text = f"the body did not arrive within {self.read_timeout_s:g} s (server.http_server_read_timeout)"
-            raise AnsweredError(text, status=_TIMED_OUT) from error
+            # Not 408: agents drop what is answered with 4xx, and this push is worth another attempt.
+            raise Unavailable(text) from error
         if not size_bytes:
             raise InvalidRequest("EOF")
         return chunks[0] if len(chunks) == 1 else b"".join(chunks)

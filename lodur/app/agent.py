@@ -30,12 +30,12 @@ from lodur.agent.sinks.loki.http import build_http
 from lodur.agent.sinks.loki.sink import LokiSink
 from lodur.agent.sources.file.source import FileSource
 from lodur.app.agent_flags import AgentFlags, parse_flags
-from lodur.app.agent_log import configure_log
 from lodur.app.agent_pages import build_pages
 from lodur.config.promtail.load import load_agent
 from lodur.config.promtail.rendering import render_agent
 from lodur.model.clock import SystemClock
 from lodur.model.errors import LodurError, Unavailable
+from lodur.telemetry.log import configure_log
 
 _log = structlog.get_logger(__name__)
 

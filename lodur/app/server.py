@@ -98,7 +98,7 @@ class Server:
             self._writer.recent,
             flush=self._flusher.flush_now,
             flush_bytes=options.flush_bytes,
-            memory_max_bytes=options.wal.replay_max_bytes,
+            memory_max_bytes=min(options.wal.replay_max_bytes, options.head_max_bytes),
             stopping=self._stopping,
             clock=clock,
             metrics=self._metrics,

@@ -91,7 +91,9 @@ class Flusher:
         waiting: Sequence[asyncio.Task[None]] = list(self._running.values())
         await asyncio.gather(*waiting)
         for tenant_store in self._store.tenants():
-            self._start(tenant_store, FlushReason.FORCED)
+            # Of many tenants most have nothing to flush.
+            if tenant_store.head_size().rows or tenant_store.unflushed():
+                self._start(tenant_store, FlushReason.FORCED)
         await asyncio.gather(*list(self._running.values()))
 
     async def stop(self, *, flush: bool) -> bool:

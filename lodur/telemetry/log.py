@@ -1,4 +1,4 @@
-"""The server's own log: logfmt (or JSON) lines on standard error, through structlog."""
+"""Lodur's own log, of the server and of the agent: logfmt (or JSON) lines on standard error, through structlog."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 import pytest
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import HealthCheck, Phase, assume, given, settings
 from hypothesis import strategies as st
 
 from lodur.model.go_strings import quote
@@ -41,6 +41,9 @@ limits_config:
   per_stream_rate_limit_burst: 1GB
   max_entries_limit_per_query: 100000
 """
+
+FLUSHES_REMEMBERED = 2
+"""A row that comes again after more flushes than this is stored again, and counted again."""
 
 DAY_S = 86_400
 MIDNIGHT_S = time.time_ns() // NS_PER_S // DAY_S * DAY_S
@@ -85,16 +88,21 @@ def histories(draw: st.DrawFn) -> list[Push | Flush]:
     """Pushes of new rows and of some that were pushed before, with flushes between."""
     label_sets = draw(st.lists(_label_sets, min_size=1, max_size=4, unique=True))
     rows = st.builds(Row, st.sampled_from(label_sets), _times_ns, _lines, _no_metadata | _metadata)
-    pushed: list[Row] = []
+    # By the flush that made them segments; the last is of those that are still in memory.
+    pushed: list[list[Row]] = [[]]
     steps: list[Push | Flush] = []
     for _ in range(draw(st.integers(1, 5))):
         fresh = draw(st.lists(rows, min_size=1, max_size=12))
-        again = draw(st.lists(st.sampled_from(pushed), max_size=6)) if pushed else []
+        known = [row for generation in pushed[-1 - FLUSHES_REMEMBERED :] for row in generation]
+        again = draw(st.lists(st.sampled_from(known), max_size=6)) if known else []
         step = Push(tuple(draw(st.permutations(fresh + again))))
-        pushed += fresh
+        forgotten = {row for generation in pushed[: -1 - FLUSHES_REMEMBERED] for row in generation}
+        assume(forgotten.isdisjoint(fresh))
+        pushed[-1] += fresh
         steps.append(step)
         if draw(st.booleans()):
             steps.append(Flush())
+            pushed.append([])
             if draw(st.booleans()):
                 # The very same body again, as after an answer that was lost.
                 steps.append(step)

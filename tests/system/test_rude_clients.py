@@ -103,7 +103,7 @@ def test_dribbled_pushes_are_ended_and_nobody_waits_for_them(server: LodurServer
             assert_serves(server)
         for client in clients:
             answer = client.recv(4096)
-            assert b" 408 " in answer.splitlines()[0]
+            assert b" 503 " in answer.splitlines()[0]
             assert b"the body did not arrive within 2 s" in answer
     wait_until(lambda: in_flight(server) == 0, deadline_s=10, what="the end of all dribbled pushes")
 

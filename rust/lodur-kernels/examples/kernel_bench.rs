@@ -74,7 +74,7 @@ fn ingest(bodies: &Path, out: &Path) -> Vec<String> {
         decode += start.elapsed().as_secs_f64();
         raw += push.batch.rows.lines.len();
         let start = Instant::now();
-        head.insert(&push.batch, &[]);
+        head.insert(&Arc::new(push.batch), &[]);
         insert += start.elapsed().as_secs_f64();
         if head.stats().bytes >= FLUSH_BYTES || i + 1 == files.len() {
             let start = Instant::now();

@@ -5,7 +5,7 @@
 //! is the WAL's business, the choice of when to flush Python's.
 
 use std::collections::HashMap;
-use std::ops::Range;
+use std::ops::{Deref, Range};
 use std::sync::Arc;
 
 use hashbrown::HashSet;
@@ -18,16 +18,43 @@ use crate::labels::LabelSet;
 /// Batches smaller than this are appended to while nobody reads them, so that many small pushes scan like few large.
 const BATCH_MERGE_BYTES: usize = 1 << 20;
 
+/// Pushes of at least so many bytes of lines are kept as they were decoded instead of being copied.
+const BATCH_SHARE_BYTES: usize = 512 << 10;
+
 /// Flushed generations whose rows are remembered (16 bytes a row) to recognise a retry that straddles a flush.
 const RECENT_GENERATIONS: usize = 2;
 
 /// Streams with late rows that are looked through one by one before all streams are indexed in one pass.
 const LATE_STREAMS_SINGLY: usize = 32;
 
+/// Rows of a head batch: a large push as it was decoded, or smaller ones put together.
+#[derive(Clone, Debug)]
+pub enum HeadRows {
+    Own(Rows),
+    Pushed(Arc<Batch>),
+}
+
+impl Deref for HeadRows {
+    type Target = Rows;
+
+    fn deref(&self) -> &Rows {
+        match self {
+            HeadRows::Own(rows) => rows,
+            HeadRows::Pushed(batch) => &batch.rows,
+        }
+    }
+}
+
+impl Default for HeadRows {
+    fn default() -> Self {
+        HeadRows::Own(Rows::default())
+    }
+}
+
 /// Rows of the head in arrival order; `runs[..].stream` are numbers of the generation's stream table.
 #[derive(Clone, Debug, Default)]
 pub struct HeadBatch {
-    pub rows: Rows,
+    pub rows: HeadRows,
     pub runs: Vec<Run>,
     pub min_ts_ns: i64,
     pub max_ts_ns: i64,
@@ -125,7 +152,7 @@ impl StreamState {
 
 /// A batch being inserted: its streams' numbers in the generation, and which of its rows stay.
 struct Arriving<'a> {
-    batch: &'a Batch,
+    batch: &'a Arc<Batch>,
     numbers: Vec<u32>,
     keep: Vec<bool>,
 }
@@ -135,7 +162,7 @@ type RecentRows = HashMap<Arc<LabelSet>, Vec<(i64, u64)>>;
 
 impl Head {
     /// Add rows; repetitions and rows in one of the time ranges `skip` are left out.
-    pub fn insert(&self, batch: &Batch, skip: &[Range<i64>]) -> Inserted {
+    pub fn insert(&self, batch: &Arc<Batch>, skip: &[Range<i64>]) -> Inserted {
         let mut state = self.state.lock();
         let State { active, recent, .. } = &mut *state;
         let numbers: Vec<u32> = batch.streams.iter().map(|labels| active.number_of(labels)).collect();
@@ -315,7 +342,7 @@ impl Generation {
         });
         let keep = &arriving.keep;
         let here = arrived.map(|run| (&arriving.batch.rows, run, Some(keep)));
-        let before = self.batches.iter().flat_map(|batch| batch.runs.iter().map(|run| (&batch.rows, *run, None)));
+        let before = self.batches.iter().flat_map(|batch| batch.runs.iter().map(|run| (&*batch.rows, *run, None)));
         for (rows, run, keep) in before.chain(here).filter(|(_, run, _)| wanted[run.stream as usize]) {
             if let Some(seen) = &mut self.states[run.stream as usize].seen {
                 let kept = (run.start as usize..run.end as usize).filter(|row| keep.is_none_or(|keep| keep[*row]));
@@ -326,19 +353,18 @@ impl Generation {
 
     fn append(&mut self, arriving: &Arriving<'_>, partly: bool) {
         let Arriving { batch, numbers, keep } = arriving;
+        if !partly && batch.rows.lines.len() >= BATCH_SHARE_BYTES {
+            self.append_shared(batch, numbers);
+            return;
+        }
         let mut added = match self.batches.last_mut().map(Arc::get_mut) {
-            Some(Some(last)) if last.rows.lines.len() < BATCH_MERGE_BYTES => std::mem::take(last),
+            Some(Some(last)) if last.takes_more() => std::mem::take(last),
             _ => {
                 self.batches.push(Arc::default());
                 HeadBatch { min_ts_ns: i64::MAX, max_ts_ns: i64::MIN, ..HeadBatch::default() }
             }
         };
-        if added.rows.is_empty() {
-            // What came in one large push stays as it is: room for more would double the head's memory.
-            added.rows.reserve_exact(&batch.rows);
-        }
-        let bytes_before = added.rows.lines.len() + added.rows.meta.bytes.len();
-        let rows_before = added.rows.len();
+        let (bytes_before, rows_before) = (added.bytes(), added.rows.len());
         for run in &batch.runs {
             let stream = numbers[run.stream as usize];
             let rows = run.start as usize..run.end as usize;
@@ -350,7 +376,7 @@ impl Generation {
                 added.extend(&batch.rows, rows, stream);
             }
         }
-        self.bytes += added.rows.lines.len() + added.rows.meta.bytes.len() - bytes_before;
+        self.bytes += added.bytes() - bytes_before;
         self.rows += added.rows.len() - rows_before;
         if let Some(last) = self.batches.last_mut() {
             *last = Arc::new(added);
@@ -358,11 +384,25 @@ impl Generation {
         self.merge_small();
     }
 
+    /// Take a large push as it is.
+    fn append_shared(&mut self, batch: &Arc<Batch>, numbers: &[u32]) {
+        let times = &batch.rows.ts_ns;
+        let added = HeadBatch {
+            runs: batch.runs.iter().map(|run| Run { stream: numbers[run.stream as usize], ..*run }).collect(),
+            min_ts_ns: times.iter().copied().min().unwrap_or(i64::MAX),
+            max_ts_ns: times.iter().copied().max().unwrap_or(i64::MIN),
+            rows: HeadRows::Pushed(Arc::clone(batch)),
+        };
+        self.bytes += added.bytes();
+        self.rows += added.rows.len();
+        self.batches.push(Arc::new(added));
+    }
+
     /// Join the last two batches while both are small and nobody reads them.
     fn merge_small(&mut self) {
         while let [.., previous, last] = &mut self.batches[..] {
             let small = previous.rows.lines.len() + last.rows.lines.len() < BATCH_MERGE_BYTES;
-            if !small || previous.rows.len() > 2 * last.rows.len() {
+            if !small || !previous.takes_more() || previous.rows.len() > 2 * last.rows.len() {
                 return;
             }
             let (Some(previous), Some(last)) = (Arc::get_mut(previous), Arc::get_mut(last)) else {
@@ -382,11 +422,20 @@ impl Generation {
 }
 
 impl HeadBatch {
+    fn bytes(&self) -> usize {
+        self.rows.lines.len() + self.rows.meta.bytes.len()
+    }
+
+    fn takes_more(&self) -> bool {
+        matches!(self.rows, HeadRows::Own(_)) && self.rows.lines.len() < BATCH_MERGE_BYTES
+    }
+
     fn extend(&mut self, rows: &Rows, range: Range<usize>, stream: u32) {
+        let HeadRows::Own(own) = &mut self.rows else { return };
         if range.is_empty() {
             return;
         }
-        let at = self.rows.len() as u32;
+        let at = own.len() as u32;
         match self.runs.last_mut() {
             Some(run) if run.stream == stream => run.end += range.len() as u32,
             _ => self.runs.push(Run { stream, start: at, end: at + range.len() as u32 }),
@@ -395,18 +444,11 @@ impl HeadBatch {
             self.min_ts_ns = self.min_ts_ns.min(*ts_ns);
             self.max_ts_ns = self.max_ts_ns.max(*ts_ns);
         }
-        self.rows.extend_from(rows, range);
+        own.extend_from(rows, range);
     }
 }
 
 impl Rows {
-    fn reserve_exact(&mut self, other: &Rows) {
-        self.ts_ns.reserve_exact(other.ts_ns.len());
-        self.lines.reserve_exact(other.lines.len());
-        self.line_ends.reserve_exact(other.line_ends.len());
-        self.levels.reserve_exact(other.levels.len());
-    }
-
     /// Append rows `range` of `other`.
     pub fn extend_from(&mut self, other: &Rows, range: Range<usize>) {
         if range.is_empty() {
@@ -500,7 +542,7 @@ fn was_flushed(flushed: &[&Vec<(i64, u64)>], rows: &Rows, row: usize) -> bool {
 mod tests {
     use super::*;
 
-    fn batch(app: &str, entries: &[(i64, &str)]) -> Batch {
+    fn batch(app: &str, entries: &[(i64, &str)]) -> Arc<Batch> {
         let mut rows = Rows::default();
         for (ts_ns, line) in entries {
             rows.ts_ns.push(*ts_ns);
@@ -508,11 +550,11 @@ mod tests {
             rows.line_ends.push(rows.lines.len() as u32);
             rows.levels.push(0);
         }
-        Batch {
+        Arc::new(Batch {
             streams: vec![Arc::new(LabelSet::from_pairs([("app", app)]))],
             runs: vec![Run { stream: 0, start: 0, end: entries.len() as u32 }],
             rows,
-        }
+        })
     }
 
     fn lines(head: &Head) -> Vec<String> {

@@ -61,7 +61,7 @@ fn codecs() -> impl Strategy<Value = Codec> {
 /// Write the rows within the span; the file's bytes, or None when no row lies there.
 fn segment_of(rows: &[Row], span: std::ops::Range<i64>, codec: Codec) -> Option<Vec<u8>> {
     let head = Head::default();
-    head.insert(&batch_of(rows), &[]);
+    head.insert(&Arc::new(batch_of(rows)), &[]);
     let view = head.freeze().unwrap();
     let mut bytes = Vec::new();
     write_segment(&[&view], span, codec, &mut bytes).unwrap().map(|_| bytes)

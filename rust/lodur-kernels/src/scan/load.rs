@@ -1,7 +1,9 @@
 //! A block's columns as a scan asks for them: borrowed from the head, decoded from a segment's pages.
 
-use std::ops::Range;
-use std::sync::Arc;
+use std::ops::{Deref, DerefMut, Range};
+use std::sync::{Arc, OnceLock};
+
+use parking_lot::Mutex;
 
 use crate::batch::Metadata;
 use crate::error::Result;
@@ -22,6 +24,49 @@ pub struct Buffers {
     ends: Vec<u32>,
     levels: Vec<u8>,
     meta: Metadata,
+}
+
+/// Buffers that finished queries left: pages are megabytes, and memory fresh from the kernel costs a fault every 4 KiB.
+static SPARE: Mutex<Vec<Buffers>> = Mutex::new(Vec::new());
+
+/// Spare buffers kept at most, and the size beyond which they are not: a few threads' worth of usual blocks.
+const SPARE_MAX: usize = 8;
+const SPARE_BYTES_MAX: usize = 16 << 20;
+
+/// `Buffers` of a query's thread, taken from the spare ones and given back at the end.
+#[derive(Default)]
+pub struct PooledBuffers(Option<Buffers>);
+
+impl PooledBuffers {
+    pub fn take() -> Self {
+        PooledBuffers(Some(SPARE.lock().pop().unwrap_or_default()))
+    }
+}
+
+impl Deref for PooledBuffers {
+    type Target = Buffers;
+
+    fn deref(&self) -> &Buffers {
+        static NONE: OnceLock<Buffers> = OnceLock::new();
+        self.0.as_ref().unwrap_or_else(|| NONE.get_or_init(Buffers::default))
+    }
+}
+
+impl DerefMut for PooledBuffers {
+    fn deref_mut(&mut self) -> &mut Buffers {
+        self.0.get_or_insert_default()
+    }
+}
+
+impl Drop for PooledBuffers {
+    fn drop(&mut self) {
+        if let Some(buffers) = self.0.take().filter(|buffers| buffers.raw.capacity() <= SPARE_BYTES_MAX) {
+            let mut spare = SPARE.lock();
+            if spare.len() < SPARE_MAX {
+                spare.push(buffers);
+            }
+        }
+    }
 }
 
 /// Rows of one stream in a block, in row order.

@@ -14,7 +14,7 @@ use parking_lot::Mutex;
 use crate::error::{KernelError, Result};
 use crate::pipeline::{Bitmap, Category, RowLabels, Scratch};
 use crate::scan::Scan;
-use crate::scan::load::{BlockRun, Buffers, Columns, Loaded, load_lines, load_metadata, load_runs};
+use crate::scan::load::{BlockRun, Columns, Loaded, PooledBuffers, load_lines, load_metadata, load_runs};
 use crate::scan::parallel::{Cancel, Flow, run};
 use crate::scan::plan::{LogsTask, Task};
 use crate::scan::source::{BlockRef, Selected, Source, prune, select};
@@ -142,12 +142,22 @@ impl Candidate {
 }
 
 /// What a worker keeps from block to block.
-#[derive(Default)]
 struct Worker {
-    buffers: Buffers,
+    buffers: PooledBuffers,
     rows: Bitmap,
     scratch: Scratch,
     stats: ScanStats,
+}
+
+impl Worker {
+    fn new() -> Self {
+        Worker {
+            buffers: PooledBuffers::take(),
+            rows: Bitmap::default(),
+            scratch: Scratch::default(),
+            stats: ScanStats::default(),
+        }
+    }
 }
 
 struct LogScan<'a> {
@@ -197,7 +207,7 @@ pub fn run_logs(
         cancel,
     };
     let by_time_alone = !scan.pipeline.has_line_filters() && !scan.pipeline.has_row_stages();
-    let workers = run(&numbered, threads, cancel, Worker::default, |worker, block| {
+    let workers = run(&numbered, threads, cancel, Worker::new, |worker, block| {
         if !log_scan.best.wants_block(block) {
             return Ok(Flow::Done);
         }
@@ -321,7 +331,7 @@ impl LogScan<'_> {
             self.cancel.check()?;
             let block = &self.blocks[group[0].place.block];
             let selected = &self.selected[block.source];
-            let mut buffers = Buffers::default();
+            let mut buffers = PooledBuffers::take();
             load_runs(selected, block, &self.ts_range, &mut buffers, &mut Bitmap::default())?;
             load_lines(selected, block, &mut buffers)?;
             load_metadata(selected, block, &mut buffers)?;

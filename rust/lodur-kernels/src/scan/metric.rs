@@ -6,7 +6,7 @@ use crate::error::{KernelError, Result};
 use crate::level::LEVEL_COUNT;
 use crate::pipeline::{Bitmap, Grouping, RowLabels, Scratch, UnwrapResult, decode_pairs};
 use crate::scan::Scan;
-use crate::scan::load::{BlockRun, Buffers, Columns, Loaded, load_lines, load_metadata, load_runs};
+use crate::scan::load::{BlockRun, Columns, Loaded, PooledBuffers, load_lines, load_metadata, load_runs};
 use crate::scan::logs::count_read;
 use crate::scan::parallel::{Cancel, Flow, run};
 use crate::scan::plan::{GroupingMode, MetricTask, RangeOp, Task};
@@ -82,7 +82,7 @@ struct Series<A> {
 }
 
 struct Worker<A> {
-    buffers: Buffers,
+    buffers: PooledBuffers,
     rows: Bitmap,
     scratch: Scratch,
     stats: ScanStats,
@@ -333,7 +333,7 @@ fn too_many_series(max: usize) -> KernelError {
 impl<A: Accumulator> Worker<A> {
     fn new(task: &MetricTask) -> Self {
         Worker {
-            buffers: Buffers::default(),
+            buffers: PooledBuffers::take(),
             rows: Bitmap::default(),
             scratch: Scratch::default(),
             stats: ScanStats::default(),
