@@ -197,8 +197,9 @@ impl Head {
         for run in &batch.runs {
             let labels = &batch.streams[run.stream as usize];
             let flushed: Vec<&Vec<(i64, u64)>> = recent.iter().filter_map(|rows| rows.get(labels)).collect();
-            for row in run.start as usize..run.end as usize {
-                known[row] = was_flushed(&flushed, &batch.rows, row);
+            let rows = run.start as usize..run.end as usize;
+            for (known, row) in known[rows.clone()].iter_mut().zip(rows) {
+                *known = was_flushed(&flushed, &batch.rows, row);
             }
         }
         if !known.contains(&true) {
