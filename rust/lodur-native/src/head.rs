@@ -130,12 +130,12 @@ impl Head {
         })
     }
 
-    fn release(&self, frozen: &FrozenHead) {
-        self.head.release(frozen.view.generation);
+    fn release(&self, py: Python<'_>, frozen: &FrozenHead) {
+        py.detach(|| self.head.release(frozen.view.generation));
     }
 
-    fn stats(&self) -> HeadStats {
-        let stats = self.head.stats();
+    fn stats(&self, py: Python<'_>) -> HeadStats {
+        let stats = py.detach(|| self.head.stats());
         HeadStats {
             streams: stats.streams,
             rows: stats.rows,
