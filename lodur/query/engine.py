@@ -11,10 +11,13 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TypeAlias
 
+import numpy as np
+
 from lodur.kernels.head import HeadView
-from lodur.kernels.scan import LogResult, MetricResult, ScanStats, index_stats
+from lodur.kernels.scan import Cancel, LogResult, MetricResult, ScanStats, index_stats
 from lodur.kernels.scan_plan import Logs, encode_matchers
 from lodur.kernels.segment import Segment
 from lodur.logql.parser import parse_query
@@ -27,7 +30,7 @@ from lodur.model.tenant import TenantId
 from lodur.model.time_span import TimeSpan
 from lodur.query.admission import Admission
 from lodur.query.answers import InstantAnswer, MatrixAnswer, RangeAnswer, ScalarAnswer, StreamsAnswer, VectorAnswer
-from lodur.query.computing import compute
+from lodur.query.computing import SAMPLE_BYTES, compute
 from lodur.query.evaluate.matrix import Matrix, beside, constant_matrix, empty_matrix, stack
 from lodur.query.limit_checks import (
     check_blocked,
@@ -35,15 +38,17 @@ from lodur.query.limit_checks import (
     check_entries,
     check_features,
     check_plan,
+    check_points,
     check_series,
     visible_span,
 )
 from lodur.query.options import QuerierOptions
+from lodur.query.plan.building import build_plan
 from lodur.query.plan.lowering import check_executable, log_scan_plan, range_scan_plan, stream_matchers
 from lodur.query.plan.nodes import LogScan, MetricPlan, Number, Plan, RangeScan, walk
-from lodur.query.plan.planner import make_plan
+from lodur.query.plan.planner import optimised
 from lodur.query.requests import InstantRequest, RangeRequest
-from lodur.query.scanning import RESULT_MAX_BYTES, Scanner
+from lodur.query.scanning import Scanner
 from lodur.query.sources import ReadableStore, Source, segment_of
 from lodur.query.stats import Statistics, total_counts
 from lodur.query.steps import Steps, aligned_steps, one_step, steps_from
@@ -52,8 +57,8 @@ from lodur.query.tenants import TENANT_LABEL, chosen_tenants, labelled
 SCAN_SERIES_MAX = 200_000
 """Series of one scan whatever aggregates them afterwards: more labels than this take seconds to group."""
 
-SAMPLE_BYTES = 9
-"""A sample and whether it is there, in the matrix that a scan returns."""
+LABELS_AT_ONCE = 2000
+"""Label sets that are handed over in one call, some milliseconds long: meanwhile Python does nothing else."""
 
 PLANNED_AT_ONCE_CHARS = 1000
 """Longer queries are parsed on a thread: the longest of all takes a second, which other requests need not wait for."""
@@ -95,6 +100,8 @@ class Engine:
         self._clock = clock
         self._limits_of = limits_of
         self._scanner = Scanner(workers=options.concurrent_queries_max, threads=options.threads)
+        self._memory_max_bytes = options.memory_max_bytes
+        self._rules_left_out = options.rules_left_out
         self._admission = Admission(running_max=options.concurrent_queries_max, waiting_max=options.queued_queries_max)
 
     def close(self) -> None:
@@ -114,7 +121,7 @@ class Engine:
                 return MatrixAnswer(empty_matrix(1), one_step(request.end_ns), self._statistics(run))
             aligned = all(limits.steps_aligned for limits in run.limits)
             steps = (aligned_steps if aligned else steps_from)(span.start_ns, span.end_ns, request.step_ns)
-            matrix = (await self._series(run, plan, steps)).sorted_by_labels()
+            matrix = await self._series(run, plan, steps)
             return MatrixAnswer(matrix, steps, self._statistics(run))
 
     async def instant(self, tenants: Sequence[TenantId], request: InstantRequest) -> InstantAnswer:
@@ -131,7 +138,7 @@ class Engine:
                 check_plan(plan, limits)
             if self._visible(run, TimeSpan(request.time_ns, request.time_ns)) is None:
                 return VectorAnswer(empty_matrix(1), request.time_ns, self._statistics(run))
-            matrix = (await self._series(run, plan, one_step(request.time_ns))).sorted_by_labels()
+            matrix = await self._series(run, plan, one_step(request.time_ns))
             return VectorAnswer(matrix, request.time_ns, self._statistics(run))
 
     async def _planned(self, text: str, tenants: Sequence[TenantId], tags: Sequence[tuple[str, str]]) -> Plan:
@@ -141,13 +148,13 @@ class Engine:
 
     def _plan(self, text: str, tenants: Sequence[TenantId], tags: Sequence[tuple[str, str]]) -> Plan:
         query = parse_query(text)
-        plan = make_plan(query, many_tenants=len(tenants) > 1)
-        check_executable(plan)
+        written = build_plan(query)
+        check_executable(written)
         for tenant in tenants:
             limits = self._limits_of(tenant)
-            check_blocked(text, plan, tags, limits)
+            check_blocked(text, written, tags, limits)
             check_features(query, limits)
-        return plan
+        return optimised(written, many_tenants=len(tenants) > 1, without=self._rules_left_out)
 
     @asynccontextmanager
     async def _run(self, tenants: Sequence[TenantId]) -> AsyncIterator[_Run]:
@@ -185,9 +192,11 @@ class Engine:
             plan, Logs(span.start_ns, span.end_ns, request.limit, request.backward, request.interval_ns)
         )
         results: list[tuple[LogResult, list[tuple[str, str]]]] = []
+        left_bytes = self._memory_max_bytes // 2
         for tenant in tenants:
             sources = await self._readable(run, tenant, plan, span)
-            result = await self._scanner.logs(message, sources)
+            result = await self._scanner.logs(message, sources, left_bytes)
+            left_bytes -= result.held_bytes
             run.scanned.append(result.stats)
             results.append((result, [(TENANT_LABEL, tenant.value)]))
         if len(run.tenants) == 1:
@@ -197,21 +206,26 @@ class Engine:
         return StreamsAnswer(merged, self._statistics(run, entries=merged.entries))
 
     async def _series(self, run: _Run, plan: MetricPlan, steps: Steps) -> Matrix:
-        """The series of a plan. The limit on series is meant for the answer: what is aggregated away may be more, as
-        long as all scans of the query together fit `RESULT_MAX_BYTES`."""
+        """The series of a plan, as answers list them. The limit on series is meant for the answer: what is aggregated
+        away may be more, as long as all scans of the query fit half its memory, and the answer the other half."""
         if isinstance(plan, Number):
             return constant_matrix(plan.value, steps.count)
         scanned: dict[RangeScan, Matrix] = {}
-        left = RESULT_MAX_BYTES // (SAMPLE_BYTES * steps.count)
+        half_bytes = left_bytes = self._memory_max_bytes // 2
         for scan in dict.fromkeys(node for node in walk(plan) if isinstance(node, RangeScan)):
-            series_max = max(1, min(SCAN_SERIES_MAX, left))
+            series_max = max(1, min(SCAN_SERIES_MAX, left_bytes // (SAMPLE_BYTES * steps.count)))
             if scan is plan and run.series_max:
                 series_max = min(series_max, run.series_max)
             scanned[scan] = await self._scan(run, scan, steps, series_max)
-            left -= len(scanned[scan].labels)
-        matrix = await self._scanner.in_thread(lambda _: compute(plan, scanned, steps.count))
-        check_series(len(matrix.labels), run.series_max)
-        return matrix
+            left_bytes -= scanned[scan].nbytes
+
+        def answer(cancel: Cancel) -> Matrix:
+            matrix = compute(plan, scanned, steps.count, cancel=cancel, bytes_max=half_bytes)
+            check_series(len(matrix.labels), run.series_max)
+            check_points(int(np.count_nonzero(matrix.present)), half_bytes)
+            return matrix.sorted_by_labels()
+
+        return await self._scanner.in_thread(answer)
 
     async def _scan(self, run: _Run, scan: RangeScan, steps: Steps, series_max: int) -> Matrix:
         if scan.source.range_ns == 0:
@@ -224,16 +238,19 @@ class Engine:
         parts: list[Matrix] = []
         for tenant in run.tenants:
             sources = await self._readable(run, tenant, scan, span)
-            results = await self._scanner.metric(message, sources)
+            results = await self._scanner.metric(message, sources, self._memory_max_bytes // 2)
             run.scanned += [result.stats for result in results]
-            part = beside([_matrix(result) for result in results])
-            parts.append(labelled(part, tenant) if len(run.tenants) > 1 else part)
+            parts.append(
+                await self._scanner.in_thread(partial(_matrix, results, tenant if len(run.tenants) > 1 else None))
+            )
         return parts[0] if len(parts) == 1 else stack(parts, steps.count)
 
     async def _readable(
         self, run: _Run, tenant: TenantId, scan: LogScan | RangeScan, span: TimeSpan
     ) -> Sequence[Source]:
-        """The sources of a scan, if they are not too much to read."""
+        """The sources of a scan, if they are not too much to read; none where no row passes."""
+        if scan.known.is_empty:
+            return []
         sources = await self._store.sources(tenant, span.start_ns, span.end_ns)
         limits = run.limits[run.tenants.index(tenant)]
         if limits.bytes_read_max or limits.process_bytes_read_max:
@@ -254,6 +271,17 @@ class Engine:
         return Statistics(total_counts(run.scanned), run.queue_s, execution_s, len(run.scanned), entries)
 
 
-def _matrix(result: MetricResult) -> Matrix:
-    labels = tuple(LabelSet(tuple(pairs)) for pairs in result.labels)
-    return Matrix(labels, result.values, result.present).without_empty()
+def _matrix(results: Sequence[MetricResult], tenant: TenantId | None, cancel: Cancel) -> Matrix:
+    """The series of results over consecutive steps, with the tenant where it is to be seen."""
+    parts = [Matrix(_labels(result, cancel), result.values, result.present).without_empty() for result in results]
+    whole = beside(parts)
+    return whole if tenant is None else labelled(whole, tenant)
+
+
+def _labels(result: MetricResult, cancel: Cancel) -> tuple[LabelSet, ...]:
+    labels: list[LabelSet] = []
+    for first in range(0, result.series, LABELS_AT_ONCE):
+        cancel.check()
+        some = result.labels(first, min(first + LABELS_AT_ONCE, result.series))
+        labels += [LabelSet(tuple(pairs)) for pairs in some]
+    return tuple(labels)

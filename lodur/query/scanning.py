@@ -21,15 +21,13 @@ from lodur.kernels.scan import Cancel, LogResult, MetricResult, Scan
 from lodur.kernels.scan_plan import Logs, Metric, ScanPlan, encode
 from lodur.kernels.segment import Segment
 from lodur.model.errors import LimitExceeded
-from lodur.model.limits import GIB, MIB
+from lodur.model.limits import GIB
 from lodur.model.time_span import TimeSpan
 from lodur.query.sources import RemoteSegment, Source, segment_of
 
-RESULT_MAX_BYTES = 512 * MIB
-"""What one scan may hold: series by steps, or entries. Some concurrent queries of this size still fit a server."""
-
 REMOTE_MAX_BYTES = 1 * GIB
-"""Fetched pages that one scan may hold, for the same reason; they are compressed, so this is a tenfold of lines."""
+"""Fetched pages that one scan may hold: some concurrent queries that do so still fit a server. They are compressed:
+this is a tenfold of lines."""
 
 REMOTE_READS_MAX = 16
 """Segments fetched at the same time: enough to hide an object store's delay, few enough to share its bandwidth."""
@@ -69,22 +67,28 @@ class Scanner:
                 future.exception()
             raise
 
-    async def metric(self, plan: ScanPlan, sources: Sequence[Source]) -> list[MetricResult]:
-        """Run a plan whose task is `Metric`; the results are of consecutive ranges of its steps, one at least."""
+    async def metric(self, plan: ScanPlan, sources: Sequence[Source], memory_max_bytes: int) -> list[MetricResult]:
+        """Run a plan whose task is `Metric`; the results are of consecutive ranges of its steps, one at least.
+
+        Partial aggregates take no more memory than is allowed, and neither does each result.
+        """
         assert isinstance(plan.task, Metric)
         scan = await self._compiled(plan)
         located = await self._located(scan, sources, window_span(plan.task))
         if fetched_bytes(located) > self._remote_max_bytes and plan.task.steps > 1:
             first, second = (msgspec.structs.replace(plan, task=task) for task in halves(plan.task))
-            return [*await self.metric(first, sources), *await self.metric(second, sources)]
+            return [
+                *await self.metric(first, sources, memory_max_bytes),
+                *await self.metric(second, sources, memory_max_bytes),
+            ]
         local = await self._fetched(located)
         result = await self.in_thread(
-            lambda cancel: scan.run_metric(local, cancel=cancel, threads=self._threads, bytes_max=RESULT_MAX_BYTES)
+            lambda cancel: scan.run_metric(local, cancel=cancel, threads=self._threads, bytes_max=memory_max_bytes)
         )
         return [result]
 
-    async def logs(self, plan: ScanPlan, sources: Sequence[Source]) -> LogResult:
-        """Run a plan whose task is `Logs`."""
+    async def logs(self, plan: ScanPlan, sources: Sequence[Source], memory_max_bytes: int) -> LogResult:
+        """Run a plan whose task is `Logs`; its entries take no more memory than is allowed."""
         assert isinstance(plan.task, Logs)
         results: list[LogResult] = []
         left = plan.task.limit
@@ -99,16 +103,17 @@ class Scanner:
                 parts = [TimeSpan(piece.start_ns, middle_ns), TimeSpan(middle_ns, piece.end_ns)]
                 pieces.extendleft(parts if task.backward else reversed(parts))
                 continue
-            results.append(await self._run_logs(scan, await self._fetched(located)))
+            results.append(await self._run_logs(scan, await self._fetched(located), memory_max_bytes))
             left -= results[-1].entries
+            memory_max_bytes -= results[-1].held_bytes
         if len(results) == 1:
             return results[0]
         merged: list[tuple[LogResult, list[tuple[str, str]]]] = [(result, []) for result in results]
         return LogResult.merge(merged, limit=plan.task.limit, backward=plan.task.backward)
 
-    async def _run_logs(self, scan: Scan, local: list[Local]) -> LogResult:
+    async def _run_logs(self, scan: Scan, local: list[Local], bytes_max: int) -> LogResult:
         return await self.in_thread(
-            lambda cancel: scan.run_logs(local, cancel=cancel, threads=self._threads, bytes_max=RESULT_MAX_BYTES)
+            lambda cancel: scan.run_logs(local, cancel=cancel, threads=self._threads, bytes_max=max(0, bytes_max))
         )
 
     async def _compiled(self, plan: ScanPlan) -> Scan:

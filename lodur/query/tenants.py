@@ -48,7 +48,7 @@ def chosen_tenants(scan: LogScan, tenants: Sequence[TenantId]) -> tuple[LogScan,
     except QuerySyntaxError as error:
         raise InvalidRequest(f"log selector is invalid after matcher update: {error}") from error
     accepted = tuple(tenant for tenant in tenants if all(_accepts(matcher, tenant.value) for matcher in about))
-    return LogScan(replace(scan.query, selector=rest)), accepted
+    return replace(scan, query=replace(scan.query, selector=rest)), accepted
 
 
 def _accepts(matcher: Matcher, value: str) -> bool:

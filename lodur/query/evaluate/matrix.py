@@ -30,6 +30,15 @@ class Matrix:
     def steps(self) -> int:
         return int(self.values.shape[1])
 
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the samples."""
+        return self.values.nbytes + self.present.nbytes
+
+    def between(self, first: int, end: int) -> Matrix:
+        """The samples of these steps; the series stay, even those without any."""
+        return Matrix(self.labels, self.values[:, first:end], self.present[:, first:end], self.ordered)
+
     def select(self, rows: Sequence[int]) -> Matrix:
         """The matrix of these rows, in this order."""
         picked = np.asarray(rows, dtype=np.intp)
@@ -55,7 +64,7 @@ class Matrix:
         """The series in the order of their labels, as answers list them."""
         if self.ordered:
             return self
-        return self.select(sorted(range(len(self.labels)), key=lambda row: self.labels[row]))
+        return self.select(sorted(range(len(self.labels)), key=lambda row: self.labels[row].pairs))
 
 
 def empty_matrix(steps: int) -> Matrix:

@@ -10,6 +10,7 @@ pub mod labels;
 pub mod level;
 pub mod pipeline;
 pub mod push;
+pub mod rank;
 pub mod relabel;
 pub mod scan;
 pub mod segment;

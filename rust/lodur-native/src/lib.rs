@@ -5,6 +5,7 @@ use pyo3::prelude::*;
 mod errors;
 mod head;
 mod push;
+mod rank;
 mod relabel;
 mod scan;
 mod segment;
@@ -18,6 +19,7 @@ fn _native(m: &Bound<'_, PyModule>) -> PyResult<()> {
     head::register(m)?;
     segment::register(m)?;
     scan::register(m)?;
+    rank::register(m)?;
     relabel::register(m)?;
     Ok(())
 }

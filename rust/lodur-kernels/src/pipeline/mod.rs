@@ -26,6 +26,7 @@ mod line_filter;
 pub mod literals;
 mod logfmt;
 mod logfmt_scan;
+pub mod needs;
 mod page_search;
 mod pattern;
 mod pattern_filter;
