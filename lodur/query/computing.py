@@ -39,7 +39,7 @@ from lodur.query.plan.nodes import (
     walk,
 )
 
-STRETCH_CELLS = 2 * 2**20
+STRETCH_CELLS = 2**20
 """Samples of all scans in one stretch of steps: each node takes some ten milliseconds over so many, and as many MiB."""
 
 SHARED_NODES_MAX = 256
@@ -71,7 +71,7 @@ def compute(
         held_bytes += parts[-1].nbytes
     series = {labels for part in parts for labels in part.labels}
     _check_bytes(len(series) * steps * SAMPLE_BYTES, bytes_max)
-    return beside(parts)
+    return beside(parts, cancel.check)
 
 
 def _bounded(matrix: Matrix, held_bytes: int, bytes_max: int) -> Matrix:

@@ -274,7 +274,7 @@ class Engine:
 def _matrix(results: Sequence[MetricResult], tenant: TenantId | None, cancel: Cancel) -> Matrix:
     """The series of results over consecutive steps, with the tenant where it is to be seen."""
     parts = [Matrix(_labels(result, cancel), result.values, result.present).without_empty() for result in results]
-    whole = beside(parts)
+    whole = beside(parts, cancel.check)
     return whole if tenant is None else labelled(whole, tenant)
 
 

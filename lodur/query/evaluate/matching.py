@@ -58,7 +58,7 @@ class Matching:
         return LabelSet.of([*pairs, *((name, value) for name, value in taken.items() if value)])
 
 
-PAIR_CELLS = 2**20
+PAIR_CELLS = 2**18
 """Samples of each side that are combined at once."""
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -86,8 +86,11 @@ def stack(parts: Sequence[Matrix], steps: int) -> Matrix:
     return Matrix(labels, values, np.concatenate([part.present for part in parts]))
 
 
-def beside(parts: Sequence[Matrix]) -> Matrix:
-    """The steps of all parts (one at least) one after the other; a series has samples where its part has them."""
+def beside(parts: Sequence[Matrix], check: Callable[[], None] = lambda: None) -> Matrix:
+    """The steps of all parts (one at least) one after the other; a series has samples where its part has them.
+
+    `check` is called between parts and may raise.
+    """
     if len(parts) == 1:
         return parts[0]
     rows = {labels: row for row, labels in enumerate(dict.fromkeys(one for part in parts for one in part.labels))}
@@ -95,6 +98,7 @@ def beside(parts: Sequence[Matrix]) -> Matrix:
     values, present = np.zeros(shape), np.zeros(shape, dtype=np.bool_)
     at = 0
     for part in parts:
+        check()
         picked = np.fromiter((rows[labels] for labels in part.labels), dtype=np.intp, count=len(part.labels))
         values[picked, at : at + part.steps] = part.values
         present[picked, at : at + part.steps] = part.present

@@ -12,6 +12,9 @@ use crate::scan::parallel::Cancel;
 /// Steps that are ranked together: their heaps stay in the cache while the rows of a group pass by.
 const TILE_STEPS: usize = 256;
 
+/// Beyond so many chosen samples they are parted from the rest at once rather than kept in a heap.
+const HEAP_MAX: usize = 32;
+
 /// Cells after which the cancel flag is looked at.
 const CHECK_CELLS: usize = 1 << 20;
 
@@ -72,6 +75,7 @@ pub fn choose_extremes(
         return Err(KernelError::Input("samples, rows and groups do not fit together".to_owned()));
     }
     let mut chosen = vec![false; cells.values.len()];
+    let mut candidates = Vec::new();
     let mut checked = 0;
     for rows in rows_of_groups(groups, group_count) {
         for first in (0..cells.steps).step_by(TILE_STEPS) {
@@ -87,8 +91,10 @@ pub fn choose_extremes(
                     let tile = at + steps.start..at + steps.end;
                     chosen[tile.clone()].copy_from_slice(&cells.present[tile]);
                 }
-            } else {
+            } else if k <= HEAP_MAX {
                 choose_in_tile(cells, &rows, steps, k, largest, &mut chosen);
+            } else {
+                steps.for_each(|step| choose_at(cells, &rows, step, k, largest, &mut candidates, &mut chosen));
             }
         }
     }
@@ -135,6 +141,32 @@ fn choose_in_tile(
     }
 }
 
+/// One step, by parting its samples at the k-th; `candidates` is memory to use.
+fn choose_at(
+    cells: Cells<'_>,
+    rows: &[u32],
+    step: usize,
+    k: usize,
+    largest: bool,
+    candidates: &mut Vec<Ranked>,
+    chosen: &mut [bool],
+) {
+    candidates.clear();
+    for row in rows {
+        let at = *row as usize * cells.steps + step;
+        if cells.present[at] {
+            let value = cells.values[at];
+            candidates.push(Ranked { key: if largest { value } else { -value }, row: *row });
+        }
+    }
+    if candidates.len() > k {
+        candidates.select_nth_unstable(k - 1);
+    }
+    for ranked in candidates.iter().take(k) {
+        chosen[ranked.row as usize * cells.steps + step] = true;
+    }
+}
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
@@ -156,6 +188,14 @@ mod tests {
         assert_eq!(choose(&[nan, 1.0, nan], &[0; 3], 2, true), vec![0, 1]);
         assert_eq!(choose(&[f64::NEG_INFINITY, nan, 0.0, -0.0], &[0; 4], 2, true), vec![2, 3]);
         assert_eq!(choose(&[1.0, 2.0, 3.0, 4.0], &[0, 1, 0, 1], 1, true), vec![2, 3]);
+        let many: Vec<f64> = (0..200).map(|i| f64::from(i % 7)).collect();
+        let mut sorted: Vec<usize> = (0..200).collect();
+        sorted.sort_by(|a, b| many[*b].total_cmp(&many[*a]).then(a.cmp(b)));
+        for k in [HEAP_MAX - 1, HEAP_MAX, HEAP_MAX + 1, 100, 199] {
+            let mut expected = sorted[..k].to_vec();
+            expected.sort_unstable();
+            assert_eq!(choose(&many, &[0; 200], k, true), expected, "{k}");
+        }
     }
 
     #[test]
