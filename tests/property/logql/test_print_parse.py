@@ -68,7 +68,9 @@ def test_formatting_keeps_the_query_and_is_stable(query: Query) -> None:
 @given(metric_queries)
 def test_a_query_broken_at_every_operator_keeps_its_meaning(query: MetricQuery) -> None:
     """Long labels break every operation over lines, where nothing but precedence keeps it together."""
-    long = RangeAggregation(RangeOp.RATE, LogRange(Selector((Matcher("a" * 60, MatchOp.EQUAL, "b" * 60),)), NS_PER_MINUTE))
+    long = RangeAggregation(
+        RangeOp.RATE, LogRange(Selector((Matcher("a" * 60, MatchOp.EQUAL, "b" * 60),)), NS_PER_MINUTE)
+    )
     widened = _with_leaves(query, long)
     formatted = format_query(widened)
     assert parse_query(formatted) == widened
