@@ -487,6 +487,9 @@ class LogResult:
     def streams_json(self, *, categorize: bool, extra_labels: list[tuple[str, str]] = ...) -> bytes:
         """The JSON array of Loki's `streams` result; `categorize` for three-element values (loki.md 1.9)."""
 
+    def legacy_json(self) -> bytes:
+        """The JSON array `streams` of Loki's legacy endpoints: label sets as text, times in RFC 3339 (loki.md 1.20)."""
+
     @staticmethod
     def merge(results: list[tuple[LogResult, list[tuple[str, str]]]], *, limit: int, backward: bool) -> LogResult:
         """Merge results of several tenants, each with labels to add to every entry."""

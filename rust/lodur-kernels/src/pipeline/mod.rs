@@ -256,7 +256,8 @@ impl RowStage {
         }
     }
 
-    /// Whether the stage is of no use when nobody needs labels.
+    /// Whether the stage is left out when nobody needs labels. So is `unpack`, as in Loki, though the line then stays
+    /// packed for the filters behind it.
     fn only_makes_labels(&self) -> bool {
         match self {
             RowStage::Json(_)
@@ -264,9 +265,10 @@ impl RowStage {
             | RowStage::Logfmt(_)
             | RowStage::Regexp(_)
             | RowStage::Pattern(_)
+            | RowStage::Unpack(_)
             | RowStage::Drop(_)
             | RowStage::Keep(_) => true,
-            RowStage::LineFilter(_) | RowStage::LabelFilter(_) | RowStage::Unpack(_) | RowStage::Decolorize(_) => false,
+            RowStage::LineFilter(_) | RowStage::LabelFilter(_) | RowStage::Decolorize(_) => false,
         }
     }
 }

@@ -69,7 +69,7 @@ struct MetricScan<'a> {
     task: &'a MetricTask,
     selected: Vec<Selected<'a>>,
     grouping: Grouping,
-    /// Whether a row with an error may pass: its series says so.
+    /// Whether a row that a stage failed on may pass: its series says so.
     groups_errors: bool,
     bytes_max: usize,
     cancel: &'a Cancel,
@@ -236,9 +236,7 @@ impl<'a> MetricScan<'a> {
                 if !self.scan.pipeline.process(columns.row(row, run.stream), &mut labels) {
                     continue;
                 }
-                if !self.groups_errors
-                    && let Some(message) = labels.metric_error()
-                {
+                if let Some(message) = labels.metric_error(self.groups_errors) {
                     return Err(KernelError::InvalidRequest(message));
                 }
                 worker.stats.lines_kept += 1;
