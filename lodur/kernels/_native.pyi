@@ -540,15 +540,55 @@ def list_streams(
     Releases the GIL.
     """
 
-def index_stats(
-    sources: list[HeadView | Segment], selector: bytes, start_ns: int, end_ns: int
-) -> tuple[int, int, int, int]:
-    """Streams, blocks, bytes and entries that a selector covers in a span, from directories alone."""
-
 def encode_matrix(
     labels: list[list[tuple[str, str]]], times_ms: list[int], values: NDArray[np.float64], present: NDArray[np.bool_]
 ) -> bytes:
     """The JSON array of Loki's `matrix` result; series without any point are left out. Releases the GIL."""
+
+# --- volume ---
+
+@final
+class IndexStats:
+    """What a selector covers in a span: `bytes` of lines and structured metadata."""
+
+    @property
+    def streams(self) -> int: ...
+    @property
+    def blocks(self) -> int: ...
+    @property
+    def bytes(self) -> int: ...
+    @property
+    def kib_bytes(self) -> int:
+        """`bytes` with each stream's part rounded down to whole KiB, as an index of chunks keeps it."""
+
+    @property
+    def entries(self) -> int: ...
+
+def index_stats(sources: list[HeadView | Segment], selector: bytes, start_ns: int, end_ns: int) -> IndexStats:
+    """Sizes of the entries in `start_ns <= timestamp < end_ns` that a selector covers, from directories alone.
+
+    In:   `selector` is a MessagePack list of `lodur.kernels.scan_plan.StreamMatcher`.
+    Out:  exact in heads; of a segment's rows those runs count by time that reach beyond the span.
+    Cost: O(runs of segments + rows of heads); one thread; releases the GIL.
+    """
+
+def volumes(
+    sources: list[HeadView | Segment],
+    selector: bytes,
+    *,
+    edges_ns: list[int],
+    names: list[str] | None,
+    by_name: builtins.bool,
+    limit: int,
+) -> list[tuple[list[tuple[str, str]], list[int]]]:
+    """Bytes by labels and time, from directories alone: the `limit` largest groups, largest first, then by labels.
+
+    In:   bucket k is `edges_ns[k] <= timestamp < edges_ns[k + 1]`; groups are told apart by the labels `names` (None:
+          by all), or `by_name`, where each of these names is a group by itself.
+    Out:  per group its labels (with `by_name` one name and no value), and bytes by bucket.
+    Cost: as `index_stats`, twice where there are several buckets.
+    Raises ValueError for edges that do not ascend.
+    """
 
 # --- relabel ---
 

@@ -14,9 +14,10 @@ from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from lodur.kernels.head import HeadView
-from lodur.kernels.scan import LogResult, MetricResult, ScanStats, index_stats
+from lodur.kernels.scan import LogResult, MetricResult, ScanStats
 from lodur.kernels.scan_plan import Logs, encode_matchers
 from lodur.kernels.segment import Segment
+from lodur.kernels.volume import index_stats
 from lodur.logql.parser import parse_query
 from lodur.model.clock import Clock
 from lodur.model.durations import NS_PER_S
@@ -243,10 +244,10 @@ class Engine:
             segments: list[HeadView | Segment] = [
                 segment for source in sources if (segment := segment_of(source)) is not None
             ]
-            _, _, size_bytes, _ = await self._scanner.in_thread(
+            covered = await self._scanner.in_thread(
                 lambda _: index_stats(segments, matchers, span.start_ns, span.end_ns)
             )
-            check_bytes(size_bytes, limits)
+            check_bytes(covered.bytes, limits)
         return sources
 
     def _statistics(self, run: _Run, *, entries: int = 0) -> Statistics:

@@ -8,7 +8,6 @@ from lodur.config.blocks.reasons import (
     NO_RESULT_CACHE,
     NO_SHARDING,
     NO_TAIL_YET,
-    NO_VOLUME_YET,
     NOT_FOR_ONE_PROCESS,
 )
 from lodur.config.errors import BadValue, Problem
@@ -126,7 +125,6 @@ VOLUME = Setting(
     "true",
     "Answer volume queries.",
     ("limits.volume-enabled",),
-    ignored=NO_VOLUME_YET,
 )
 VOLUME_SERIES = Setting(
     "limits_config.volume_max_series",
@@ -134,7 +132,6 @@ VOLUME_SERIES = Setting(
     "1000",
     "Series in a volume answer.",
     ("limits.volume-max-series",),
-    ignored=NO_VOLUME_YET,
 )
 VARIANTS = Setting(
     "limits_config.enable_multi_variant_queries",

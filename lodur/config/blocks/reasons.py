@@ -15,6 +15,5 @@ NO_RETENTION_YET = "retention and deletion are not enforced yet: everything is k
 NO_PATTERNS_YET = "pattern detection is not available yet"
 NO_OVERRIDES_YET = "overrides by tenant are not read yet: the limits of the file hold for all"
 NO_OTLP_YET = "OTLP ingestion is not available yet"
-NO_VOLUME_YET = "volume queries are not available yet"
 NO_TAIL_YET = "tailing is not available yet"
 NOT_FOR_ONE_PROCESS = "it divides work among processes of a cluster"

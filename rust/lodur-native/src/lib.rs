@@ -8,6 +8,7 @@ mod push;
 mod relabel;
 mod scan;
 mod segment;
+mod volume;
 mod wal;
 
 #[pymodule]
@@ -18,6 +19,7 @@ fn _native(m: &Bound<'_, PyModule>) -> PyResult<()> {
     head::register(m)?;
     segment::register(m)?;
     scan::register(m)?;
+    volume::register(m)?;
     relabel::register(m)?;
     Ok(())
 }

@@ -195,7 +195,7 @@ fn pairs(labels: &LabelSet) -> Labels {
 }
 
 /// Head views and segments as the kernels take them.
-fn sources_of(sources: &[Bound<'_, PyAny>]) -> PyResult<Vec<Source>> {
+pub(crate) fn sources_of(sources: &[Bound<'_, PyAny>]) -> PyResult<Vec<Source>> {
     let mut all = Vec::with_capacity(sources.len());
     for source in sources {
         if let Ok(view) = source.cast::<HeadView>() {
@@ -210,7 +210,7 @@ fn sources_of(sources: &[Bound<'_, PyAny>]) -> PyResult<Vec<Source>> {
 }
 
 /// A panic in a scan is our bug: it ends the query, not the process.
-fn guarded<T>(py: Python<'_>, work: impl FnOnce() -> Result<T> + Send) -> PyResult<T>
+pub(crate) fn guarded<T>(py: Python<'_>, work: impl FnOnce() -> Result<T> + Send) -> PyResult<T>
 where
     T: Send,
 {
@@ -287,21 +287,6 @@ fn list_streams(
 }
 
 #[pyfunction]
-fn index_stats(
-    py: Python<'_>,
-    sources: Vec<Bound<'_, PyAny>>,
-    selector: &[u8],
-    start_ns: i64,
-    end_ns: i64,
-) -> PyResult<(u64, u64, u64, u64)> {
-    let sources = sources_of(&sources)?;
-    guarded(py, || {
-        let stats = metadata::index_stats(&sources, &Selector::decode(selector)?, start_ns, end_ns);
-        Ok((stats.streams, stats.blocks, stats.bytes, stats.entries))
-    })
-}
-
-#[pyfunction]
 fn encode_matrix<'py>(
     py: Python<'py>,
     labels: Vec<Labels>,
@@ -330,6 +315,5 @@ pub(crate) fn register(m: &Bound<'_, PyModule>) -> PyResult<()> {
     m.add_class::<MetricResult>()?;
     m.add_class::<Scan>()?;
     m.add_function(wrap_pyfunction!(list_streams, m)?)?;
-    m.add_function(wrap_pyfunction!(index_stats, m)?)?;
     m.add_function(wrap_pyfunction!(encode_matrix, m)?)
 }
