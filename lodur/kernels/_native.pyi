@@ -590,6 +590,77 @@ def volumes(
     Raises ValueError for edges that do not ascend.
     """
 
+# --- fields ---
+
+@final
+class DetectedField:
+    """A field of some entries; `kind` is the narrowest type of all its values."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def kind(self) -> Literal["int", "float", "boolean", "duration", "bytes", "string"]: ...
+    @property
+    def cardinality(self) -> int:
+        """Distinct values; at least so many where there are millions of all fields together."""
+
+    @property
+    def parsers(self) -> list[str]:
+        """The parsers that find it; empty for structured metadata."""
+
+    @property
+    def json_path(self) -> list[str] | None:
+        """The keys that lead to it in a JSON line."""
+
+def detect_fields(result: LogResult, *, parsers: list[str], limit: int, cancel: Cancel) -> list[DetectedField]:
+    """The fields of the entries of a log query, in the order in which they are met; the first `limit`.
+
+    In:   `parsers` are those of the query, whose findings are the fields then; without any, a line is read as JSON if
+          it is an object, and as logfmt if not.
+    Cost: one pass over the entries; one thread; releases the GIL.
+    Raises Cancelled through DeadlineExceeded once `cancel` is set.
+    """
+
+def field_values(result: LogResult, *, name: str, parsers: list[str], limit: int, cancel: Cancel) -> list[str]:
+    """Distinct values of one field, in the order in which they are met; the first `limit`. As `detect_fields`."""
+
+def detect_labels(
+    sources: list[HeadView | Segment], selectors: list[bytes], start_ns: int, end_ns: int
+) -> list[tuple[str, int]]:
+    """Stream labels and how many values each has, by name, of the streams that `list_streams` would list.
+
+    Labels whose values are all numbers or UUIDs are left out, unless they are 0 and 1, or the label is `cluster`,
+    `namespace`, `instance` or `pod`. Releases the GIL.
+    """
+
+# --- patterns ---
+
+@final
+class PatternScan:
+    """A compiled search for patterns. Immutable, shared by threads."""
+
+    @staticmethod
+    def compile(plan: bytes) -> PatternScan:
+        """From a MessagePack `pattern_plan.PatternPlan`. Raises InvalidRequest for matchers that do not compile."""
+
+    def block_bytes(self, sources: list[HeadView | Segment]) -> int:
+        """Bytes of lines of all blocks that hold something of the selector, from directories alone."""
+
+    def page_ranges(self, segment: Segment) -> list[tuple[int, int]]:
+        """Ranges (offset, length) of the pages that this search reads."""
+
+    def run(
+        self, sources: list[HeadView | Segment], *, cancel: Cancel, threads: int
+    ) -> tuple[list[tuple[str, str, list[tuple[int, int]]]], ScanStats]:
+        """Patterns with their level and, by number of the step since the epoch, lines; those of most lines first.
+
+        Out:   each line is counted under at most one pattern, which it passes as a line filter `|> pattern`. Lines of
+               more than 3,000 bytes have none, and neither have those that share too little with another.
+        Bound: 64 MiB of templates a thread, beyond which rare ones are forgotten.
+        Cost:  about 100 MB of lines a second; on up to `threads` threads; releases the GIL.
+        Raises Cancelled through DeadlineExceeded once `cancel` is set, CorruptData.
+        """
+
 # --- relabel ---
 
 def replace_values(values: list[str], expression: str, replacement: str) -> list[str | None]:

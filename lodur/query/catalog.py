@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 
+from lodur.kernels.fields import detect_labels
 from lodur.kernels.head import HeadView
 from lodur.kernels.scan import list_streams
 from lodur.kernels.scan_plan import encode_matchers
@@ -69,6 +70,17 @@ class Catalog:
             limit=min([asked.limit, *(each.volume_series_max for each in limits)]),
         )
         return edges_ns, [Volume(LabelSet(tuple(labels)), tuple(sizes)) for labels, sizes in found_volumes]
+
+    async def detected_labels(
+        self, tenants: Sequence[TenantId], selector: Selector | None, span: TimeSpan
+    ) -> list[tuple[str, int]]:
+        """Labels that tell streams apart (of all tenants together), by name, and how many values each has."""
+        messages = [] if selector is None else [encode_matchers(stream_matchers(selector))]
+        sources: list[HeadView | Segment] = []
+        for tenant in tenants:
+            span, found = await self._directories(tenant, span)
+            sources += found
+        return await asyncio.to_thread(detect_labels, sources, messages, span.start_ns, span.end_ns)
 
     async def _directories(self, tenant: TenantId, span: TimeSpan) -> tuple[TimeSpan, list[HeadView | Segment]]:
         """The visible part of a span, and what lies in it."""

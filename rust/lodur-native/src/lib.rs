@@ -3,7 +3,9 @@
 use pyo3::prelude::*;
 
 mod errors;
+mod fields;
 mod head;
+mod patterns;
 mod push;
 mod relabel;
 mod scan;
@@ -20,6 +22,8 @@ fn _native(m: &Bound<'_, PyModule>) -> PyResult<()> {
     segment::register(m)?;
     scan::register(m)?;
     volume::register(m)?;
+    fields::register(m)?;
+    patterns::register(m)?;
     relabel::register(m)?;
     Ok(())
 }

@@ -25,8 +25,8 @@ use crate::segment::Segment;
 type Labels = Vec<(String, String)>;
 
 #[pyclass(frozen, module = "lodur.kernels._native")]
-struct Cancel {
-    flag: Arc<KernelCancel>,
+pub(crate) struct Cancel {
+    pub(crate) flag: Arc<KernelCancel>,
 }
 
 #[pymethods]
@@ -42,7 +42,7 @@ impl Cancel {
 }
 
 #[pyclass(frozen, get_all, module = "lodur.kernels._native")]
-struct ScanStats {
+pub(crate) struct ScanStats {
     lines: u64,
     bytes: u64,
     stored_bytes: u64,
@@ -75,8 +75,8 @@ impl From<Stats> for ScanStats {
 }
 
 #[pyclass(frozen, module = "lodur.kernels._native")]
-struct LogResult {
-    result: KernelLogs,
+pub(crate) struct LogResult {
+    pub(crate) result: KernelLogs,
     /// Per entry a number into `extra`; empty when no labels are added.
     parts: Vec<(KernelLogs, Labels)>,
 }
