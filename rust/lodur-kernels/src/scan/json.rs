@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use crate::error::Result;
-use crate::labels::LabelSet;
+use crate::labels::write_go_quoted;
 use crate::pipeline::decode_pairs;
 use crate::scan::logs::{Entry, LogResult};
 
@@ -27,10 +27,7 @@ pub fn streams(result: &LogResult, categorize: bool, extra: &[(String, String)])
             }
             labels.insert(name.clone(), value.clone());
         }
-        let printed = LabelSet::from_pairs(labels.iter().map(|(n, v)| (n.as_str(), v.as_str()))).to_string();
-        // An empty value prints like none, but is a label of its own here.
-        let printed = labels.iter().filter(|(_, v)| v.is_empty()).fold(printed, |text, (n, _)| text + "\u{0}" + n);
-        by_labels.entry(printed).or_insert_with(|| (labels, Vec::new())).1.push(entry);
+        by_labels.entry(printed(&labels)).or_insert_with(|| (labels, Vec::new())).1.push(entry);
     }
     let mut out = Vec::with_capacity(result.entries.iter().map(|entry| entry.line.len() + 64).sum::<usize>() + 2);
     out.push(b'[');
@@ -54,6 +51,22 @@ pub fn streams(result: &LogResult, categorize: bool, extra: &[(String, String)])
 }
 
 type LabelPairs = BTreeMap<String, String>;
+
+/// The label set as it is printed; a label with an empty value is a part of it.
+fn printed(labels: &LabelPairs) -> String {
+    let mut text = String::from("{");
+    for (name, value) in labels {
+        if text.len() > 1 {
+            text.push_str(", ");
+        }
+        text.push_str(name);
+        text.push('=');
+        // Writing to a String cannot fail.
+        let _ = write_go_quoted(&mut text, value);
+    }
+    text.push('}');
+    text
+}
 
 fn write_value(out: &mut Vec<u8>, entry: &Entry, categorize: bool) -> Result<()> {
     out.extend_from_slice(b"[\"");
@@ -210,6 +223,13 @@ mod tests {
             (time(1_730_000_000_120), time(5000), time(-20)),
             ("1730000000.12".into(), "5".into(), "-0.02".into())
         );
+    }
+
+    #[test]
+    fn streams_with_an_empty_label_come_before_those_without() {
+        let labels = |pairs: &[(&str, &str)]| pairs.iter().map(|(n, v)| ((*n).to_owned(), (*v).to_owned())).collect();
+        assert_eq!(printed(&labels(&[("a", "x\""), ("b", "")])), r#"{a="x\"", b=""}"#);
+        assert!(printed(&labels(&[("a", "x"), ("b", "")])) < printed(&labels(&[("a", "x")])));
     }
 
     #[test]
