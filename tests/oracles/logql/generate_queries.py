@@ -220,16 +220,17 @@ class QueryGenerator:
     def _unwrap(self) -> str:
         label = self._pick(_NUMERIC)
         fitting = {"took": "duration", "size": "bytes"}.get(label, "")
-        if not self._chance(0.85):
+        if not self._chance(0.9):
             fitting = self._pick(("duration_seconds", "bytes", ""))
-        filters = self._pick((' | __error__=""', ' | __error__=""', "", f" | {self._label_filter(1)}"))
+        clean = ' | __error__=""'
+        filters = self._pick((clean, clean, clean, "", f" | {self._label_filter(1)}"))
         return f" | unwrap {fitting}({label}){filters}" if fitting else f" | unwrap {label}{filters}"
 
     def _log_range(self, unwrap: str) -> str:
-        selector, stages = self._selector(), self._pipeline(2)
+        selector, stages = self._selector(), self._pipeline(self._random.choice((0, 1, 1, 2, 3)))
         if unwrap and self._chance(0.9):
-            stages += f" | {self._pick(('logfmt', 'json', self._parser()))}"
-        if self._chance(0.55):
+            stages += f" | {self._pick(('logfmt', 'logfmt', 'json', 'json | drop __error__ | logfmt', self._parser()))}"
+        if self._chance(0.6):
             stages += ' | __error__=""'
         window = f"[{self._random.choice(_RANGES_S)}s]"
         offset = f" offset {self._pick(('1s', '10s', '-5s', '500ms', '1m'))}" if self._chance(0.15) else ""
