@@ -26,6 +26,7 @@ from lodur.api.params import (
 from lodur.api.statistics import statistics_body
 from lodur.api.tenant import Tenancy
 from lodur.logql.parser import parse_tree
+from lodur.logql.pretty import format_query
 from lodur.model.clock import Clock
 from lodur.model.errors import QuerySyntaxError
 from lodur.query.answers import InstantAnswer, MatrixAnswer, RangeAnswer, ScalarAnswer, StreamsAnswer
@@ -105,7 +106,7 @@ class _Queries:
 
 
 def _formatted(text: str) -> str:
-    return str(parse_tree(text))
+    return format_query(parse_tree(text))
 
 
 def _range_body(answer: RangeAnswer, flags: tuple[str, ...]) -> bytes:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import replace
 
+from lodur.kernels.relabel import replace_values
 from lodur.logql.parser import parse_selector
 from lodur.logql.selector import Selector
 from lodur.model.errors import InvalidRequest, QuerySyntaxError
@@ -52,12 +52,9 @@ def chosen_tenants(scan: LogScan, tenants: Sequence[TenantId]) -> tuple[LogScan,
 
 
 def _accepts(matcher: Matcher, value: str) -> bool:
-    """Whether a tenant's name passes. Names are short and plain: Python's regular expressions will do."""
     if matcher.op.is_regexp:
-        try:
-            found = re.fullmatch(matcher.value, value) is not None
-        except re.error as error:
-            raise InvalidRequest(f"matcher {matcher} cannot choose tenants: {error}") from error
+        (replaced,) = replace_values([value], matcher.value, "")
+        found = replaced is not None
     else:
         found = matcher.value == value
     return found is not (matcher.op in (MatchOp.NOT_EQUAL, MatchOp.NOT_MATCHES))

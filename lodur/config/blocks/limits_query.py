@@ -136,13 +136,7 @@ VOLUME_SERIES = Setting(
     ("limits.volume-max-series",),
     ignored=NO_VOLUME_YET,
 )
-VARIANTS = Setting(
-    "limits_config.enable_multi_variant_queries",
-    BOOL,
-    "false",
-    "Allow `variants(...)`.",
-    ignored="`variants(...)` is not available yet",
-)
+VARIANTS = Setting("limits_config.enable_multi_variant_queries", BOOL, "false", "Allow `variants(...)`.")
 SHARD_AGGREGATIONS = Setting(
     "limits_config.shard_aggregations", TEXTS, "[]", "`approx_topk` in this list allows the function of that name."
 )

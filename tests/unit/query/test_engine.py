@@ -191,6 +191,26 @@ def test_approx_topk_must_be_allowed() -> None:
     assert vector(ask_now(query, replace(NO_LIMITS, approx_topk_enabled=True))) == {'{pod="1"}': 6.0}
 
 
+def test_variants_must_be_allowed() -> None:
+    query = 'variants(sum(rate({app="x"}[2m])), count_over_time({app="x"}[2m])) of ({pod="1"}[2m])'
+    with pytest.raises(InvalidRequest, match="multi variant queries are disabled for this instance"):
+        ask_now(query)
+    allowed = replace(NO_LIMITS, multi_variant_enabled=True)
+    assert vector(ask_now(query, allowed)) == {
+        '{__variant__="0"}': 0.05,
+        '{__variant__="1", app="x", pod="1"}': 6.0,
+    }
+    hidden = 'variants(approx_topk(1, rate({app="x"}[1m]))) of ({pod="1"}[2m])'
+    with pytest.raises(FeatureDisabled, match="approx_topk is not enabled"):
+        ask_now(hidden, allowed)
+
+
+def test_many_variants_are_no_deep_plan() -> None:
+    many = ", ".join('count_over_time({app="x"}[1m])' for _ in range(600))
+    limits = replace(NO_LIMITS, multi_variant_enabled=True, series_max=0)
+    assert len(vector(ask_now(f'variants({many}) of ({{pod="1"}}[1m])', limits))) == 600
+
+
 def test_a_query_that_takes_too_long_is_stopped() -> None:
     async def main() -> None:
         slow = engine(MemoryStore(asyncio.Event()), replace(NO_LIMITS, timeout_ns=NS_PER_S // 100))
