@@ -16,11 +16,15 @@ from typing import TypeAlias
 
 import numpy as np
 
+from lodur.kernels.fields import DetectedField, detect_fields, field_values
 from lodur.kernels.head import HeadView
-from lodur.kernels.scan import Cancel, LogResult, MetricResult, ScanStats, index_stats
+from lodur.kernels.pattern_plan import PatternPlan
+from lodur.kernels.scan import Cancel, LogResult, MetricResult, ScanStats
 from lodur.kernels.scan_plan import Logs, encode_matchers
 from lodur.kernels.segment import Segment
+from lodur.kernels.volume import index_stats
 from lodur.logql.parser import parse_query
+from lodur.logql.selector import Selector
 from lodur.model.clock import Clock
 from lodur.model.durations import NS_PER_S
 from lodur.model.errors import DeadlineExceeded, InvalidRequest
@@ -29,7 +33,15 @@ from lodur.model.limits import QueryLimits
 from lodur.model.tenant import TenantId
 from lodur.model.time_span import TimeSpan
 from lodur.query.admission import Admission
-from lodur.query.answers import InstantAnswer, MatrixAnswer, RangeAnswer, ScalarAnswer, StreamsAnswer, VectorAnswer
+from lodur.query.answers import (
+    InstantAnswer,
+    MatrixAnswer,
+    Pattern,
+    RangeAnswer,
+    ScalarAnswer,
+    StreamsAnswer,
+    VectorAnswer,
+)
 from lodur.query.computing import SAMPLE_BYTES, compute
 from lodur.query.evaluate.matrix import Matrix, beside, constant_matrix, empty_matrix, stack
 from lodur.query.limit_checks import (
@@ -39,15 +51,17 @@ from lodur.query.limit_checks import (
     check_features,
     check_plan,
     check_points,
+    check_selector,
     check_series,
     visible_span,
 )
 from lodur.query.options import QuerierOptions
+from lodur.query.parser_names import parser_names
 from lodur.query.plan.building import build_plan
 from lodur.query.plan.lowering import check_executable, log_scan_plan, range_scan_plan, stream_matchers
 from lodur.query.plan.nodes import LogScan, MetricPlan, Number, Plan, RangeScan, walk
 from lodur.query.plan.planner import optimised
-from lodur.query.requests import InstantRequest, RangeRequest
+from lodur.query.requests import FieldsRequest, InstantRequest, RangeRequest
 from lodur.query.scanning import Scanner
 from lodur.query.sources import ReadableStore, Source, segment_of
 from lodur.query.stats import Statistics, total_counts
@@ -59,6 +73,9 @@ SCAN_SERIES_MAX = 200_000
 
 LABELS_AT_ONCE = 2000
 """Label sets that are handed over in one call, some milliseconds long: meanwhile Python does nothing else."""
+
+PATTERNS_MAX = 300
+"""Patterns in one answer: those of fewest lines are left out, which nobody reads."""
 
 PLANNED_AT_ONCE_CHARS = 1000
 """Longer queries are parsed on a thread: the longest of all takes a second, which other requests need not wait for."""
@@ -140,6 +157,46 @@ class Engine:
                 return VectorAnswer(empty_matrix(1), request.time_ns, self._statistics(run))
             matrix = await self._series(run, plan, one_step(request.time_ns))
             return VectorAnswer(matrix, request.time_ns, self._statistics(run))
+
+    async def fields(self, tenants: Sequence[TenantId], request: FieldsRequest) -> list[DetectedField]:
+        """The fields of the entries of a log query. InvalidRequest for a metric query."""
+        plan = await self._planned_log(tenants, request.entries)
+        parsers = parser_names(plan.query.stages)
+        async with self._run(tenants) as run:
+            result = (await self._entries(run, plan, request.entries)).result
+            return await self._scanner.in_thread(
+                lambda cancel: detect_fields(result, parsers=parsers, limit=request.limit, cancel=cancel)
+            )
+
+    async def field_values(self, tenants: Sequence[TenantId], name: str, request: FieldsRequest) -> list[str]:
+        """Values of one of the fields. InvalidRequest for a metric query."""
+        plan = await self._planned_log(tenants, request.entries)
+        parsers = parser_names(plan.query.stages)
+        async with self._run(tenants) as run:
+            result = (await self._entries(run, plan, request.entries)).result
+            return await self._scanner.in_thread(
+                lambda cancel: field_values(result, name=name, parsers=parsers, limit=request.limit, cancel=cancel)
+            )
+
+    async def patterns(self, tenant: TenantId, selector: Selector, span: TimeSpan, step_ns: int) -> list[Pattern]:
+        """Patterns of a selector's lines, those of most lines first."""
+        async with self._run((tenant,)) as run:
+            for limits in run.limits:
+                check_selector(selector, limits)
+            seen = self._visible(run, span)
+            if seen is None:
+                return []
+            matchers = stream_matchers(selector)
+            plan = PatternPlan(matchers, seen.start_ns, seen.end_ns, step_ns, PATTERNS_MAX)
+            sources = await self._store.sources(tenant, seen.start_ns, seen.end_ns)
+            patterns, _ = await self._scanner.patterns(plan, sources)
+            return patterns
+
+    async def _planned_log(self, tenants: Sequence[TenantId], request: RangeRequest) -> LogScan:
+        plan = await self._planned(request.text, tenants, request.tags)
+        if not isinstance(plan, LogScan):
+            raise InvalidRequest("only log selector is supported")
+        return plan
 
     async def _planned(self, text: str, tenants: Sequence[TenantId], tags: Sequence[tuple[str, str]]) -> Plan:
         if len(text) <= PLANNED_AT_ONCE_CHARS:
@@ -260,10 +317,10 @@ class Engine:
             segments: list[HeadView | Segment] = [
                 segment for source in sources if (segment := segment_of(source)) is not None
             ]
-            _, _, size_bytes, _ = await self._scanner.in_thread(
+            covered = await self._scanner.in_thread(
                 lambda _: index_stats(segments, matchers, span.start_ns, span.end_ns)
             )
-            check_bytes(size_bytes, limits)
+            check_bytes(covered.bytes, limits)
         return sources
 
     def _statistics(self, run: _Run, *, entries: int = 0) -> Statistics:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from lodur.model.limits import MIB
+from lodur.model.limits import GIB
 
 LOG_SLOW_NEVER_S = 0.0
 """`log_slower_than_s` that logs no query for being slow."""
@@ -25,10 +25,13 @@ class QuerierOptions:
     """Queries of one tenant that may wait; more are answered with 429."""
     multi_tenant_enabled: bool = False
     """Accept several tenants in one query, joined by `|`."""
+    patterns_enabled: bool = False
+    """Answer which patterns lines have."""
     tail_duration_max_s: float = 3600.0
     log_slower_than_s: float = LOG_SLOW_NEVER_S
     """Log queries that took longer; below 0 logs all."""
-    memory_max_bytes: int = 512 * MIB
-    """What one query may hold in entries, or in partial aggregates and then in series by steps."""
+    memory_max_bytes: int = GIB
+    """What one query may hold in entries, or in partial aggregates and then in series by steps; writing the answer takes
+    as much again at most."""
     rules_left_out: frozenset[str] = frozenset()
     """Names of rewrites of plans that are not done: tests ask whether they change any answer."""

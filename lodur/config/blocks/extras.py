@@ -21,4 +21,11 @@ HEAD_MAX_BYTES = Setting(
 )
 THREADS = Setting("lodur.query.threads", COUNT, "0", "Threads that scan segments; 0 means one for each core.")
 
-ENTRIES: tuple[Entry, ...] = (FLUSH_BYTES, HEAD_MAX_BYTES, THREADS)
+QUERY_MEMORY = Setting(
+    "lodur.query.memory_max",
+    POSITIVE_SIZE,
+    "1GiB",
+    "What one query may hold in entries, partial aggregates or series by steps; those that need more are refused.",
+)
+
+ENTRIES: tuple[Entry, ...] = (FLUSH_BYTES, HEAD_MAX_BYTES, THREADS, QUERY_MEMORY)

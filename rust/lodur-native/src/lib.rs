@@ -3,12 +3,15 @@
 use pyo3::prelude::*;
 
 mod errors;
+mod fields;
 mod head;
+mod patterns;
 mod push;
 mod rank;
 mod relabel;
 mod scan;
 mod segment;
+mod volume;
 mod wal;
 
 #[pymodule]
@@ -20,6 +23,9 @@ fn _native(m: &Bound<'_, PyModule>) -> PyResult<()> {
     segment::register(m)?;
     scan::register(m)?;
     rank::register(m)?;
+    volume::register(m)?;
+    fields::register(m)?;
+    patterns::register(m)?;
     relabel::register(m)?;
     Ok(())
 }

@@ -17,6 +17,7 @@ use super::page_search::{Needle, Page};
 use super::plan::MatchOp;
 use crate::error::{KernelError, Result};
 use crate::labels::LabelSet;
+use crate::segment::escapes::Escapes;
 
 /// Needs of one scan, and tests of one need: the planner names no more.
 const NEEDS_MAX: usize = 16;
@@ -68,6 +69,8 @@ pub struct Needs {
 struct Need {
     tests: Vec<(Box<str>, FilterMatcher)>,
     required: Required,
+    /// Characters of what is required that lines may write by their numbers instead.
+    escapes: Escapes,
     needle: Option<Needle>,
 }
 
@@ -115,9 +118,15 @@ impl Needs {
         self.needs[need].tests.iter().any(|(known, _)| **known == *name)
     }
 
-    /// What the lines of rows hold whose labels all come from the line.
+    /// What the lines of rows hold whose labels all come from the line, unless they write characters by numbers.
     pub fn required(&self, need: usize) -> &Required {
         &self.needs[need].required
+    }
+
+    /// Whether lines that write these characters by numbers, and no others, hold what is required as it is.
+    pub fn is_plain_in(&self, need: usize, escapes: Option<Escapes>) -> bool {
+        let own = self.needs[need].escapes;
+        own == Escapes::default() || escapes.is_some_and(|escapes| !escapes.meets(own))
     }
 
     /// Whether no row passes whose labels all come from the line.
@@ -158,35 +167,25 @@ impl Need {
             }
             tests.push((test.name.as_str().into(), matcher));
         }
-        let (required, needle) = match (plan.from_line, texts) {
-            (FromLine::Never, Some(_)) => (Required::Any(Vec::new()), None),
-            (_, None) => (Required::Nothing, None),
-            (from_line, Some(texts)) => {
-                let unescaped = from_line == FromLine::Unescaped;
-                let required = texts.iter().map(|text| required_of_text(text, unescaped)).collect();
-                (Required::any(required), needle_of(&texts, unescaped))
-            }
+        let texts = match plan.from_line {
+            FromLine::Never => texts.map(|_| Vec::new()),
+            FromLine::Verbatim | FromLine::Unescaped => texts,
         };
-        Ok(Need { tests, required, needle })
+        let unescaped = plan.from_line == FromLine::Unescaped;
+        let Some(texts) = texts else {
+            return Ok(Need { tests, required: Required::Nothing, escapes: Escapes::default(), needle: None });
+        };
+        let pieces: Vec<Vec<&[u8]>> = texts.iter().map(|text| pieces_of(text, unescaped)).collect();
+        let all_of = |pieces: &Vec<&[u8]>| Required::all(pieces.iter().map(|piece| Required::folded_literal(piece)));
+        let required = Required::any(pieces.iter().map(all_of).collect());
+        let escapes = if unescaped { Escapes::of_text(&pieces.concat().concat()) } else { Escapes::default() };
+        Ok(Need { tests, required, escapes, needle: needle_of(&pieces, unescaped) })
     }
 }
 
-/// What a line holds in which a value with this text stands.
-fn required_of_text(text: &[u8], unescaped: bool) -> Required {
-    if !unescaped {
-        return Required::folded_literal(text);
-    }
-    let pieces: Vec<&[u8]> = plain_pieces(text).collect();
-    let verbatim = Required::all(pieces.iter().map(|piece| Required::folded_literal(piece)));
-    // A byte that does not stand there as it is was written by its number. Letters share the beginnings of theirs: few
-    // programs write any. Those of digits and signs are told apart: many write `<` and `&` so.
-    let mut escapes: Vec<String> = pieces.concat().into_iter().map(|byte| {
-        if byte < b'@' { format!("\\u00{byte:02x}") } else { format!("\\u00{:x}", byte >> 4) }
-    }).collect();
-    escapes.sort_unstable();
-    escapes.dedup();
-    let escapes = escapes.iter().map(|escape| Required::folded_literal(escape.as_bytes()));
-    Required::any(std::iter::once(verbatim).chain(escapes).collect())
+/// The parts of a text that stand in a line in which a value with this text stands.
+fn pieces_of(text: &[u8], unescaped: bool) -> Vec<&[u8]> {
+    if unescaped { plain_pieces(text).collect() } else { vec![text] }
 }
 
 /// The parts of a text that can be written in one other way only: by the numbers of their characters.
@@ -196,19 +195,20 @@ fn plain_pieces(text: &[u8]) -> impl Iterator<Item = &[u8]> {
 }
 
 /// One search for the longest piece of each text; None where it would find too much.
-fn needle_of(texts: &[Vec<u8>], unescaped: bool) -> Option<Needle> {
+fn needle_of(texts: &[Vec<&[u8]>], unescaped: bool) -> Option<Needle> {
     let mut wanted: Vec<&[u8]> = Vec::with_capacity(texts.len() + 1);
-    for text in texts {
-        let piece = if unescaped { plain_pieces(text).max_by_key(|piece| piece.len())? } else { text.as_slice() };
-        if piece.len() < NEEDLE_BYTES_MIN {
+    for pieces in texts {
+        let longest = pieces.iter().max_by_key(|piece| piece.len())?;
+        if longest.len() < NEEDLE_BYTES_MIN {
             return None;
         }
-        wanted.push(piece);
+        wanted.push(longest);
     }
-    if unescaped {
+    if unescaped && !wanted.is_empty() {
         wanted.push(ESCAPE);
     }
     match wanted.as_slice() {
+        [] => None,
         [only] => Some(Needle::literal(only)),
         several if several.len() <= NEEDLE_TEXTS_MAX => Needle::literals(several, false),
         _ => None,
@@ -231,7 +231,7 @@ mod tests {
     }
 
     fn holds(needs: &Needs, line: &[u8]) -> bool {
-        needs.required(0).holds(&line.to_ascii_lowercase())
+        !needs.is_plain_in(0, Some(Escapes::of_lines(line))) || needs.required(0).holds(&line.to_ascii_lowercase())
     }
 
     fn selects(needs: &Needs, line: &[u8]) -> bool {

@@ -17,7 +17,7 @@ use crate::scan::Scan;
 use crate::scan::load::{BlockRun, Columns, Loaded, PooledBuffers, load_lines, load_metadata, load_runs};
 use crate::scan::parallel::{Cancel, Flow, run};
 use crate::scan::plan::{LogsTask, Task};
-use crate::scan::source::{BlockRef, Selected, Source, prune, select_needed};
+use crate::scan::source::{BlockRef, Selected, Source, prune_needed, select_needed};
 use crate::scan::stats::ScanStats;
 
 /// Rows after which a worker looks at the cancel flag.
@@ -190,7 +190,7 @@ pub fn run_logs(
         return Err(KernelError::Input("the plan is no log query".into()));
     };
     let selected = select_needed(sources, &scan.selector, &scan.needs);
-    let mut pruned = prune(&selected, &scan.ts_range(), &scan.required, &scan.needs)?;
+    let mut pruned = prune_needed(&selected, &scan.ts_range(), &scan.required, &scan.needs)?;
     if task.backward {
         pruned.blocks.sort_by_key(|block| std::cmp::Reverse(block.max_ts_ns));
     } else {

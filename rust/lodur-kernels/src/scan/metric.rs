@@ -11,7 +11,7 @@ use crate::scan::load::{BlockRun, Columns, Loaded, PooledBuffers, load_lines, lo
 use crate::scan::logs::count_read;
 use crate::scan::parallel::{Cancel, Flow, run};
 use crate::scan::plan::{GroupingMode, MetricTask, RangeOp, Task};
-use crate::scan::source::{BlockRef, Selected, Source, prune, select_needed};
+use crate::scan::source::{BlockRef, Selected, Source, prune_needed, select_needed};
 use crate::scan::stats::ScanStats;
 use crate::scan::windows::{
     Accumulator, Average, Bucketer, Edge, Greatest, Least, Moments, Sample, Samples, Steps, Sum,
@@ -73,7 +73,7 @@ struct MetricScan<'a> {
     task: &'a MetricTask,
     selected: Vec<Selected<'a>>,
     grouping: Grouping,
-    /// Whether a row with an error may pass: its series says so.
+    /// Whether a row that a stage failed on may pass: its series says so.
     groups_errors: bool,
     bytes_max: usize,
     /// Bytes that all workers hold, as of their last checks.
@@ -122,7 +122,7 @@ impl<'a> MetricScan<'a> {
     }
 
     fn run<A: Accumulator>(&self, threads: usize) -> Result<MetricResult> {
-        let pruned = prune(&self.selected, &self.scan.ts_range(), &self.scan.required, &self.scan.needs)?;
+        let pruned = prune_needed(&self.selected, &self.scan.ts_range(), &self.scan.required, &self.scan.needs)?;
         let mut stats = ScanStats {
             segments: pruned.segments as u64,
             blocks: pruned.total as u64,
@@ -244,12 +244,14 @@ impl<'a> MetricScan<'a> {
                 if seen.is_multiple_of(CHECK_ROWS) {
                     self.check(worker)?;
                 }
+                // Between windows that do not meet nothing counts, errors neither.
+                if worker.bucketer.steps_of(columns.ts_ns[row]).is_none() {
+                    continue;
+                }
                 if !self.scan.pipeline.process(columns.row(row, run.stream), &mut labels) {
                     continue;
                 }
-                if !self.groups_errors
-                    && let Some(message) = labels.metric_error()
-                {
+                if let Some(message) = labels.metric_error(self.groups_errors) {
                     return Err(KernelError::InvalidRequest(message));
                 }
                 worker.stats.lines_kept += 1;

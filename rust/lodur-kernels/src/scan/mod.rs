@@ -12,7 +12,7 @@ use crate::scan::load::Columns;
 use crate::scan::matching::Selector;
 use crate::scan::parallel::Cancel;
 use crate::scan::plan::{GroupingMode, ScanPlan, Task};
-use crate::scan::source::{BlockRef, Selected, Source, prune, select_needed};
+use crate::scan::source::{BlockRef, Selected, Source, prune_needed, select_needed};
 use crate::segment::grams;
 use crate::segment::read::Segment;
 
@@ -26,6 +26,7 @@ pub mod parallel;
 pub mod plan;
 pub mod source;
 pub mod stats;
+pub mod volume;
 pub mod windows;
 
 /// Bytes of lines that are filtered before the cancel flag is looked at again: slow expressions do 20 MB/s.
@@ -132,7 +133,7 @@ impl Scan {
         };
         let sources = [source.clone()];
         let selected = select_needed(&sources, &self.selector, &self.needs);
-        let pruned = prune(&selected, &self.ts_range(), &self.required, &self.needs)?;
+        let pruned = prune_needed(&selected, &self.ts_range(), &self.required, &self.needs)?;
         let (lines, metadata) = (self.reads_lines(), self.reads_metadata(&selected[0]));
         let mut ranges = Vec::new();
         for block in &pruned.blocks {

@@ -122,8 +122,13 @@ fn is_open(need: usize, needs: &Needs, source: &Source, accepted: &mut [bool]) -
     open
 }
 
-/// Blocks with rows of accepted streams in the time range that may hold what line filters and needs require.
-pub fn prune(
+/// Blocks with rows of accepted streams in the time range that may hold what is required.
+pub fn prune(selected: &[Selected<'_>], ts_range: &Range<i64>, required: &Required) -> Result<Pruned> {
+    prune_needed(selected, ts_range, required, &Needs::default())
+}
+
+/// The same, of the blocks that may hold what needs require, too.
+pub fn prune_needed(
     selected: &[Selected<'_>],
     ts_range: &Range<i64>,
     required: &Required,
@@ -185,9 +190,8 @@ fn probed_blocks(
     required: &Required,
     needs: &Needs,
 ) -> Result<Vec<(usize, u64)>> {
-    let may_hold = |bits: &Option<Vec<u8>>, block: usize| {
-        bits.as_ref().is_none_or(|bits| bits[block / 8] >> (block % 8) & 1 == 1)
-    };
+    let may_hold =
+        |bits: &Option<Vec<u8>>, block: usize| bits.as_ref().is_none_or(|bits| bits[block / 8] >> (block % 8) & 1 == 1);
     if !kept.is_empty() {
         let bits = segment.probe(pages, required)?;
         kept.retain(|(block, _)| may_hold(&bits, *block));
@@ -198,20 +202,15 @@ fn probed_blocks(
         }
         let bits = segment.probe(pages, needs.required(*need))?;
         kept.retain(|(block, _)| {
-            let of_lines = !selected.metadata_may_name(*block, needs, *need);
+            let is_plain = needs.is_plain_in(*need, segment.directory.blocks[*block].escapes);
+            let of_lines = is_plain && !selected.metadata_may_name(*block, needs, *need);
             !of_lines || (may_hold(&bits, *block) && !needs.is_impossible(*need))
         });
     }
     Ok(kept)
 }
 
-fn add_blocks(
-    number: usize,
-    selected: &Selected<'_>,
-    segment: &Segment,
-    kept: Vec<(usize, u64)>,
-    pruned: &mut Pruned,
-) {
+fn add_blocks(number: usize, selected: &Selected<'_>, segment: &Segment, kept: Vec<(usize, u64)>, pruned: &mut Pruned) {
     let blocks = &segment.directory.blocks;
     pruned.total += blocks.len();
     pruned.skipped += blocks.len() - kept.len();
