@@ -31,7 +31,7 @@ class QuerierOptions:
     log_slower_than_s: float = LOG_SLOW_NEVER_S
     """Log queries that took longer; below 0 logs all."""
     memory_max_bytes: int = GIB
-    """What one query may hold in entries, or in partial aggregates and then in series by steps; writing the answer takes
-    as much again at most."""
+    """What one query may hold in entries, or in partial aggregates and then in series by steps; writing the answer
+    takes as much again at most."""
     rules_left_out: frozenset[str] = frozenset()
     """Names of rewrites of plans that are not done: tests ask whether they change any answer."""
