@@ -22,6 +22,7 @@ COMPRESSED_MIN_BYTES = 1024
 """Smaller answers fit one packet as they are."""
 
 _NOT_FOUND = 404
+_WRONG_METHOD = 405
 
 
 def build_application(
@@ -35,6 +36,9 @@ def build_application(
     not_ready_reason: Callable[[], str | None],
 ) -> ASGIApp:
     """The application that serves these routes below a prefix."""
+    for route in routes:
+        # Starlette answers HEAD wherever GET is answered, Loki nowhere.
+        (route.methods or set()).discard("HEAD")
     # Clients do not follow redirects of pushes: a path with a slash too many is no path.
     router = Router(list(routes), redirect_slashes=False)
     starlette = Starlette(routes=[Mount(path_prefix, app=router)], exception_handlers={HTTPException: _plain})
@@ -58,7 +62,7 @@ async def _plain(_: Request, error: Exception) -> Response:
     """Wrong paths and methods in the words that clients know."""
     if not isinstance(error, HTTPException):
         raise error
-    text = "404 page not found\n" if error.status_code == _NOT_FOUND else f"{error.detail}\n"
-    response = text_response(text, status=error.status_code)
+    texts = {_NOT_FOUND: "404 page not found\n", _WRONG_METHOD: ""}
+    response = text_response(texts.get(error.status_code, f"{error.detail}\n"), status=error.status_code)
     response.headers.update(error.headers or {})
     return response

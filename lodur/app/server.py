@@ -23,7 +23,7 @@ from lodur.api.application import build_application
 from lodur.api.options import ServerOptions
 from lodur.api.tenant import Tenancy
 from lodur.app.allocator import give_back_memory
-from lodur.config.printing import effective_yaml
+from lodur.config.printing import changed_yaml, default_yaml, effective_yaml
 from lodur.config.server_config import ServerConfig
 from lodur.ingest.disk_space import DiskSpace
 from lodur.ingest.flush_policy import FlushPolicy
@@ -38,6 +38,7 @@ from lodur.store.journal import Journal, NoJournal, Wal, WalOptions
 from lodur.store.object_stores import ObjectStores
 from lodur.store.store import Store
 from lodur.telemetry.ingest_metrics import IngestMetrics, SizeCollector, TenantSize, WalSize
+from lodur.telemetry.log import LevelSwitch
 from lodur.telemetry.request_metrics import RequestMetrics
 
 BACKLOG = 1024
@@ -232,7 +233,7 @@ class Server:
         catalog = Catalog(self.store, clock, lambda _: config.limits.query)
         state = loki_status.ServerState(
             not_ready_reason=lambda: self._reason,
-            config_text=lambda: effective_yaml(config),
+            config_text=lambda mode: _config_text(config, mode),
             services=lambda: config.targets,
         )
         options = config.server
@@ -247,7 +248,7 @@ class Server:
             *loki_legacy.routes(self._engine, tenancy, clock, body_max_bytes=options.query_body_max_bytes),
             *loki_metadata.routes(catalog, tenancy, clock, body_max_bytes=options.query_body_max_bytes),
             *loki_status.routes(state, self.registry),
-            *loki_admin.routes(self._flusher.flush_all, self.stop),
+            *loki_admin.routes(self._flusher.flush_all, self.stop, LevelSwitch(options.log_level)),
         ]
 
     def _handle_signals(self) -> None:
@@ -281,6 +282,16 @@ class Server:
             return WalSize(stats.files, stats.bytes, stats.records, stats.fsyncs)
 
         self.registry.register(SizeCollector(tenants, wal))
+
+
+def _config_text(config: ServerConfig, mode: str) -> str:
+    match mode:
+        case "diff":
+            return changed_yaml(config)
+        case "defaults":
+            return default_yaml()
+        case _:
+            return effective_yaml(config)
 
 
 def server_url(options: ServerOptions) -> str:

@@ -1,4 +1,4 @@
-"""The lists of cases that are not answered as Loki does agree with the corpus and with each other; no server is needed."""
+"""The lists of cases that are not answered as Loki does agree with the corpus and with each other."""
 
 from __future__ import annotations
 
