@@ -170,11 +170,11 @@ def interval_param(params: Params) -> int:
     return interval_ns
 
 
-def limit_param(params: Params) -> int:
-    """How many entries to return at most."""
-    text = params.text("limit")
+def limit_param(params: Params, *names: str, default: int = DEFAULT_LIMIT) -> int:
+    """How many entries (or whatever the parameter counts) to return at most; the first name that is given counts."""
+    text = next(filter(None, map(params.text, names or ("limit",))), "")
     if not text:
-        return DEFAULT_LIMIT
+        return default
     if not _INTEGER.fullmatch(text):
         raise InvalidRequest(f"strconv.Atoi: parsing {quote(text)}: invalid syntax")
     limit = int(text[:_DIGITS_MAX])

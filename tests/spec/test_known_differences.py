@@ -1,4 +1,4 @@
-"""The lists of cases that are not answered as Loki does agree with the corpus and with each other."""
+"""The lists of cases not answered as Loki does agree with the corpus and with each other; no server is needed."""
 
 from __future__ import annotations
 

@@ -25,8 +25,8 @@ use crate::segment::Segment;
 type Labels = Vec<(String, String)>;
 
 #[pyclass(frozen, module = "lodur.kernels._native")]
-struct Cancel {
-    flag: Arc<KernelCancel>,
+pub(crate) struct Cancel {
+    pub(crate) flag: Arc<KernelCancel>,
 }
 
 #[pymethods]
@@ -42,7 +42,7 @@ impl Cancel {
 }
 
 #[pyclass(frozen, get_all, module = "lodur.kernels._native")]
-struct ScanStats {
+pub(crate) struct ScanStats {
     lines: u64,
     bytes: u64,
     stored_bytes: u64,
@@ -75,8 +75,8 @@ impl From<Stats> for ScanStats {
 }
 
 #[pyclass(frozen, module = "lodur.kernels._native")]
-struct LogResult {
-    result: KernelLogs,
+pub(crate) struct LogResult {
+    pub(crate) result: KernelLogs,
     /// Per entry a number into `extra`; empty when no labels are added.
     parts: Vec<(KernelLogs, Labels)>,
 }
@@ -211,7 +211,7 @@ fn pairs(labels: &LabelSet) -> Labels {
 }
 
 /// Head views and segments as the kernels take them.
-fn sources_of(sources: &[Bound<'_, PyAny>]) -> PyResult<Vec<Source>> {
+pub(crate) fn sources_of(sources: &[Bound<'_, PyAny>]) -> PyResult<Vec<Source>> {
     let mut all = Vec::with_capacity(sources.len());
     for source in sources {
         if let Ok(view) = source.cast::<HeadView>() {
@@ -226,7 +226,7 @@ fn sources_of(sources: &[Bound<'_, PyAny>]) -> PyResult<Vec<Source>> {
 }
 
 /// A panic in a scan is our bug: it ends the query, not the process.
-fn guarded<T>(py: Python<'_>, work: impl FnOnce() -> Result<T> + Send) -> PyResult<T>
+pub(crate) fn guarded<T>(py: Python<'_>, work: impl FnOnce() -> Result<T> + Send) -> PyResult<T>
 where
     T: Send,
 {
@@ -303,21 +303,6 @@ fn list_streams(
 }
 
 #[pyfunction]
-fn index_stats(
-    py: Python<'_>,
-    sources: Vec<Bound<'_, PyAny>>,
-    selector: &[u8],
-    start_ns: i64,
-    end_ns: i64,
-) -> PyResult<(u64, u64, u64, u64)> {
-    let sources = sources_of(&sources)?;
-    guarded(py, || {
-        let stats = metadata::index_stats(&sources, &Selector::decode(selector)?, start_ns, end_ns);
-        Ok((stats.streams, stats.blocks, stats.bytes, stats.entries))
-    })
-}
-
-#[pyfunction]
 fn encode_matrix<'py>(
     py: Python<'py>,
     labels: Vec<Labels>,
@@ -346,6 +331,5 @@ pub(crate) fn register(m: &Bound<'_, PyModule>) -> PyResult<()> {
     m.add_class::<MetricResult>()?;
     m.add_class::<Scan>()?;
     m.add_function(wrap_pyfunction!(list_streams, m)?)?;
-    m.add_function(wrap_pyfunction!(index_stats, m)?)?;
     m.add_function(wrap_pyfunction!(encode_matrix, m)?)
 }

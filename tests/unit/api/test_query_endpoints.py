@@ -11,7 +11,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 from starlette.applications import Starlette
 
-from lodur.api import loki_legacy, loki_metadata, loki_query, loki_status
+from lodur.api import loki_legacy, loki_metadata, loki_query, loki_status, loki_volume
 from lodur.api.errors import CLIENT_GONE_TEXT
 from lodur.api.tenant import Tenancy
 from lodur.model.clock import ManualClock
@@ -38,6 +38,7 @@ def application(store: MemoryStore) -> Starlette:
             *loki_query.routes(engine, tenancy, clock, body_max_bytes=BODY_MAX_BYTES),
             *loki_legacy.routes(engine, tenancy, clock, body_max_bytes=BODY_MAX_BYTES),
             *loki_metadata.routes(catalog, tenancy, clock, body_max_bytes=BODY_MAX_BYTES),
+            *loki_volume.routes(catalog, tenancy, clock, body_max_bytes=BODY_MAX_BYTES),
             *loki_status.routes(state, CollectorRegistry()),
         ]
     )

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use crate::error::Result;
-use crate::labels::LabelSet;
+use crate::labels::write_go_quoted;
 use crate::pipeline::decode_pairs;
 use crate::push::time::rfc3339_nanos;
 use crate::scan::logs::{Entry, LogResult};
@@ -87,10 +87,7 @@ fn grouped<'r>(result: &'r LogResult, categorize: bool, extra: &[(String, String
             }
             labels.insert(name.clone(), value.clone());
         }
-        // An empty value prints like none, but is a label of its own here.
-        let empty = labels.iter().filter(|(_, v)| v.is_empty());
-        let key = empty.fold(printed(&labels), |text, (n, _)| text + "\u{0}" + n);
-        by_labels.entry(key).or_insert_with(|| (labels, Vec::new())).1.push(entry);
+        by_labels.entry(printed(&labels)).or_insert_with(|| (labels, Vec::new())).1.push(entry);
     }
     Ok(by_labels)
 }
@@ -107,8 +104,20 @@ fn order_ties(entries: &mut [&Entry]) {
     }
 }
 
+/// The label set as it is printed; a label with an empty value is a part of it.
 fn printed(labels: &LabelPairs) -> String {
-    LabelSet::from_pairs(labels.iter().map(|(name, value)| (name.as_str(), value.as_str()))).to_string()
+    let mut text = String::from("{");
+    for (name, value) in labels {
+        if text.len() > 1 {
+            text.push_str(", ");
+        }
+        text.push_str(name);
+        text.push('=');
+        // Writing to a String cannot fail.
+        let _ = write_go_quoted(&mut text, value);
+    }
+    text.push('}');
+    text
 }
 
 fn size_hint(result: &LogResult) -> usize {
@@ -307,6 +316,13 @@ mod tests {
                 r#"{"labels":"{app=\"x\", t=\"u\"}","entries":[{"ts":"1970-01-01T00:00:00Z","line":"0"}]}]"#
             )
         );
+    }
+
+    #[test]
+    fn streams_with_an_empty_label_come_before_those_without() {
+        let labels = |pairs: &[(&str, &str)]| pairs.iter().map(|(n, v)| ((*n).to_owned(), (*v).to_owned())).collect();
+        assert_eq!(printed(&labels(&[("a", "x\""), ("b", "")])), r#"{a="x\"", b=""}"#);
+        assert!(printed(&labels(&[("a", "x"), ("b", "")])) < printed(&labels(&[("a", "x")])));
     }
 
     #[test]

@@ -236,6 +236,10 @@ impl<'a> MetricScan<'a> {
                 if seen.is_multiple_of(CHECK_ROWS) {
                     self.check(worker)?;
                 }
+                // Between windows that do not meet nothing counts, errors neither.
+                if worker.bucketer.steps_of(columns.ts_ns[row]).is_none() {
+                    continue;
+                }
                 if !self.scan.pipeline.process(columns.row(row, run.stream), &mut labels) {
                     continue;
                 }
