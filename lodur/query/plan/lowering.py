@@ -24,7 +24,7 @@ from lodur.logql.stages.label_filter import (
     NumberPredicate,
     StringPredicate,
 )
-from lodur.logql.stages.label_format import LabelFormat
+from lodur.logql.stages.label_format import LabelChange, LabelFormat, LabelRename
 from lodur.logql.stages.line_filter import LineAddress, LineFilter, LineFilterOp, LineOperand
 from lodur.logql.stages.line_format import LineFormat
 from lodur.logql.stages.logfmt_parser import LogfmtParser
@@ -149,11 +149,17 @@ def _stage(stage: Stage) -> message.Stage:
         case KeepLabels():
             return message.Keep(tuple(map(_target, stage.targets)))
         case LineFormat():
-            raise InvalidRequest(f"stage '{stage}' : line_format is not supported yet")
+            return message.LineFormat(_stored_text(stage.template))
         case LabelFormat():
-            raise InvalidRequest(f"stage '{stage}' : label_format is not supported yet")
+            return message.LabelFormat(tuple(map(_label_change, stage.changes)))
         case _:
             assert_never(stage)
+
+
+def _label_change(change: LabelChange) -> message.Rename | message.Template:
+    if isinstance(change, LabelRename):
+        return message.Rename(change.name, change.source)
+    return message.Template(change.name, _stored_text(change.template))
 
 
 def _line_operand(operand: LineOperand) -> message.LineText | message.LineIp:
