@@ -21,8 +21,8 @@ def client() -> Client:
     store.add_head(
         "t",
         {
-            "app=x,id=1": [((T0_S + k) * NS, line) for k, line in enumerate(logfmt)],
-            "app=y,id=2": [((T0_S + 3 + k) * NS, line) for k, line in enumerate(json)],
+            "app=x,id=17": [((T0_S + k) * NS, line) for k, line in enumerate(logfmt)],
+            "app=y,id=18": [((T0_S + 3 + k) * NS, line) for k, line in enumerate(json)],
             "app=z": [((T0_S + k) * NS, f"user {k} came from {k % 2}") for k in range(40)],
         },
     )
