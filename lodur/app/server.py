@@ -18,9 +18,10 @@ from granian.server.embed import Server as HttpServer
 from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
 from starlette.routing import Route
 
-from lodur.api import loki_admin, loki_metadata, loki_push, loki_query, loki_status
+from lodur.api import loki_admin, loki_metadata, loki_push, loki_query, loki_status, otlp_push
 from lodur.api.application import build_application
 from lodur.api.options import ServerOptions
+from lodur.api.push_bodies import PushBodies
 from lodur.api.tenant import Tenancy
 from lodur.app.allocator import give_back_memory
 from lodur.config.printing import effective_yaml
@@ -236,13 +237,10 @@ class Server:
             services=lambda: config.targets,
         )
         options = config.server
+        bodies = PushBodies(options.push_body_max_bytes, options.read_timeout_s)
         return [
-            *loki_push.routes(
-                self._writer,
-                tenancy,
-                body_max_bytes=options.push_body_max_bytes,
-                read_timeout_s=options.read_timeout_s,
-            ),
+            *loki_push.routes(self._writer, tenancy, bodies),
+            *otlp_push.routes(self._writer, tenancy, bodies),
             *loki_query.routes(self._engine, tenancy, clock, body_max_bytes=options.query_body_max_bytes),
             *loki_metadata.routes(catalog, tenancy, clock, body_max_bytes=options.query_body_max_bytes),
             *loki_status.routes(state, self.registry),
