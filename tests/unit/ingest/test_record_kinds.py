@@ -56,9 +56,7 @@ def test_bodies_of_loki_are_their_own_payload() -> None:
     assert kept_body(0x22, b"body") == kept
 
 
-@pytest.mark.parametrize(
-    ("mapping", "payload"), [(b"", b"\0\0\0\0body"), (b"\x80map", b"\4\0\0\0\x80mapbody")]
-)
+@pytest.mark.parametrize(("mapping", "payload"), [(b"", b"\0\0\0\0body"), (b"\x80map", b"\4\0\0\0\x80mapbody")])
 def test_bodies_of_otlp_follow_their_mapping(mapping: bytes, payload: bytes) -> None:
     kept = KeptBody(PushForm(PushFormat.OTLP_PROTOBUF, ContentEncoding.IDENTITY), b"body", mapping)
     assert payload_of(kept) == payload
