@@ -1,7 +1,7 @@
 """The endpoint of OpenTelemetry logs, `/otlp/v1/logs`.
 
 Refusals are a protobuf `google.rpc.Status` whatever the body's form was, as Loki answers them. The mapping to streams
-is described in docs/how-to/send-opentelemetry-logs.md.
+is described in docs/reference/opentelemetry.md.
 """
 
 from __future__ import annotations
