@@ -14,6 +14,7 @@ from starlette.types import ASGIApp
 
 from lodur.api.errors import text_response
 from lodur.api.request_log import RequestLog, RouteNames
+from lodur.api.unread_body import UnreadBody
 from lodur.model.clock import Clock
 from lodur.telemetry.request_metrics import RequestMetrics
 
@@ -41,7 +42,7 @@ def build_application(
     app: ASGIApp = starlette
     if compress_responses:
         app = GZipMiddleware(app, minimum_size=COMPRESSED_MIN_BYTES)
-    return RequestLog(
+    logged = RequestLog(
         app,
         RouteNames(routes),
         metrics,
@@ -50,6 +51,7 @@ def build_application(
         path_prefix=path_prefix,
         log_slower_than_s=log_slower_than_s,
     )
+    return UnreadBody(logged)
 
 
 async def _plain(_: Request, error: Exception) -> Response:

@@ -115,10 +115,11 @@ def test_a_server_that_ends_is_reported_with_the_end_of_its_log(
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
+    handler = signal.getsignal(signal.SIGINT)
     assert run(DevOptions(tmp_path, port)) == 1
     said = capsys.readouterr().err
     assert f"Error: the server has ended with code 1; the end of {tmp_path / 'lodur.log'}:\n  one\n  last words" in said
-    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    assert signal.getsignal(signal.SIGINT) is handler
 
 
 def test_what_to_try_names_another_port() -> None:
