@@ -28,9 +28,11 @@ from lodur.api import (
     loki_query,
     loki_status,
     loki_volume,
+    otlp_push,
 )
 from lodur.api.application import build_application
 from lodur.api.options import ServerOptions
+from lodur.api.push_bodies import PushBodies
 from lodur.api.tenant import Tenancy
 from lodur.app.allocator import give_back_memory
 from lodur.config.printing import changed_yaml, default_yaml, effective_yaml
@@ -247,13 +249,10 @@ class Server:
             services=lambda: config.targets,
         )
         options = config.server
+        bodies = PushBodies(options.push_body_max_bytes, options.read_timeout_s)
         return [
-            *loki_push.routes(
-                self._writer,
-                tenancy,
-                body_max_bytes=options.push_body_max_bytes,
-                read_timeout_s=options.read_timeout_s,
-            ),
+            *loki_push.routes(self._writer, tenancy, bodies),
+            *otlp_push.routes(self._writer, tenancy, bodies),
             *loki_query.routes(self._engine, tenancy, clock, body_max_bytes=options.query_body_max_bytes),
             *loki_legacy.routes(self._engine, tenancy, clock, body_max_bytes=options.query_body_max_bytes),
             *loki_metadata.routes(catalog, tenancy, clock, body_max_bytes=options.query_body_max_bytes),

@@ -22,6 +22,9 @@ class PushFormat:
     """`{"streams": [{"stream": {...}, "values": [["ns", "line", {...}]]}]}`"""
     LEGACY_JSON: ClassVar[PushFormat]
     """`{"streams": [{"labels": "{...}", "entries": [{"ts": "RFC 3339", "line": "..."}]}]}`"""
+    OTLP_PROTOBUF: ClassVar[PushFormat]
+    """OpenTelemetry's `ExportLogsServiceRequest`."""
+    OTLP_JSON: ClassVar[PushFormat]
 
 @final
 class ContentEncoding:
@@ -34,6 +37,8 @@ class ContentEncoding:
     DEFLATE: ClassVar[ContentEncoding]
     """Raw DEFLATE, without a zlib header."""
     ZSTD: ClassVar[ContentEncoding]
+    LZ4: ClassVar[ContentEncoding]
+    """The frame format."""
 
 @final
 class PushLimits:
@@ -60,10 +65,14 @@ class PushLimits:
         log_level_fields: Sequence[str] | None = None,
         log_level_from_json_max_depth: int | None = None,
         max_decompressed_size_bytes: int | None = None,
+        otlp_mapping: bytes | None = None,
     ) -> PushLimits:
         """Named as the keys of `limits_config`; what is None has Loki's default. Sizes of zero switch a limit off.
 
-        `max_decompressed_size_bytes` is held to 1 GiB, its default here.
+        `max_decompressed_size_bytes` is held to 1 GiB, its default here. `otlp_mapping` is an `OtlpMapping` of
+        `lodur.model.otlp` as MessagePack; without one its defaults hold.
+
+        Raises InvalidRequest for a mapping that cannot be read.
         """
 
     @staticmethod
@@ -152,7 +161,8 @@ def decode_push(
 
     Out:   streams and entries that are refused one by one are in `problems`; the rest are rows, in the body's order.
            A body without any stream has one problem of status 422.
-    Bound: the decompressed body, rows of about its size, and 13 bytes for each of at most 2**24 entries.
+    Bound: the decompressed body, rows of about its size (for OTLP, whose entries share attributes, of
+           `max_decompressed_size_bytes`), and 13 bytes for each of at most 2**24 entries.
     Cost:  one pass over the decompressed body; one thread; releases the GIL.
     Raises InvalidRequest where the whole body is refused (400), LimitExceeded with limit `max_recv_msg_size` where it
     is or becomes too large (413).

@@ -45,7 +45,9 @@ def main() -> int:
         slowest_batch_s = max(tally.slowest_batch_s for tally in tallies)
         slowest_s = max(tally.slowest_s for tally in tallies)
         peak_mib = max(tally.peak_bytes for tally in tallies) >> 20
-        print(f"{statuses.total()} queries: {dict(statuses)}; slowest batch {slowest_batch_s:.2f} s, slowest query {slowest_s:.2f} s, peak {peak_mib} MiB a process")
+        print(
+            f"{statuses.total()} queries: {dict(statuses)}; slowest batch {slowest_batch_s:.2f} s, slowest query {slowest_s:.2f} s, peak {peak_mib} MiB a process"
+        )
     return 1 if failures else 0
 
 

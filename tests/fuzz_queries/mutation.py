@@ -31,7 +31,7 @@ _WRAPPERS = (
     ("rate(", "[5m])"),
     ("1+(", ")"),
     ("topk(1,", ")"),
-    ('label_replace(', ',"a","b","c","d")'),
+    ("label_replace(", ',"a","b","c","d")'),
     ("-", ""),
     ("", " or vector(1)"),
     ("", ' | app="x"'),

@@ -11,11 +11,15 @@ import pytest
 from prometheus_client import CollectorRegistry
 from starlette.applications import Starlette
 
-<<<<<<< HEAD
-from lodur.api import loki_legacy, loki_metadata, loki_query, loki_status, loki_volume
-=======
-from lodur.api import loki_detected, loki_metadata, loki_patterns, loki_query, loki_status, loki_volume
->>>>>>> metadata
+from lodur.api import (
+    loki_detected,
+    loki_legacy,
+    loki_metadata,
+    loki_patterns,
+    loki_query,
+    loki_status,
+    loki_volume,
+)
 from lodur.api.errors import CLIENT_GONE_TEXT
 from lodur.api.tenant import Tenancy
 from lodur.model.clock import ManualClock
