@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from lodur.config.blocks import (
+    access,
     common,
     extras,
     ingester,
@@ -30,6 +31,7 @@ CONFIG_FILE = Schema.of(
         *limits_retention.ENTRIES,
         *querier.ENTRIES,
         *extras.ENTRIES,
+        *access.ENTRIES,
     ),
     {
         **other.TYPE_NAMES,
@@ -40,6 +42,7 @@ CONFIG_FILE = Schema.of(
         **ingester.TYPE_NAMES,
         **querier.TYPE_NAMES,
         **extras.TYPE_NAMES,
+        **access.TYPE_NAMES,
     },
 )
 """Every key of Loki's configuration file, and Lodur's own."""
