@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import socket
 import ssl
+import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -13,7 +14,7 @@ from pathlib import Path
 import pytest
 import trustme
 
-from tests.servers.lodur import LodurServer
+from tests.servers.lodur import LODUR, LodurServer
 from tests.servers.raw_http import Answer, parse_answer, request_bytes
 
 CONFIG = """
@@ -139,6 +140,33 @@ def test_an_expired_certificate_is_refused(server: LodurServer, authorities: Aut
 def test_a_client_that_trusts_others_does_not_go_on(server: LodurServer) -> None:
     with pytest.raises(ssl.SSLCertVerificationError):
         ask(server, ssl.create_default_context())
+
+
+def test_the_command_line_shows_its_certificate(
+    server: LodurServer, authorities: Authorities, client_auth: str
+) -> None:
+    ca_file = authorities.directory / "ca.pem"
+    authorities.of_server.cert_pem.write_to_path(ca_file)
+    client = authorities.client_file("person", authorities.of_clients)
+    address = f"--addr=https://127.0.0.1:{server.port}"
+
+    def said(*words: str) -> tuple[int, str]:
+        environment = {"PATH": "/bin", "LOKI_CA_CERT_PATH": str(ca_file)}
+        ran = subprocess.run(
+            [LODUR, "labels", address, *words], capture_output=True, text=True, check=False, env=environment, timeout=60
+        )
+        return ran.returncode, ran.stderr
+
+    assert said("--cert", str(client)) == (0, "")
+    assert said()[0] == (1 if client_auth == "RequireAndVerifyClientCert" else 0)
+    code, text = said("--ca-cert", str(authorities.directory / "clients.pem"), "--cert", str(client))
+    assert code == 1
+    assert "--ca-cert names a file of the authorities" in text
+    unverified = said("--ca-cert", "", "--tls-skip-verify", "--cert", str(client))
+    assert unverified == (0, "")
+    code, text = said("--cert", str(authorities.directory / "server.pem"), "--key", str(client))
+    assert code == 1
+    assert "cannot be used for TLS" in text
 
 
 @pytest.mark.parametrize(
