@@ -15,8 +15,10 @@ from lodur.api.endpoint import query_endpoint
 from lodur.api.params import (
     Params,
     backward_param,
+    check_resolution,
     checked_span,
     encoding_flags,
+    forwarded,
     interval_param,
     limit_param,
     query_tags,
@@ -26,6 +28,7 @@ from lodur.api.params import (
 from lodur.api.statistics import statistics_body
 from lodur.api.tenant import Tenancy
 from lodur.logql.parser import parse_tree
+from lodur.logql.pretty import format_query
 from lodur.model.clock import Clock
 from lodur.model.errors import QuerySyntaxError
 from lodur.query.answers import InstantAnswer, MatrixAnswer, RangeAnswer, ScalarAnswer, StreamsAnswer
@@ -58,6 +61,24 @@ def json_response(body: bytes, *, status: int = 200) -> Response:
     return Response(body, status_code=status, headers={"Content-Type": JSON_TYPE})
 
 
+def range_request(request: Request, params: Params, now_ns: int) -> RangeRequest:
+    """What a request over a span of time asks. Raises InvalidRequest."""
+    written = checked_span(params, now_ns)
+    step_ns = step_param(params, written)
+    span = forwarded(written)
+    check_resolution(span, step_ns)
+    return RangeRequest(
+        text=params.text("query"),
+        start_ns=span.start_ns,
+        end_ns=span.end_ns,
+        step_ns=step_ns,
+        limit=limit_param(params),
+        backward=backward_param(params),
+        interval_ns=interval_param(params),
+        tags=query_tags(request.headers.get(TAGS_HEADER, "")),
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class _Queries:
     engine: Engine
@@ -77,24 +98,11 @@ class _Queries:
 
     async def range(self, request: Request, params: Params) -> Response:
         tenants = self.tenancy.all(request)
-        asked = self._range_request(params, query_tags(request.headers.get(TAGS_HEADER, "")))
+        asked = range_request(request, params, self.clock.now_ns())
         answer = await self.engine.range(tenants, asked)
         flags = encoding_flags(request.headers.getlist(FLAGS_HEADER))
         # Thousands of lines take milliseconds to write, which other requests need not wait for.
         return json_response(await asyncio.to_thread(_range_body, answer, flags))
-
-    def _range_request(self, params: Params, tags: tuple[tuple[str, str], ...]) -> RangeRequest:
-        span = checked_span(params, self.clock.now_ns())
-        return RangeRequest(
-            text=params.text("query"),
-            start_ns=span.start_ns,
-            end_ns=span.end_ns,
-            step_ns=step_param(params, span),
-            limit=limit_param(params),
-            backward=backward_param(params),
-            interval_ns=interval_param(params),
-            tags=tags,
-        )
 
     async def format(self, _: Request, params: Params) -> Response:
         try:
@@ -105,7 +113,7 @@ class _Queries:
 
 
 def _formatted(text: str) -> str:
-    return str(parse_tree(text))
+    return format_query(parse_tree(text))
 
 
 def _range_body(answer: RangeAnswer, flags: tuple[str, ...]) -> bytes:

@@ -19,7 +19,17 @@ from granian.server.embed import Server as HttpServer
 from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
 from starlette.routing import Route
 
-from lodur.api import loki_admin, loki_metadata, loki_push, loki_query, loki_status
+from lodur.api import (
+    loki_admin,
+    loki_detected,
+    loki_legacy,
+    loki_metadata,
+    loki_patterns,
+    loki_push,
+    loki_query,
+    loki_status,
+    loki_volume,
+)
 from lodur.api.access.login import KEY_BYTES, Login
 from lodur.api.application import Gates, build_application
 from lodur.api.options import ServerOptions
@@ -253,7 +263,17 @@ class Server:
                 read_timeout_s=options.read_timeout_s,
             ),
             *loki_query.routes(self._engine, tenancy, clock, body_max_bytes=options.query_body_max_bytes),
+            *loki_legacy.routes(self._engine, tenancy, clock, body_max_bytes=options.query_body_max_bytes),
             *loki_metadata.routes(catalog, tenancy, clock, body_max_bytes=options.query_body_max_bytes),
+            *loki_detected.routes(self._engine, catalog, tenancy, clock, body_max_bytes=options.query_body_max_bytes),
+            *loki_patterns.routes(
+                self._engine,
+                tenancy,
+                clock,
+                enabled=config.querier.patterns_enabled,
+                body_max_bytes=options.query_body_max_bytes,
+            ),
+            *loki_volume.routes(catalog, tenancy, clock, body_max_bytes=options.query_body_max_bytes),
             *loki_status.routes(state, self.registry),
             *loki_admin.routes(self._flusher.flush_all, self.stop),
         ]

@@ -46,5 +46,14 @@ class ScalarAnswer:
     statistics: Statistics
 
 
+@dataclass(frozen=True, slots=True)
+class Pattern:
+    """What lines of one level have in common; `samples` are numbers of steps since the epoch, and lines."""
+
+    text: str
+    level: str
+    samples: tuple[tuple[int, int], ...]
+
+
 RangeAnswer: TypeAlias = StreamsAnswer | MatrixAnswer
 InstantAnswer: TypeAlias = VectorAnswer | ScalarAnswer

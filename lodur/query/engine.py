@@ -13,11 +13,15 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
+from lodur.kernels.fields import DetectedField, detect_fields, field_values
 from lodur.kernels.head import HeadView
-from lodur.kernels.scan import LogResult, MetricResult, ScanStats, index_stats
+from lodur.kernels.pattern_plan import PatternPlan
+from lodur.kernels.scan import LogResult, MetricResult, ScanStats
 from lodur.kernels.scan_plan import Logs, encode_matchers
 from lodur.kernels.segment import Segment
+from lodur.kernels.volume import index_stats
 from lodur.logql.parser import parse_query
+from lodur.logql.selector import Selector
 from lodur.model.clock import Clock
 from lodur.model.durations import NS_PER_S
 from lodur.model.errors import DeadlineExceeded, InvalidRequest
@@ -26,7 +30,15 @@ from lodur.model.limits import QueryLimits
 from lodur.model.tenant import TenantId
 from lodur.model.time_span import TimeSpan
 from lodur.query.admission import Admission
-from lodur.query.answers import InstantAnswer, MatrixAnswer, RangeAnswer, ScalarAnswer, StreamsAnswer, VectorAnswer
+from lodur.query.answers import (
+    InstantAnswer,
+    MatrixAnswer,
+    Pattern,
+    RangeAnswer,
+    ScalarAnswer,
+    StreamsAnswer,
+    VectorAnswer,
+)
 from lodur.query.computing import compute
 from lodur.query.evaluate.matrix import Matrix, beside, constant_matrix, empty_matrix, stack
 from lodur.query.limit_checks import (
@@ -35,14 +47,16 @@ from lodur.query.limit_checks import (
     check_entries,
     check_features,
     check_plan,
+    check_selector,
     check_series,
     visible_span,
 )
 from lodur.query.options import QuerierOptions
+from lodur.query.parser_names import parser_names
 from lodur.query.plan.lowering import check_executable, log_scan_plan, range_scan_plan, stream_matchers
 from lodur.query.plan.nodes import LogScan, MetricPlan, Number, Plan, RangeScan, walk
 from lodur.query.plan.planner import make_plan
-from lodur.query.requests import InstantRequest, RangeRequest
+from lodur.query.requests import FieldsRequest, InstantRequest, RangeRequest
 from lodur.query.scanning import RESULT_MAX_BYTES, Scanner
 from lodur.query.sources import ReadableStore, Source, segment_of
 from lodur.query.stats import Statistics, total_counts
@@ -51,6 +65,9 @@ from lodur.query.tenants import TENANT_LABEL, chosen_tenants, labelled
 
 SCAN_SERIES_MAX = 200_000
 """Series of one scan whatever aggregates them afterwards: more labels than this take seconds to group."""
+
+PATTERNS_MAX = 300
+"""Patterns in one answer: those of fewest lines are left out, which nobody reads."""
 
 SAMPLE_BYTES = 9
 """A sample and whether it is there, in the matrix that a scan returns."""
@@ -133,6 +150,46 @@ class Engine:
                 return VectorAnswer(empty_matrix(1), request.time_ns, self._statistics(run))
             matrix = (await self._series(run, plan, one_step(request.time_ns))).sorted_by_labels()
             return VectorAnswer(matrix, request.time_ns, self._statistics(run))
+
+    async def fields(self, tenants: Sequence[TenantId], request: FieldsRequest) -> list[DetectedField]:
+        """The fields of the entries of a log query. InvalidRequest for a metric query."""
+        plan = await self._planned_log(tenants, request.entries)
+        parsers = parser_names(plan.query.stages)
+        async with self._run(tenants) as run:
+            result = (await self._entries(run, plan, request.entries)).result
+            return await self._scanner.in_thread(
+                lambda cancel: detect_fields(result, parsers=parsers, limit=request.limit, cancel=cancel)
+            )
+
+    async def field_values(self, tenants: Sequence[TenantId], name: str, request: FieldsRequest) -> list[str]:
+        """Values of one of the fields. InvalidRequest for a metric query."""
+        plan = await self._planned_log(tenants, request.entries)
+        parsers = parser_names(plan.query.stages)
+        async with self._run(tenants) as run:
+            result = (await self._entries(run, plan, request.entries)).result
+            return await self._scanner.in_thread(
+                lambda cancel: field_values(result, name=name, parsers=parsers, limit=request.limit, cancel=cancel)
+            )
+
+    async def patterns(self, tenant: TenantId, selector: Selector, span: TimeSpan, step_ns: int) -> list[Pattern]:
+        """Patterns of a selector's lines, those of most lines first."""
+        async with self._run((tenant,)) as run:
+            for limits in run.limits:
+                check_selector(selector, limits)
+            seen = self._visible(run, span)
+            if seen is None:
+                return []
+            matchers = stream_matchers(selector)
+            plan = PatternPlan(matchers, seen.start_ns, seen.end_ns, step_ns, PATTERNS_MAX)
+            sources = await self._store.sources(tenant, seen.start_ns, seen.end_ns)
+            patterns, _ = await self._scanner.patterns(plan, sources)
+            return patterns
+
+    async def _planned_log(self, tenants: Sequence[TenantId], request: RangeRequest) -> LogScan:
+        plan = await self._planned(request.text, tenants, request.tags)
+        if not isinstance(plan, LogScan):
+            raise InvalidRequest("only log selector is supported")
+        return plan
 
     async def _planned(self, text: str, tenants: Sequence[TenantId], tags: Sequence[tuple[str, str]]) -> Plan:
         if len(text) <= PLANNED_AT_ONCE_CHARS:
@@ -243,10 +300,10 @@ class Engine:
             segments: list[HeadView | Segment] = [
                 segment for source in sources if (segment := segment_of(source)) is not None
             ]
-            _, _, size_bytes, _ = await self._scanner.in_thread(
+            covered = await self._scanner.in_thread(
                 lambda _: index_stats(segments, matchers, span.start_ns, span.end_ns)
             )
-            check_bytes(size_bytes, limits)
+            check_bytes(covered.bytes, limits)
         return sources
 
     def _statistics(self, run: _Run, *, entries: int = 0) -> Statistics:

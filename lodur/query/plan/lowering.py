@@ -32,6 +32,7 @@ from lodur.logql.stages.pattern_parser import PatternParser
 from lodur.logql.stages.regexp_parser import RegexpParser
 from lodur.logql.stages.unpack_parser import UnpackParser
 from lodur.logql.stages.unwrap import Unwrap, UnwrapConversion
+from lodur.model.byte_size import format_byte_size, parse_byte_size
 from lodur.model.durations import NS_PER_HOUR, format_prometheus_duration
 from lodur.model.errors import InvalidRequest
 from lodur.model.matcher import Matcher, MatchOp
@@ -172,7 +173,7 @@ def _predicate(predicate: LabelPredicate) -> message.LabelPredicate:
         case DurationPredicate():
             return message.Duration(predicate.name, _COMPARE_OPS[predicate.op], predicate.value_ns)
         case BytesPredicate():
-            return message.Bytes(predicate.name, _COMPARE_OPS[predicate.op], predicate.value_bytes)
+            return message.Bytes(predicate.name, _COMPARE_OPS[predicate.op], _compared_size(predicate.value_bytes))
         case AddressPredicate():
             return message.Ip(predicate.name, predicate.negative, predicate.pattern.text)
         case AllOf():
@@ -181,6 +182,15 @@ def _predicate(predicate: LabelPredicate) -> message.LabelPredicate:
             return message.Or(tuple(map(_predicate, predicate.terms)))
         case _:
             assert_never(predicate)
+
+
+def _compared_size(size_bytes: int) -> int:
+    """The size that Loki compares with: its queriers read a query from its printed form, which rounds to two digits.
+
+    `1KiB` is `1.0kB` there, so that a filter for it keeps a line of 1000 bytes. Panels show the same lines only if this
+    is done here too; see docs/differences.md.
+    """
+    return parse_byte_size(format_byte_size(size_bytes))
 
 
 def _target(target: str | Matcher) -> message.LabelTarget:

@@ -11,7 +11,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 from starlette.applications import Starlette
 
-from lodur.api import loki_metadata, loki_query, loki_status
+from lodur.api import loki_legacy, loki_metadata, loki_query, loki_status, loki_volume
 from lodur.api.errors import CLIENT_GONE_TEXT
 from lodur.api.tenant import Tenancy
 from lodur.model.clock import ManualClock
@@ -36,7 +36,9 @@ def application(store: MemoryStore) -> Starlette:
     return Starlette(
         routes=[
             *loki_query.routes(engine, tenancy, clock, body_max_bytes=BODY_MAX_BYTES),
+            *loki_legacy.routes(engine, tenancy, clock, body_max_bytes=BODY_MAX_BYTES),
             *loki_metadata.routes(catalog, tenancy, clock, body_max_bytes=BODY_MAX_BYTES),
+            *loki_volume.routes(catalog, tenancy, clock, body_max_bytes=BODY_MAX_BYTES),
             *loki_status.routes(state, CollectorRegistry()),
         ]
     )
@@ -106,6 +108,45 @@ def test_streams(client: Client) -> None:
             "values": [[f"{T0_S}000000002", "level=info n=2"], [f"{T0_S}000000001", "level=info n=1"]],
         }
     ]
+
+
+def test_the_legacy_endpoint_gives_labels_and_times_as_text(client: Client) -> None:
+    params = {"query": '{app="x"} # all', "regexp": "n=[12]", "limit": "1", "start": str(T0_S)}
+    body = client.get("/api/prom/query", params).json()
+    labels = '{app="x", env="prod"}'
+    assert body["streams"] == [
+        {"labels": labels, "entries": [{"ts": "2023-11-14T22:15:00.000000002Z", "line": "level=info n=2"}]}
+    ]
+    assert body["stats"]["summary"]["totalEntriesReturned"] == 1
+    client.headers["X-Scope-OrgID"] = "t|u"
+    several = client.get("/api/prom/query", {"query": '{app=~".+"}', "start": str(T0_S)}).json()["streams"]
+    assert [(one["labels"], len(one["entries"])) for one in several] == [
+        ('{__tenant_id__="t", app="x", env="prod"}', 3),
+        ('{__tenant_id__="u", app="y"}', 1),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("params", "text"),
+    [
+        ({"query": 'rate({app="x"}[1m])'}, "legacy endpoints only support streams result type"),
+        ({"query": '{app="x"}', "regexp": "("}, "error parsing regexp: missing closing )"),
+        ({"query": '{app="x"}', "limit": "0"}, "limit must be a positive value"),
+    ],
+)
+def test_refusals_of_the_legacy_endpoint(client: Client, params: dict[str, str], text: str) -> None:
+    answer = client.get("/api/prom/query", params)
+    assert answer.status_code == 400
+    assert text in answer.text
+
+
+def test_metadata_is_also_where_it_was(client: Client) -> None:
+    span = {"start": str(T0_S), "end": str(T0_S + 60)}
+    for path, params in (("label", {}), ("label/app/values", {}), ("series", {"match": '{app="x"}'})):
+        old = client.get(f"/api/prom/{path}", {**span, **params})
+        assert old.status_code == 200
+        assert old.json() == get(client, path, **span, **params)
+        assert old.json()["data"]
 
 
 def test_categorised_labels(client: Client) -> None:

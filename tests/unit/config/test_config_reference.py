@@ -21,9 +21,6 @@ WITHOUT_EFFECT_YET = {
     "unordered_writes",
     "max_query_parallelism",
     "max_concurrent_tail_requests",
-    "volume_enabled",
-    "volume_max_series",
-    "enable_multi_variant_queries",
 }
 """Limits that are read, and that nothing acts upon."""
 

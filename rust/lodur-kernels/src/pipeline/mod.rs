@@ -8,27 +8,27 @@
 mod bitmap;
 mod decolorize;
 mod drop_keep;
-mod go_duration;
-mod go_number;
+pub(crate) mod go_duration;
+pub(crate) mod go_number;
 mod go_quote;
 pub mod go_regex;
 mod go_syntax;
 mod group_key;
 mod hints;
-mod humanize_bytes;
+pub(crate) mod humanize_bytes;
 mod ip;
 mod json;
 mod json_path;
-mod json_scan;
+pub(crate) mod json_scan;
 mod label_filter;
-mod label_name;
+pub(crate) mod label_name;
 mod line_filter;
 pub mod literals;
 mod logfmt;
-mod logfmt_scan;
+pub(crate) mod logfmt_scan;
 mod page_search;
 mod pattern;
-mod pattern_filter;
+pub(crate) mod pattern_filter;
 mod pattern_syntax;
 pub mod plan;
 mod regexp;
@@ -256,7 +256,8 @@ impl RowStage {
         }
     }
 
-    /// Whether the stage is of no use when nobody needs labels.
+    /// Whether the stage is left out when nobody needs labels. So is `unpack`, as in Loki, though the line then stays
+    /// packed for the filters behind it.
     fn only_makes_labels(&self) -> bool {
         match self {
             RowStage::Json(_)
@@ -264,9 +265,10 @@ impl RowStage {
             | RowStage::Logfmt(_)
             | RowStage::Regexp(_)
             | RowStage::Pattern(_)
+            | RowStage::Unpack(_)
             | RowStage::Drop(_)
             | RowStage::Keep(_) => true,
-            RowStage::LineFilter(_) | RowStage::LabelFilter(_) | RowStage::Unpack(_) | RowStage::Decolorize(_) => false,
+            RowStage::LineFilter(_) | RowStage::LabelFilter(_) | RowStage::Decolorize(_) => false,
         }
     }
 }

@@ -183,6 +183,15 @@ impl<'a> RowLabels<'a> {
         self.error.is_some()
     }
 
+    /// The value of a label that a parser found under the name of errors.
+    pub(super) fn error_field(&self) -> Option<&[u8]> {
+        let name = ERROR_NAME.as_bytes();
+        if self.parsed_bits & name_bit(name) == 0 {
+            return None;
+        }
+        self.parsed.iter().find(|label| *label.name == *name).map(|label| &*label.value).filter(|text| !text.is_empty())
+    }
+
     pub fn error_details(&self) -> &str {
         self.error_details.as_deref().unwrap_or("")
     }

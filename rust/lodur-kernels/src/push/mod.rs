@@ -23,7 +23,7 @@ mod service_name;
 #[cfg(test)]
 mod tests;
 mod text;
-mod time;
+pub(crate) mod time;
 mod validate;
 mod wire;
 

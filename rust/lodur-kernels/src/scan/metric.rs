@@ -69,7 +69,7 @@ struct MetricScan<'a> {
     task: &'a MetricTask,
     selected: Vec<Selected<'a>>,
     grouping: Grouping,
-    /// Whether a row with an error may pass: its series says so.
+    /// Whether a row that a stage failed on may pass: its series says so.
     groups_errors: bool,
     bytes_max: usize,
     cancel: &'a Cancel,
@@ -233,12 +233,14 @@ impl<'a> MetricScan<'a> {
                 if seen.is_multiple_of(CHECK_ROWS) {
                     self.check(worker)?;
                 }
+                // Between windows that do not meet nothing counts, errors neither.
+                if worker.bucketer.steps_of(columns.ts_ns[row]).is_none() {
+                    continue;
+                }
                 if !self.scan.pipeline.process(columns.row(row, run.stream), &mut labels) {
                     continue;
                 }
-                if !self.groups_errors
-                    && let Some(message) = labels.metric_error()
-                {
+                if let Some(message) = labels.metric_error(self.groups_errors) {
                     return Err(KernelError::InvalidRequest(message));
                 }
                 worker.stats.lines_kept += 1;
