@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import secrets
 import signal
 import threading
 from collections.abc import Sequence
 
 import structlog
-from granian.constants import HTTPModes, Interfaces
+from granian.constants import HTTPModes, Interfaces, SSLProtocols
 from granian.http import HTTP1Settings
 from granian.server.embed import Server as HttpServer
 from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
@@ -30,7 +31,8 @@ from lodur.api import (
     loki_volume,
     otlp_push,
 )
-from lodur.api.application import build_application
+from lodur.api.access.login import KEY_BYTES, Login
+from lodur.api.application import Gates, build_application
 from lodur.api.options import ServerOptions
 from lodur.api.push_bodies import PushBodies
 from lodur.api.tenant import Tenancy
@@ -49,6 +51,7 @@ from lodur.query.engine import Engine
 from lodur.store.journal import Journal, NoJournal, Wal, WalOptions
 from lodur.store.object_stores import ObjectStores
 from lodur.store.store import Store
+from lodur.telemetry.access_metrics import AccessMetrics
 from lodur.telemetry.ingest_metrics import IngestMetrics, SizeCollector, TenantSize, WalSize
 from lodur.telemetry.log import LevelSwitch
 from lodur.telemetry.request_metrics import RequestMetrics
@@ -117,6 +120,7 @@ class Server:
             metrics=self._metrics,
         )
         self._engine = Engine(self.store, config.querier, clock, lambda _: config.limits.query)
+        self._gates = _gates(config, self.registry, clock)
         self._register_sizes(journal)
 
     async def run(self) -> int:
@@ -200,6 +204,8 @@ class Server:
                 await flushing
         await asyncio.to_thread(self._writer.close)
         await asyncio.to_thread(self._engine.close)
+        if self._gates is not None:
+            await asyncio.to_thread(self._gates.login.close)
         keeps_wal = self._config.ingester.wal.enabled
         wants_flush = self._config.ingester.flush_on_shutdown or not keeps_wal
         is_flushed = await self._flusher.stop(flush=wants_flush and flushing is not None)
@@ -219,6 +225,7 @@ class Server:
             metrics=RequestMetrics(self.registry),
             clock=self._clock,
             not_ready_reason=lambda: self._reason,
+            gates=self._gates,
         )
         tls = options.tls
         return HttpServer(
@@ -236,7 +243,9 @@ class Server:
             ssl_cert=tls.cert_file if tls else None,
             ssl_key=tls.key_file if tls else None,
             ssl_ca=tls.client_ca_file if tls else None,
-            ssl_client_verify=bool(tls and tls.client_ca_file),
+            # With authorities and without this, a certificate is verified where one is given.
+            ssl_client_verify=bool(tls and tls.client_cert_required),
+            ssl_protocol_min=SSLProtocols(tls.min_version) if tls else SSLProtocols.tls12,
         )
 
     def _routes(self) -> Sequence[Route]:
@@ -310,6 +319,15 @@ def _config_text(config: ServerConfig, mode: str) -> str:
             return default_yaml()
         case _:
             return effective_yaml(config)
+
+
+def _gates(config: ServerConfig, registry: CollectorRegistry, clock: Clock) -> Gates | None:
+    """Raises InvalidRequest and OSError where the credentials cannot be read."""
+    metrics = AccessMetrics(registry)
+    if config.access is None:
+        return None
+    login = Login(config.access, key=secrets.token_bytes(KEY_BYTES), clock=clock)
+    return Gates(config.access, login, config.auth_enabled, metrics)
 
 
 def server_url(options: ServerOptions) -> str:
