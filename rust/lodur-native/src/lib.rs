@@ -2,6 +2,7 @@
 
 use pyo3::prelude::*;
 
+mod compact;
 mod errors;
 mod head;
 mod push;
@@ -18,6 +19,7 @@ fn _native(m: &Bound<'_, PyModule>) -> PyResult<()> {
     head::register(m)?;
     segment::register(m)?;
     scan::register(m)?;
+    compact::register(m)?;
     relabel::register(m)?;
     Ok(())
 }

@@ -25,8 +25,8 @@ use crate::segment::Segment;
 type Labels = Vec<(String, String)>;
 
 #[pyclass(frozen, module = "lodur.kernels._native")]
-struct Cancel {
-    flag: Arc<KernelCancel>,
+pub(crate) struct Cancel {
+    pub(crate) flag: Arc<KernelCancel>,
 }
 
 #[pymethods]
