@@ -39,6 +39,7 @@ from lodur.api.tenant import Tenancy
 from lodur.app.allocator import give_back_memory
 from lodur.config.printing import changed_yaml, default_yaml, effective_yaml
 from lodur.config.server_config import ServerConfig
+from lodur.config.targets import Role
 from lodur.ingest.disk_space import DiskSpace
 from lodur.ingest.flush_policy import FlushPolicy
 from lodur.ingest.flusher import Flusher
@@ -48,10 +49,12 @@ from lodur.model.clock import Clock
 from lodur.model.errors import LodurError, Unavailable
 from lodur.query.catalog import Catalog
 from lodur.query.engine import Engine
+from lodur.store.compaction.compactor import Compactor
 from lodur.store.journal import Journal, NoJournal, Wal, WalOptions
 from lodur.store.object_stores import ObjectStores
 from lodur.store.store import Store
 from lodur.telemetry.access_metrics import AccessMetrics
+from lodur.telemetry.compaction_metrics import CompactionMetrics
 from lodur.telemetry.ingest_metrics import IngestMetrics, SizeCollector, TenantSize, WalSize
 from lodur.telemetry.log import LevelSwitch
 from lodur.telemetry.request_metrics import RequestMetrics
@@ -95,6 +98,13 @@ class Server:
             metrics=self._metrics,
             when_quiet=give_back_memory,
         )
+        self._compactor = Compactor(
+            self.store,
+            config.compactor,
+            retention=lambda _: config.retention,
+            clock=clock,
+            metrics=CompactionMetrics(self.registry),
+        )
         keeps_wal = isinstance(journal, Wal)
         self._writer = Writer(
             self.store,
@@ -132,16 +142,23 @@ class Server:
         stopped = asyncio.create_task(self._stop.wait())
         await asyncio.wait({serving, starting, stopped}, return_when=asyncio.FIRST_COMPLETED)
         flushing: asyncio.Task[None] | None = None
+        compacting: asyncio.Task[None] | None = None
         is_started = starting.done() and starting.result()
         if is_started and not serving.done():
             flushing = asyncio.create_task(self._flusher.run())
+            if Role.BACKEND in self._config.roles:
+                compacting = asyncio.create_task(self._compactor.run())
             await asyncio.wait({serving, stopped, flushing}, return_when=asyncio.FIRST_COMPLETED)
         failed = serving.done() or (starting.done() and not is_started)
         self._reason = self._writer.closed_reason = STOPPING
         self._stopping.set()
+        self._compactor.stop()
         await starting
         await self._close_http(server, serving)
         stopped.cancel()
+        if compacting is not None:
+            await compacting
+        await asyncio.to_thread(self._compactor.close)
         kept = await self._close_parts(flushing)
         _log.info("stopped")
         return 0 if kept and not failed else 1
