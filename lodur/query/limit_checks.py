@@ -62,9 +62,9 @@ def check_plan(plan: Plan, limits: QueryLimits) -> None:
     """Refuse windows that are too long and selectors that say too little."""
     for node in walk(plan):
         if isinstance(node, LogScan):
-            _check_selector(node.query.selector, limits)
+            check_selector(node.query.selector, limits)
         elif isinstance(node, RangeScan):
-            _check_selector(node.source.selector, limits)
+            check_selector(node.source.selector, limits)
             _check_window(node.source.range_ns, limits)
 
 
@@ -115,7 +115,8 @@ def _uses_approx_topk(query: Query) -> bool:
             return False
 
 
-def _check_selector(selector: Selector, limits: QueryLimits) -> None:
+def check_selector(selector: Selector, limits: QueryLimits) -> None:
+    """LimitExceeded for a selector that says too little."""
     present = sorted({matcher.name for matcher in selector.matchers})
     missing = [name for name in limits.required_label_names if name not in present]
     if missing:

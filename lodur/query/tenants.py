@@ -34,21 +34,28 @@ def labelled_set(labels: LabelSet, tenant: TenantId) -> LabelSet:
 
 
 def chosen_tenants(scan: LogScan, tenants: Sequence[TenantId]) -> tuple[LogScan, tuple[TenantId, ...]]:
-    """The tenants that the selector's matchers on the tenant label accept, and the scan without those matchers.
+    """The tenants that the scan's selector accepts, and the scan without its matchers on the tenant label.
 
     Raises InvalidRequest where what is left of the selector chooses nothing.
     """
-    selector = scan.query.selector
+    selector, accepted = selected_tenants(scan.query.selector, tenants)
+    return LogScan(replace(scan.query, selector=selector)), accepted
+
+
+def selected_tenants(selector: Selector, tenants: Sequence[TenantId]) -> tuple[Selector, tuple[TenantId, ...]]:
+    """The tenants that the matchers on the tenant label accept, and the selector without those matchers.
+
+    Raises InvalidRequest where what is left of the selector chooses nothing.
+    """
     about = [matcher for matcher in selector.matchers if matcher.name == TENANT_LABEL]
     if not about:
-        return scan, tuple(tenants)
+        return selector, tuple(tenants)
     rest = Selector(tuple(matcher for matcher in selector.matchers if matcher.name != TENANT_LABEL))
     try:
         parse_selector(str(rest))
     except QuerySyntaxError as error:
         raise InvalidRequest(f"log selector is invalid after matcher update: {error}") from error
-    accepted = tuple(tenant for tenant in tenants if all(_accepts(matcher, tenant.value) for matcher in about))
-    return LogScan(replace(scan.query, selector=rest)), accepted
+    return rest, tuple(tenant for tenant in tenants if all(_accepts(matcher, tenant.value) for matcher in about))
 
 
 def _accepts(matcher: Matcher, value: str) -> bool:

@@ -2,12 +2,16 @@
 
 use pyo3::prelude::*;
 
+mod compact;
 mod errors;
+mod fields;
 mod head;
+mod patterns;
 mod push;
 mod relabel;
 mod scan;
 mod segment;
+mod volume;
 mod wal;
 
 #[pymodule]
@@ -18,6 +22,10 @@ fn _native(m: &Bound<'_, PyModule>) -> PyResult<()> {
     head::register(m)?;
     segment::register(m)?;
     scan::register(m)?;
+    volume::register(m)?;
+    fields::register(m)?;
+    patterns::register(m)?;
+    compact::register(m)?;
     relabel::register(m)?;
     Ok(())
 }
