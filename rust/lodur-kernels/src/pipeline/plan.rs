@@ -150,14 +150,8 @@ pub enum CompareOp {
 #[serde(tag = "type", rename_all = "snake_case", deny_unknown_fields)]
 pub enum LabelChange {
     /// `name` takes the value of `source`, which goes.
-    Rename {
-        name: String,
-        source: String,
-    },
-    Template {
-        name: String,
-        template: String,
-    },
+    Rename { name: String, source: String },
+    Template { name: String, template: String },
 }
 
 /// A member of `drop` or `keep`: a name, perhaps only where its value matches.

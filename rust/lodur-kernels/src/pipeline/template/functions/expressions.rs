@@ -70,7 +70,9 @@ pub fn call<'a>(function: Function, arguments: &[Value<'a>], exec: &mut Exec<'a>
         }
     };
     match (function, others) {
-        (Function::Count, []) => Ok(Value::int(i64::try_from(regex.find_iter(text).count()).unwrap_or(i64::MAX))),
+        (Function::Count, []) => {
+            Ok(Value::int(i64::try_from(regex.find_iter(text).count()).unwrap_or(i64::MAX)))
+        }
         (Function::RegexReplaceAllLiteral, [Value::Text(new)]) => {
             replace(regex, text, exec, |_, out| out.extend_from_slice(new))
         }
