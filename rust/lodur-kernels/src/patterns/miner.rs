@@ -326,7 +326,8 @@ mod tests {
     #[test]
     fn kinds_of_lines_are_bounded() {
         let lines: Vec<String> = (0u8..100).map(|n| format!("{0}{0} {0}x{0} end", char::from(b'a' + n % 26))).collect();
-        let words: Vec<String> = lines.iter().enumerate().map(|(n, line)| line.replace("end", &"q".repeat(n + 1))).collect();
+        let words: Vec<String> =
+            lines.iter().enumerate().map(|(n, line)| line.replace("end", &"q".repeat(n + 1))).collect();
         let found = mine(&words);
         assert!(found.len() <= TEMPLATES_MAX);
         assert!(found.iter().map(|pattern| pattern.lines).sum::<u64>() <= 100);
