@@ -25,6 +25,9 @@ from lodur.model.time_span import TimeSpan
 from lodur.query.catalog import Catalog
 from lodur.query.tenants import TENANT_LABEL, labelled_set
 
+PREFIXES = ("/loki/api/v1", "/api/prom")
+"""Where clients look: the second is Loki's old one, which some still use."""
+
 
 def routes(catalog: Catalog, tenancy: Tenancy, clock: Clock, *, body_max_bytes: int) -> list[Route]:
     """The routes of this module."""
@@ -32,9 +35,9 @@ def routes(catalog: Catalog, tenancy: Tenancy, clock: Clock, *, body_max_bytes: 
     endpoint = partial(query_endpoint, body_max_bytes=body_max_bytes)
     return [
         Route("/loki/api/v1/labels", endpoint(metadata.labels), methods=METHODS),
-        Route("/loki/api/v1/label", endpoint(metadata.labels), methods=METHODS),
-        Route("/loki/api/v1/label/{name}/values", endpoint(metadata.values), methods=METHODS),
-        Route("/loki/api/v1/series", endpoint(metadata.series), methods=METHODS),
+        *(Route(f"{prefix}/label", endpoint(metadata.labels), methods=METHODS) for prefix in PREFIXES),
+        *(Route(f"{prefix}/label/{{name}}/values", endpoint(metadata.values), methods=METHODS) for prefix in PREFIXES),
+        *(Route(f"{prefix}/series", endpoint(metadata.series), methods=METHODS) for prefix in PREFIXES),
     ]
 
 

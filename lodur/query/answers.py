@@ -26,6 +26,7 @@ class MatrixAnswer:
     matrix: Matrix
     steps: Steps
     statistics: Statistics
+    warnings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -35,6 +36,7 @@ class VectorAnswer:
     matrix: Matrix
     time_ns: int
     statistics: Statistics
+    warnings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

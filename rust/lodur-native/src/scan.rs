@@ -100,20 +100,11 @@ impl LogResult {
         categorize: bool,
         extra_labels: Labels,
     ) -> PyResult<Bound<'py, PyBytes>> {
-        let write = || -> Result<Vec<u8>> {
-            if self.parts.is_empty() {
-                return json::streams(&self.result, categorize, &extra_labels);
-            }
-            let mut parts = Vec::new();
-            for (result, labels) in &self.parts {
-                let own = json::streams(result, categorize, labels)?;
-                if own.len() > 2 {
-                    parts.push(own[1..own.len() - 1].to_vec());
-                }
-            }
-            Ok([b"[".to_vec(), parts.join(&b','), b"]".to_vec()].concat())
-        };
-        Ok(PyBytes::new(py, &py.detach(write).map_err(|e| to_py(py, e))?))
+        self.written(py, &extra_labels, |result, labels| json::streams(result, categorize, labels))
+    }
+
+    fn legacy_json<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyBytes>> {
+        self.written(py, &Vec::new(), |result, labels| json::legacy_streams(result, labels))
     }
 
     #[staticmethod]
@@ -122,6 +113,31 @@ impl LogResult {
         let parts: Vec<(KernelLogs, Labels)> =
             results.into_iter().map(|(result, labels)| (result.result.clone(), labels)).collect();
         py.detach(|| merge_tenants(parts, limit, backward))
+    }
+}
+
+impl LogResult {
+    /// The JSON array that `write` makes of the entries, part by part.
+    fn written<'py>(
+        &self,
+        py: Python<'py>,
+        extra_labels: &Labels,
+        write: impl Fn(&KernelLogs, &Labels) -> Result<Vec<u8>> + Sync + Send,
+    ) -> PyResult<Bound<'py, PyBytes>> {
+        let whole = || -> Result<Vec<u8>> {
+            if self.parts.is_empty() {
+                return write(&self.result, extra_labels);
+            }
+            let mut parts = Vec::new();
+            for (result, labels) in &self.parts {
+                let own = write(result, labels)?;
+                if own.len() > 2 {
+                    parts.push(own[1..own.len() - 1].to_vec());
+                }
+            }
+            Ok([b"[".to_vec(), parts.join(&b','), b"]".to_vec()].concat())
+        };
+        Ok(PyBytes::new(py, &py.detach(whole).map_err(|e| to_py(py, e))?))
     }
 }
 
