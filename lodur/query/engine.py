@@ -31,6 +31,7 @@ from lodur.model.tenant import TenantId
 from lodur.model.time_span import TimeSpan
 from lodur.query.admission import Admission
 from lodur.query.answers import (
+    Field,
     InstantAnswer,
     MatrixAnswer,
     Pattern,
