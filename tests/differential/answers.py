@@ -136,7 +136,9 @@ def compare_logs(
         return f"number of entries: {total}"
     if extra := shown - wanted:
         return f"entries that should not be there: {_few(extra)}"
-    sure = Counter({one: count for one, count in wanted.items() if last_ns is None or _is_before(one, last_ns, backward)})
+    sure = Counter(
+        {one: count for one, count in wanted.items() if last_ns is None or _is_before(one, last_ns, backward)}
+    )
     if missing := sure - shown:
         return f"entries that are missing: {_few(missing)}"
     return _compare_arrival(got, ordered, backward=backward, categorize=categorize)

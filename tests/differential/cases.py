@@ -264,5 +264,3 @@ async def _differs(candidate: Difference) -> Difference | None:
         except Difference as found:
             return found
     return None
-
-

@@ -74,8 +74,7 @@ class LogqlTwin:
             ):
                 grouping = query.grouping or Grouping(())
                 return [
-                    aggregate(query, vector)
-                    for vector in aggregate_range(operand, self.entries, times_ns, grouping)
+                    aggregate(query, vector) for vector in aggregate_range(operand, self.entries, times_ns, grouping)
                 ]
             case VectorAggregation():
                 return [aggregate(query, vector) for vector in self.metric(query.operand, times_ns)]

@@ -84,9 +84,7 @@ def _series(row: Row, grouping: Grouping | None, unwrapped: str | None) -> Pairs
 def _labels_named_once(query: RangeAggregation) -> Pairs:
     matchers = query.log_range.selector.matchers
     names = [matcher.name for matcher in matchers]
-    return pairs_of(
-        {one.name: one.value for one in matchers if one.op is MatchOp.EQUAL and names.count(one.name) == 1}
-    )
+    return pairs_of({one.name: one.value for one in matchers if one.op is MatchOp.EQUAL and names.count(one.name) == 1})
 
 
 def _vector(query: RangeAggregation, samples: Sequence[_Sample], end_ns: int) -> Vector:

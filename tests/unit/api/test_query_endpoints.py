@@ -11,7 +11,16 @@ import pytest
 from prometheus_client import CollectorRegistry
 from starlette.applications import Starlette
 
-from lodur.api import loki_legacy, loki_limits, loki_metadata, loki_query, loki_status, loki_volume
+from lodur.api import (
+    loki_detected,
+    loki_legacy,
+    loki_limits,
+    loki_metadata,
+    loki_patterns,
+    loki_query,
+    loki_status,
+    loki_volume,
+)
 from lodur.api.errors import CLIENT_GONE_TEXT
 from lodur.api.tenant import Tenancy
 from lodur.model.clock import ManualClock
@@ -27,7 +36,7 @@ HEADERS = {"X-Scope-OrgID": "t"}
 BODY_MAX_BYTES = 4096
 
 
-def application(store: MemoryStore) -> Starlette:
+def application(store: MemoryStore, *, patterns: bool = True) -> Starlette:
     clock = ManualClock((T0_S + 60) * NS_PER_S)
     tenancy = Tenancy(auth_enabled=True, multi_tenant_queries=True)
     engine = Engine(store, QuerierOptions(threads=1), clock, lambda _: QueryLimits())
@@ -38,6 +47,8 @@ def application(store: MemoryStore) -> Starlette:
             *loki_query.routes(engine, tenancy, clock, body_max_bytes=BODY_MAX_BYTES),
             *loki_legacy.routes(engine, tenancy, clock, body_max_bytes=BODY_MAX_BYTES),
             *loki_metadata.routes(catalog, tenancy, clock, body_max_bytes=BODY_MAX_BYTES),
+            *loki_detected.routes(engine, catalog, tenancy, clock, body_max_bytes=BODY_MAX_BYTES),
+            *loki_patterns.routes(engine, tenancy, clock, enabled=patterns, body_max_bytes=BODY_MAX_BYTES),
             *loki_volume.routes(catalog, tenancy, clock, body_max_bytes=BODY_MAX_BYTES),
             *loki_limits.routes(loki_limits.TenantFacts(lambda _: Limits(), lambda tenant: f"# {tenant}\n", True)),
             *loki_status.routes(state, CollectorRegistry()),
