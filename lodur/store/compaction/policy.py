@@ -55,7 +55,10 @@ class CompactionReason(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Compaction:
-    """Segments to replace by one new segment for each span; the spans follow each other and hold all their rows."""
+    """Segments to replace by one new segment for each span; the spans follow each other and hold all their rows.
+
+    Without spans the segments are dropped, and nobody reads them.
+    """
 
     inputs: tuple[SegmentMeta, ...]
     spans: tuple[TimeSpan, ...]

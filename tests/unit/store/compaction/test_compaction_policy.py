@@ -249,7 +249,7 @@ def test_a_day_comes_to_rest_with_all_its_bytes_written_a_few_times(
 
 @pytest.mark.parametrize(
     ("flushes", "mib", "most"),
-    [(400, 256.0, 1.3), (96, 20.0, 2.1), (48, 0.5, 2.1), (2000, 2.0, 3.1)],
+    [(400, 256.0, 1.3), (96, 20.0, 2.1), (48, 0.5, 2.6), (2000, 2.0, 3.4)],
     ids=["100 GB a day", "a flush every quarter of an hour", "a quiet tenant", "many small flushes"],
 )
 def test_usual_days_are_written_few_times(flushes: int, mib: float, most: float) -> None:
