@@ -1,4 +1,4 @@
-"""Loki's endpoints about streams: labels, their values, series, and index statistics."""
+"""Loki's endpoints about streams: labels, their values, and series."""
 
 from __future__ import annotations
 
@@ -22,8 +22,11 @@ from lodur.model.clock import Clock
 from lodur.model.label_set import LabelSet
 from lodur.model.tenant import TenantId
 from lodur.model.time_span import TimeSpan
-from lodur.query.catalog import Catalog, Coverage
+from lodur.query.catalog import Catalog
 from lodur.query.tenants import TENANT_LABEL, labelled_set
+
+PREFIXES = ("/loki/api/v1", "/api/prom")
+"""Where clients look: the second is Loki's old one, which some still use."""
 
 
 def routes(catalog: Catalog, tenancy: Tenancy, clock: Clock, *, body_max_bytes: int) -> list[Route]:
@@ -32,10 +35,9 @@ def routes(catalog: Catalog, tenancy: Tenancy, clock: Clock, *, body_max_bytes: 
     endpoint = partial(query_endpoint, body_max_bytes=body_max_bytes)
     return [
         Route("/loki/api/v1/labels", endpoint(metadata.labels), methods=METHODS),
-        Route("/loki/api/v1/label", endpoint(metadata.labels), methods=METHODS),
-        Route("/loki/api/v1/label/{name}/values", endpoint(metadata.values), methods=METHODS),
-        Route("/loki/api/v1/series", endpoint(metadata.series), methods=METHODS),
-        Route("/loki/api/v1/index/stats", endpoint(metadata.index_stats), methods=METHODS),
+        *(Route(f"{prefix}/label", endpoint(metadata.labels), methods=METHODS) for prefix in PREFIXES),
+        *(Route(f"{prefix}/label/{{name}}/values", endpoint(metadata.values), methods=METHODS) for prefix in PREFIXES),
+        *(Route(f"{prefix}/series", endpoint(metadata.series), methods=METHODS) for prefix in PREFIXES),
     ]
 
 
@@ -83,27 +85,6 @@ class _Metadata:
             found += [_with_tenant(labels, tenant) for labels in streams] if len(tenants) > 1 else streams
         data = [dict(labels) for labels in found]
         return json_response(orjson.dumps({"status": "success", "data": data}))
-
-    async def index_stats(self, request: Request, params: Params) -> Response:
-        tenants, span = self._asked(request, params)
-        selector = await asyncio.to_thread(parse_selector, params.text("query"))
-        parts = [await self.catalog.coverage(tenant, selector, span) for tenant in tenants]
-        total = Coverage(
-            sum(part.streams for part in parts),
-            sum(part.blocks for part in parts),
-            sum(part.bytes for part in parts),
-            sum(part.entries for part in parts),
-        )
-        return json_response(
-            orjson.dumps(
-                {
-                    "streams": total.streams,
-                    "chunks": total.blocks,
-                    "bytes": total.bytes,
-                    "entries": total.entries,
-                }
-            )
-        )
 
     def _asked(self, request: Request, params: Params) -> tuple[tuple[TenantId, ...], TimeSpan]:
         return self.tenancy.all(request), checked_span(params, self.clock.now_ns())

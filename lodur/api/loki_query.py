@@ -15,8 +15,10 @@ from lodur.api.endpoint import query_endpoint
 from lodur.api.params import (
     Params,
     backward_param,
+    check_resolution,
     checked_span,
     encoding_flags,
+    forwarded,
     interval_param,
     limit_param,
     query_tags,
@@ -26,8 +28,9 @@ from lodur.api.params import (
 from lodur.api.statistics import statistics_body
 from lodur.api.tenant import Tenancy
 from lodur.logql.parser import parse_tree
+from lodur.logql.pretty import format_query
 from lodur.model.clock import Clock
-from lodur.model.errors import QuerySyntaxError
+from lodur.model.errors import InvalidRequest, QuerySyntaxError
 from lodur.query.answers import InstantAnswer, MatrixAnswer, RangeAnswer, ScalarAnswer, StreamsAnswer
 from lodur.query.engine import Engine
 from lodur.query.requests import InstantRequest, RangeRequest
@@ -38,6 +41,9 @@ FLAGS_HEADER = "X-Loki-Response-Encoding-Flags"
 TAGS_HEADER = "X-Query-Tags"
 CATEGORIZE = "categorize-labels"
 METHODS = ("GET", "POST")
+
+PARQUET_TYPE = "application/vnd.apache.parquet"
+_NO_PARQUET = "support for Parquet encoded responses is disabled. Enable with -frontend.support-parquet-encoding=true"
 
 JSON_TYPE = "application/json; charset=UTF-8"
 
@@ -58,6 +64,29 @@ def json_response(body: bytes, *, status: int = 200) -> Response:
     return Response(body, status_code=status, headers={"Content-Type": JSON_TYPE})
 
 
+def _refuse_parquet(request: Request) -> None:
+    if PARQUET_TYPE in request.headers.get("Accept", ""):
+        raise InvalidRequest(_NO_PARQUET)
+
+
+def range_request(request: Request, params: Params, now_ns: int) -> RangeRequest:
+    """What a request over a span of time asks. Raises InvalidRequest."""
+    written = checked_span(params, now_ns)
+    step_ns = step_param(params, written)
+    span = forwarded(written)
+    check_resolution(span, step_ns)
+    return RangeRequest(
+        text=params.text("query"),
+        start_ns=span.start_ns,
+        end_ns=span.end_ns,
+        step_ns=step_ns,
+        limit=limit_param(params),
+        backward=backward_param(params),
+        interval_ns=interval_param(params),
+        tags=query_tags(request.headers.get(TAGS_HEADER, "")),
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class _Queries:
     engine: Engine
@@ -66,6 +95,7 @@ class _Queries:
 
     async def instant(self, request: Request, params: Params) -> Response:
         tenants = self.tenancy.all(request)
+        _refuse_parquet(request)
         limit_param(params)
         backward_param(params)
         asked = InstantRequest(
@@ -77,24 +107,12 @@ class _Queries:
 
     async def range(self, request: Request, params: Params) -> Response:
         tenants = self.tenancy.all(request)
-        asked = self._range_request(params, query_tags(request.headers.get(TAGS_HEADER, "")))
+        _refuse_parquet(request)
+        asked = range_request(request, params, self.clock.now_ns())
         answer = await self.engine.range(tenants, asked)
         flags = encoding_flags(request.headers.getlist(FLAGS_HEADER))
         # Thousands of lines take milliseconds to write, which other requests need not wait for.
         return json_response(await asyncio.to_thread(_range_body, answer, flags))
-
-    def _range_request(self, params: Params, tags: tuple[tuple[str, str], ...]) -> RangeRequest:
-        span = checked_span(params, self.clock.now_ns())
-        return RangeRequest(
-            text=params.text("query"),
-            start_ns=span.start_ns,
-            end_ns=span.end_ns,
-            step_ns=step_param(params, span),
-            limit=limit_param(params),
-            backward=backward_param(params),
-            interval_ns=interval_param(params),
-            tags=tags,
-        )
 
     async def format(self, _: Request, params: Params) -> Response:
         try:
@@ -105,7 +123,7 @@ class _Queries:
 
 
 def _formatted(text: str) -> str:
-    return str(parse_tree(text))
+    return format_query(parse_tree(text))
 
 
 def _range_body(answer: RangeAnswer, flags: tuple[str, ...]) -> bytes:
@@ -115,19 +133,29 @@ def _range_body(answer: RangeAnswer, flags: tuple[str, ...]) -> bytes:
             return _body("streams", result, answer.statistics, flags)
         case MatrixAnswer(matrix=matrix):
             result = matrix_json(matrix.labels, answer.steps.times_ms(), matrix.values, matrix.present)
-            return _body("matrix", result, answer.statistics)
+            return _body("matrix", result, answer.statistics, warnings=answer.warnings)
 
 
 def _instant_body(answer: InstantAnswer) -> bytes:
     if isinstance(answer, ScalarAnswer):
         return _body("scalar", scalar_json(answer.time_ns, answer.value), answer.statistics)
     values = answer.matrix.values[:, 0].tolist()
-    return _body("vector", vector_json(answer.matrix.labels, answer.time_ns, values), answer.statistics)
+    result = vector_json(answer.matrix.labels, answer.time_ns, values)
+    return _body("vector", result, answer.statistics, warnings=answer.warnings)
 
 
-def _body(result_type: str, result: bytes, statistics: Statistics, flags: tuple[str, ...] = ()) -> bytes:
+def _body(
+    result_type: str,
+    result: bytes,
+    statistics: Statistics,
+    flags: tuple[str, ...] = (),
+    warnings: tuple[str, ...] = (),
+) -> bytes:
     data: dict[str, object] = {"resultType": result_type}
     if flags:
         data["encodingFlags"] = flags
     data |= {"result": orjson.Fragment(result), "stats": statistics_body(statistics)}
-    return orjson.dumps({"status": "success", "data": data})
+    body: dict[str, object] = {"status": "success", "data": data}
+    if warnings:
+        body["warnings"] = warnings
+    return orjson.dumps(body)

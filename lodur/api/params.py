@@ -36,6 +36,7 @@ FIELDS_MAX = 1000
 TIME_NS_MAX = 1 << 62
 """Times are kept this near to the epoch (year 2116), so that arithmetic on them stays within 64 bits."""
 
+_END_FIRST = "end timestamp must not be before or equal to start time"
 _INT64_MAX = 2**63 - 1
 _SECONDS_DIGITS_MAX = 10
 _INTEGER = re.compile(r"[+-]?[0-9]+")
@@ -119,8 +120,24 @@ def checked_span(params: Params, now_ns: int) -> TimeSpan:
     """A span whose end does not lie before its start."""
     span = span_params(params, now_ns)
     if span.end_ns < span.start_ns:
-        raise InvalidRequest("end timestamp must not be before or equal to start time")
+        raise InvalidRequest(_END_FIRST)
     return span
+
+
+def forwarded(span: TimeSpan) -> TimeSpan:
+    """The span as Loki's frontend hands it to a querier: in nanoseconds, which are read like any time once more.
+
+    What lies within ten seconds of the epoch has few digits then, and counts as seconds. InvalidRequest where the end
+    comes before the start by that.
+    """
+    again = TimeSpan(_read_again(span.start_ns), _read_again(span.end_ns))
+    if again.end_ns < again.start_ns:
+        raise InvalidRequest(_END_FIRST)
+    return again
+
+
+def _read_again(time_ns: int) -> int:
+    return max(-TIME_NS_MAX + 1, min(TIME_NS_MAX - 1, parse_time(str(time_ns))))
 
 
 def step_param(params: Params, span: TimeSpan) -> int:
@@ -130,12 +147,17 @@ def step_param(params: Params, span: TimeSpan) -> int:
     step_ns = _seconds_or_duration(params.text("step"))
     if step_ns <= 0:
         raise InvalidRequest("zero or negative query resolution step widths are not accepted. Try a positive integer")
+    check_resolution(span, step_ns)
+    return step_ns
+
+
+def check_resolution(span: TimeSpan, step_ns: int) -> None:
+    """InvalidRequest where there are too many steps in a span."""
     if span.length_ns // step_ns > POINTS_MAX:
         raise InvalidRequest(
             "exceeded maximum resolution of 11,000 points per time series. "
             "Try increasing the value of the step parameter"
         )
-    return step_ns
 
 
 def interval_param(params: Params) -> int:
@@ -148,11 +170,11 @@ def interval_param(params: Params) -> int:
     return interval_ns
 
 
-def limit_param(params: Params) -> int:
-    """How many entries to return at most."""
-    text = params.text("limit")
+def limit_param(params: Params, *names: str, default: int = DEFAULT_LIMIT) -> int:
+    """How many entries (or whatever the parameter counts) to return at most; the first name that is given counts."""
+    text = next(filter(None, map(params.text, names or ("limit",))), "")
     if not text:
-        return DEFAULT_LIMIT
+        return default
     if not _INTEGER.fullmatch(text):
         raise InvalidRequest(f"strconv.Atoi: parsing {quote(text)}: invalid syntax")
     limit = int(text[:_DIGITS_MAX])

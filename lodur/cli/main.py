@@ -32,8 +32,16 @@ COMMANDS = (
     LazyCommand("push", "lodur.cli.push", "Ship files, or standard input, to a server."),
     LazyCommand("query", "lodur.cli.query", "Ask for log lines, or for a metric over a time span."),
     LazyCommand("instant-query", "lodur.cli.instant_query", "Ask for a metric at one moment."),
+    LazyCommand("fmt", "lodur.cli.fmt", "Lay queries out."),
     LazyCommand("labels", "lodur.cli.labels", "List label names, or the values of one label."),
     LazyCommand("series", "lodur.cli.series", "List the label sets that match selectors."),
+    LazyCommand("volume", "lodur.cli.volume", "Tell how many bytes there are, by labels."),
+    LazyCommand("volume_range", "lodur.cli.volume_range", "Tell how many bytes there are, by labels and by time."),
+    LazyCommand("stats", "lodur.cli.stats", "Tell how much a selector covers."),
+    LazyCommand(
+        "detected-fields", "lodur.cli.detected_fields", "List the fields of log lines, or the values of one field."
+    ),
+    LazyCommand("patterns", "lodur.cli.patterns", "Tell what the lines of a selector have in common."),
     LazyCommand("completion", "lodur.cli.completion", "Print the completion script for a shell."),
     LazyCommand("version", "lodur.cli.version", "Print the version of Lodur."),
 )
@@ -69,8 +77,16 @@ class LazyGroup(click.Group):
         try:
             return super().invoke(ctx)
         except LodurError as error:
-            place = error.caret() if isinstance(error, QuerySyntaxError) else ""
-            raise click.ClickException(f"{error}\n{place}".rstrip("\n")) from error
+            raise click.ClickException(_message(error)) from error
+
+
+def _message(error: LodurError) -> str:
+    if not isinstance(error, QuerySyntaxError):
+        return str(error)
+    # Imported here, as all that only some commands need.
+    from lodur.cli.query_errors import explained
+
+    return explained(error)
 
 
 def _nearest(name: str) -> str:

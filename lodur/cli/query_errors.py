@@ -1,7 +1,8 @@
-"""Show where a refused query is wrong.
+"""Show where a refused query is wrong, and what was probably meant.
 
 The server says in words alone what it does not understand. When it refuses a query the text is read here once more,
-with the parser that Lodur's server itself uses, so that a caret can stand under the place.
+with the parser that Lodur's server itself uses, so that a caret can stand under the place, with a hint where one is
+obvious.
 """
 
 from __future__ import annotations
@@ -47,9 +48,21 @@ def pointing_at_syntax(*texts: str, read: Callable[[str], None]) -> Iterator[Non
 
 
 def syntax_error_place(text: str, read: Callable[[str], None]) -> str:
-    """The line at fault with a caret under the place; empty where the text is well-formed."""
+    """The line at fault with a caret under the place, and a hint; empty where the text is well-formed."""
     try:
         read(text)
     except QuerySyntaxError as error:
-        return error.caret()
+        return _place_and_hint(error)
     return ""
+
+
+def explained(error: QuerySyntaxError) -> str:
+    """The error's text, the line at fault with a caret under the place, and a hint."""
+    return "\n".join(filter(None, (str(error), _place_and_hint(error))))
+
+
+def _place_and_hint(error: QuerySyntaxError) -> str:
+    from lodur.logql.hints import hint_for
+
+    hint = hint_for(error)
+    return "\n".join(filter(None, (error.caret(), f"hint: {hint}" if hint else "")))

@@ -34,6 +34,8 @@ server:
 ingester:
   wal:
     flush_on_shutdown: true
+pattern_ingester:
+  enabled: true
 limits_config:
   ingestion_rate_mb: 1024
   ingestion_burst_size_mb: 1024

@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from lodur.api.access.options import AccessOptions
 from lodur.api.options import ServerOptions
+from lodur.config.blocks.access import access_options
 from lodur.config.blocks.common import PATH_PREFIX
 from lodur.config.blocks.ingester import WAL_DIR, ingester_options
 from lodur.config.blocks.limits_ingest import ingest_limits
@@ -36,6 +38,8 @@ class ServerConfig:
     roles: frozenset[Role]
     auth_enabled: bool
     server: ServerOptions
+    access: AccessOptions | None
+    """None where everybody may do everything."""
     limits: Limits
     """For every tenant."""
     ingester: IngesterOptions
@@ -60,6 +64,7 @@ def build_server_config(values: Values, *, base: Path, now_ns: int, cores: int) 
         roles=roles_of(targets),
         auth_enabled=values.get(AUTH_ENABLED),
         server=server_options(values),
+        access=access_options(values, base),
         limits=Limits(ingest_limits(values), query_limits(values)),
         ingester=ingester_options(values, base),
         storage=storage_options(values, periods, base),

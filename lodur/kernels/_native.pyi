@@ -22,6 +22,9 @@ class PushFormat:
     """`{"streams": [{"stream": {...}, "values": [["ns", "line", {...}]]}]}`"""
     LEGACY_JSON: ClassVar[PushFormat]
     """`{"streams": [{"labels": "{...}", "entries": [{"ts": "RFC 3339", "line": "..."}]}]}`"""
+    OTLP_PROTOBUF: ClassVar[PushFormat]
+    """OpenTelemetry's `ExportLogsServiceRequest`."""
+    OTLP_JSON: ClassVar[PushFormat]
 
 @final
 class ContentEncoding:
@@ -34,6 +37,8 @@ class ContentEncoding:
     DEFLATE: ClassVar[ContentEncoding]
     """Raw DEFLATE, without a zlib header."""
     ZSTD: ClassVar[ContentEncoding]
+    LZ4: ClassVar[ContentEncoding]
+    """The frame format."""
 
 @final
 class PushLimits:
@@ -60,10 +65,14 @@ class PushLimits:
         log_level_fields: Sequence[str] | None = None,
         log_level_from_json_max_depth: int | None = None,
         max_decompressed_size_bytes: int | None = None,
+        otlp_mapping: bytes | None = None,
     ) -> PushLimits:
         """Named as the keys of `limits_config`; what is None has Loki's default. Sizes of zero switch a limit off.
 
-        `max_decompressed_size_bytes` is held to 1 GiB, its default here.
+        `max_decompressed_size_bytes` is held to 1 GiB, its default here. `otlp_mapping` is an `OtlpMapping` of
+        `lodur.model.otlp` as MessagePack; without one its defaults hold.
+
+        Raises InvalidRequest for a mapping that cannot be read.
         """
 
     @staticmethod
@@ -152,7 +161,8 @@ def decode_push(
 
     Out:   streams and entries that are refused one by one are in `problems`; the rest are rows, in the body's order.
            A body without any stream has one problem of status 422.
-    Bound: the decompressed body, rows of about its size, and 13 bytes for each of at most 2**24 entries.
+    Bound: the decompressed body, rows of about its size (for OTLP, whose entries share attributes, of
+           `max_decompressed_size_bytes`), and 13 bytes for each of at most 2**24 entries.
     Cost:  one pass over the decompressed body; one thread; releases the GIL.
     Raises InvalidRequest where the whole body is refused (400), LimitExceeded with limit `max_recv_msg_size` where it
     is or becomes too large (413).
@@ -555,6 +565,9 @@ class LogResult:
     def streams_json(self, *, categorize: bool, extra_labels: list[tuple[str, str]] = ...) -> bytes:
         """The JSON array of Loki's `streams` result; `categorize` for three-element values (loki.md 1.9)."""
 
+    def legacy_json(self) -> bytes:
+        """The JSON array `streams` of Loki's legacy endpoints: label sets as text, times in RFC 3339 (loki.md 1.20)."""
+
     @staticmethod
     def merge(results: list[tuple[LogResult, list[tuple[str, str]]]], *, limit: int, backward: bool) -> LogResult:
         """Merge results of several tenants, each with labels to add to every entry."""
@@ -608,15 +621,126 @@ def list_streams(
     Releases the GIL.
     """
 
-def index_stats(
-    sources: list[HeadView | Segment], selector: bytes, start_ns: int, end_ns: int
-) -> tuple[int, int, int, int]:
-    """Streams, blocks, bytes and entries that a selector covers in a span, from directories alone."""
-
 def encode_matrix(
     labels: list[list[tuple[str, str]]], times_ms: list[int], values: NDArray[np.float64], present: NDArray[np.bool_]
 ) -> bytes:
     """The JSON array of Loki's `matrix` result; series without any point are left out. Releases the GIL."""
+
+# --- volume ---
+
+@final
+class IndexStats:
+    """What a selector covers in a span: `bytes` of lines and structured metadata."""
+
+    @property
+    def streams(self) -> int: ...
+    @property
+    def blocks(self) -> int: ...
+    @property
+    def bytes(self) -> int: ...
+    @property
+    def kib_bytes(self) -> int:
+        """`bytes` with each stream's part rounded down to whole KiB, as an index of chunks keeps it."""
+
+    @property
+    def entries(self) -> int: ...
+
+def index_stats(sources: list[HeadView | Segment], selector: bytes, start_ns: int, end_ns: int) -> IndexStats:
+    """Sizes of the entries in `start_ns <= timestamp < end_ns` that a selector covers, from directories alone.
+
+    In:   `selector` is a MessagePack list of `lodur.kernels.scan_plan.StreamMatcher`.
+    Out:  exact in heads; of a segment's rows those runs count by time that reach beyond the span.
+    Cost: O(runs of segments + rows of heads); one thread; releases the GIL.
+    """
+
+def volumes(
+    sources: list[HeadView | Segment],
+    selector: bytes,
+    *,
+    edges_ns: list[int],
+    names: list[str] | None,
+    by_name: builtins.bool,
+    limit: int,
+) -> list[tuple[list[tuple[str, str]], list[int]]]:
+    """Bytes by labels and time, from directories alone: the `limit` largest groups, largest first, then by labels.
+
+    In:   bucket k is `edges_ns[k] <= timestamp < edges_ns[k + 1]`; groups are told apart by the labels `names` (None:
+          by all), or `by_name`, where each of these names is a group by itself.
+    Out:  per group its labels (with `by_name` one name and no value), and bytes by bucket.
+    Cost: as `index_stats`, twice where there are several buckets.
+    Raises ValueError for edges that do not ascend.
+    """
+
+# --- fields ---
+
+@final
+class DetectedField:
+    """A field of some entries; `kind` is the narrowest type of all its values."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def kind(self) -> Literal["int", "float", "boolean", "duration", "bytes", "string"]: ...
+    @property
+    def cardinality(self) -> int:
+        """Distinct values; at least so many where there are millions of all fields together."""
+
+    @property
+    def parsers(self) -> list[str]:
+        """The parsers that find it; empty for structured metadata."""
+
+    @property
+    def json_path(self) -> list[str] | None:
+        """The keys that lead to it in a JSON line."""
+
+def detect_fields(result: LogResult, *, parsers: list[str], limit: int, cancel: Cancel) -> list[DetectedField]:
+    """The fields of the entries of a log query, in the order in which they are met; the first `limit`.
+
+    In:   `parsers` are those of the query, whose findings are the fields then; without any, a line is read as JSON if
+          it is an object, and as logfmt if not.
+    Cost: one pass over the entries; one thread; releases the GIL.
+    Raises Cancelled through DeadlineExceeded once `cancel` is set.
+    """
+
+def field_values(result: LogResult, *, name: str, parsers: list[str], limit: int, cancel: Cancel) -> list[str]:
+    """Distinct values of one field, in the order in which they are met; the first `limit`. As `detect_fields`."""
+
+def detect_labels(
+    sources: list[HeadView | Segment], selectors: list[bytes], start_ns: int, end_ns: int
+) -> list[tuple[str, int]]:
+    """Stream labels and how many values each has, by name, of the streams that `list_streams` would list.
+
+    Labels whose values are all numbers or UUIDs are left out, unless they are 0 and 1, or the label is `cluster`,
+    `namespace`, `instance` or `pod`. Releases the GIL.
+    """
+
+# --- patterns ---
+
+@final
+class PatternScan:
+    """A compiled search for patterns. Immutable, shared by threads."""
+
+    @staticmethod
+    def compile(plan: bytes) -> PatternScan:
+        """From a MessagePack `pattern_plan.PatternPlan`. Raises InvalidRequest for matchers that do not compile."""
+
+    def block_bytes(self, sources: list[HeadView | Segment]) -> int:
+        """Bytes of lines of all blocks that hold something of the selector, from directories alone."""
+
+    def page_ranges(self, segment: Segment) -> list[tuple[int, int]]:
+        """Ranges (offset, length) of the pages that this search reads."""
+
+    def run(
+        self, sources: list[HeadView | Segment], *, cancel: Cancel, threads: int
+    ) -> tuple[list[tuple[str, str, list[tuple[int, int]]]], ScanStats]:
+        """Patterns with their level and, by number of the step since the epoch, lines; those of most lines first.
+
+        Out:   each line is counted under at most one pattern, which it passes as a line filter `|> pattern`. Lines of
+               more than 3,000 bytes have none, and neither have those that share too little with another.
+        Bound: 64 MiB of templates a thread, beyond which rare ones are forgotten.
+        Cost:  about 100 MB of lines a second; on up to `threads` threads; releases the GIL.
+        Raises Cancelled through DeadlineExceeded once `cancel` is set, CorruptData.
+        """
 
 # --- relabel ---
 

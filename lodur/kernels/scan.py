@@ -9,8 +9,7 @@ from lodur.kernels._native import (  # noqa: TID251 - this is the typed face
     Scan,
     ScanStats,
     encode_matrix,
-    index_stats,
     list_streams,
 )
 
-__all__ = ["Cancel", "LogResult", "MetricResult", "Scan", "ScanStats", "encode_matrix", "index_stats", "list_streams"]
+__all__ = ["Cancel", "LogResult", "MetricResult", "Scan", "ScanStats", "encode_matrix", "list_streams"]

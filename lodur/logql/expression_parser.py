@@ -8,7 +8,7 @@ from __future__ import annotations
 from lodur.logql.arithmetic import compute
 from lodur.logql.literal import parse_number, parse_signed_number
 from lodur.logql.log_parser import parse_log_query, parse_log_range
-from lodur.logql.operators import BinaryOp, GroupSide, RangeOp, VectorOp
+from lodur.logql.operators import BINARY_LEVEL, BinaryOp, GroupSide, RangeOp, VectorOp
 from lodur.logql.token_stream import TokenStream
 from lodur.logql.tokens import Token, TokenKind
 from lodur.logql.tree import (
@@ -27,15 +27,7 @@ from lodur.logql.tree import (
 )
 from lodur.model.errors import Span
 
-_LEVELS = (
-    (BinaryOp.OR,),
-    (BinaryOp.AND, BinaryOp.UNLESS),
-    tuple(op for op in BinaryOp if op.is_comparison),
-    (BinaryOp.ADD, BinaryOp.SUBTRACT),
-    (BinaryOp.MULTIPLY, BinaryOp.DIVIDE, BinaryOp.MODULO),
-    (BinaryOp.POWER,),
-)
-_BINARY = {TokenKind(op.value): (op, level) for level, ops in enumerate(_LEVELS) for op in ops}
+_BINARY = {TokenKind(op.value): (op, level) for op, level in BINARY_LEVEL.items()}
 _TAKES_COUNT = (VectorOp.TOPK, VectorOp.BOTTOMK, VectorOp.APPROX_TOPK)
 
 

@@ -77,6 +77,18 @@ class BinaryOp(Enum):
         )
 
 
+_BINARY_LEVELS = (
+    (BinaryOp.OR,),
+    (BinaryOp.AND, BinaryOp.UNLESS),
+    tuple(op for op in BinaryOp if op.is_comparison),
+    (BinaryOp.ADD, BinaryOp.SUBTRACT),
+    (BinaryOp.MULTIPLY, BinaryOp.DIVIDE, BinaryOp.MODULO),
+    (BinaryOp.POWER,),
+)
+BINARY_LEVEL = {op: level for level, ops in enumerate(_BINARY_LEVELS) for op in ops}
+"""How tightly an operator binds: the higher, the tighter. All group from the left but `^`."""
+
+
 class GroupSide(Enum):
     """The side of a vector match that may have many series for one of the other; the value is the written form."""
 

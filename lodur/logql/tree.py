@@ -103,9 +103,16 @@ class VectorMatching:
     group: GroupSide | None = None
     include: tuple[str, ...] = ()
 
-    def __str__(self) -> str:
-        matching = f"{'on' if self.on else 'ignoring'} ({','.join(self.labels)})"
-        return f"{matching} {self.group.value} ({','.join(self.include)})" if self.group else matching
+    def before(self, right: str, separator: str) -> str:
+        """The modifiers as they stand in front of the text of the right side.
+
+        A group side without labels has no list, unless the parentheses of the right side would be taken for it.
+        """
+        matching = f"{'on' if self.on else 'ignoring'} ({separator.join(self.labels)})"
+        if self.group is None:
+            return matching
+        has_list = self.include or right.lstrip().startswith("(")
+        return f"{matching} {self.group.value}" + (f" ({separator.join(self.include)})" if has_list else "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,8 +131,11 @@ class BinaryOperation:
 
     def __str__(self) -> str:
         returns_bool = " bool" if self.returns_bool else ""
-        matching = f" {self.matching}" if self.matching else ""
-        return f"({self.left} {self.op.value}{returns_bool}{matching} {self.right})"
+        right = str(self.right)
+        matching = f" {self.matching.before(right, ',')}" if self.matching else ""
+        # The reference leaves the blank of a group side that is not there; the printed form is kept equal.
+        blank = " " if self.matching and self.matching.group is None else ""
+        return f"({self.left} {self.op.value}{returns_bool}{matching}{blank} {right})"
 
 
 @dataclass(frozen=True, slots=True)

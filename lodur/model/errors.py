@@ -37,14 +37,13 @@ class Span:
 class QuerySyntaxError(InvalidRequest):
     """The query text is wrong at `span` (None where no single place is at fault)."""
 
-    def __init__(self, message: str, *, query: str = "", span: Span | None = None, hint: str | None = None) -> None:
+    def __init__(self, message: str, *, query: str = "", span: Span | None = None) -> None:
         super().__init__(message)
         self.query = query
         self.span = span
-        self.hint = hint
 
     def caret(self) -> str:
-        """The line at fault with a caret under the place, and the hint; empty without a span."""
+        """The line at fault with a caret under the place; empty without a span."""
         if self.span is None:
             return ""
         at = min(self.span.start, len(self.query))
@@ -53,7 +52,7 @@ class QuerySyntaxError(InvalidRequest):
         line = self.query[line_start : line_end if line_end >= 0 else len(self.query)]
         width = max(1, min(self.span.end, line_start + len(line)) - at)
         pointer = " " * (at - line_start) + "^" * width
-        return "\n".join(part for part in (line, pointer, self.hint) if part)
+        return f"{line}\n{pointer}"
 
 
 class LimitExceeded(LodurError):

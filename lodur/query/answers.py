@@ -26,6 +26,7 @@ class MatrixAnswer:
     matrix: Matrix
     steps: Steps
     statistics: Statistics
+    warnings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -35,6 +36,7 @@ class VectorAnswer:
     matrix: Matrix
     time_ns: int
     statistics: Statistics
+    warnings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +46,15 @@ class ScalarAnswer:
     value: float
     time_ns: int
     statistics: Statistics
+
+
+@dataclass(frozen=True, slots=True)
+class Pattern:
+    """What lines of one level have in common; `samples` are numbers of steps since the epoch, and lines."""
+
+    text: str
+    level: str
+    samples: tuple[tuple[int, int], ...]
 
 
 RangeAnswer: TypeAlias = StreamsAnswer | MatrixAnswer

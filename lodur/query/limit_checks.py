@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 from lodur.logql.operators import VectorOp
 from lodur.logql.selector import Selector
-from lodur.logql.tree import BinaryOperation, LabelReplace, Query, VectorAggregation
+from lodur.logql.tree import BinaryOperation, LabelReplace, Query, Variants, VectorAggregation
 from lodur.model.byte_size import format_byte_size
 from lodur.model.durations import format_go_duration, format_prometheus_duration
 from lodur.model.errors import InvalidRequest, LimitExceeded
@@ -62,9 +62,9 @@ def check_plan(plan: Plan, limits: QueryLimits) -> None:
     """Refuse windows that are too long and selectors that say too little."""
     for node in walk(plan):
         if isinstance(node, LogScan):
-            _check_selector(node.query.selector, limits)
+            check_selector(node.query.selector, limits)
         elif isinstance(node, RangeScan):
-            _check_selector(node.source.selector, limits)
+            check_selector(node.source.selector, limits)
             _check_window(node.source.range_ns, limits)
 
 
@@ -94,7 +94,9 @@ def check_blocked(text: str, plan: Plan, tags: Iterable[tuple[str, str]], limits
 
 
 def check_features(query: Query, limits: QueryLimits) -> None:
-    """FeatureDisabled for functions that must be allowed first."""
+    """Refuse functions that must be allowed first; clients expect different errors for them."""
+    if not limits.multi_variant_enabled and isinstance(query, Variants):
+        raise InvalidRequest("multi variant queries are disabled for this instance")
     if not limits.approx_topk_enabled and _uses_approx_topk(query):
         raise FeatureDisabled("approx_topk is not enabled. See -limits.shard_aggregations")
 
@@ -107,11 +109,14 @@ def _uses_approx_topk(query: Query) -> bool:
             return _uses_approx_topk(query.operand)
         case BinaryOperation():
             return _uses_approx_topk(query.left) or _uses_approx_topk(query.right)
+        case Variants():
+            return any(map(_uses_approx_topk, query.queries))
         case _:
             return False
 
 
-def _check_selector(selector: Selector, limits: QueryLimits) -> None:
+def check_selector(selector: Selector, limits: QueryLimits) -> None:
+    """LimitExceeded for a selector that says too little."""
     present = sorted({matcher.name for matcher in selector.matchers})
     missing = [name for name in limits.required_label_names if name not in present]
     if missing:

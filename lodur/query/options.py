@@ -23,6 +23,8 @@ class QuerierOptions:
     """Queries of one tenant that may wait; more are answered with 429."""
     multi_tenant_enabled: bool = False
     """Accept several tenants in one query, joined by `|`."""
+    patterns_enabled: bool = False
+    """Answer which patterns lines have."""
     tail_duration_max_s: float = 3600.0
     log_slower_than_s: float = LOG_SLOW_NEVER_S
     """Log queries that took longer; below 0 logs all."""

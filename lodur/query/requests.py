@@ -28,3 +28,11 @@ class InstantRequest:
     text: str
     time_ns: int
     tags: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class FieldsRequest:
+    """The first `limit` fields, or values of a field, of the entries of a log query."""
+
+    entries: RangeRequest
+    limit: int

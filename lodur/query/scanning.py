@@ -17,19 +17,26 @@ from typing import TypeAlias, TypeVar
 import msgspec
 
 from lodur.kernels.head import HeadView
-from lodur.kernels.scan import Cancel, LogResult, MetricResult, Scan
+from lodur.kernels.pattern_plan import PatternPlan
+from lodur.kernels.pattern_plan import encode as encode_pattern_plan
+from lodur.kernels.patterns import PatternScan
+from lodur.kernels.scan import Cancel, LogResult, MetricResult, Scan, ScanStats
 from lodur.kernels.scan_plan import Logs, Metric, ScanPlan, encode
 from lodur.kernels.segment import Segment
 from lodur.model.errors import LimitExceeded
 from lodur.model.limits import GIB, MIB
 from lodur.model.time_span import TimeSpan
-from lodur.query.sources import RemoteSegment, Source, segment_of
+from lodur.query.answers import Pattern
+from lodur.query.sources import RemoteSegment, Source, directory_of, segment_of
 
 RESULT_MAX_BYTES = 512 * MIB
 """What one scan may hold: series by steps, or entries. Some concurrent queries of this size still fit a server."""
 
 REMOTE_MAX_BYTES = 1 * GIB
 """Fetched pages that one scan may hold, for the same reason; they are compressed, so this is a tenfold of lines."""
+
+PATTERN_BLOCKS_MAX_BYTES = 256 * MIB
+"""Lines of the blocks that one search for patterns reads: a second or two of work, and far more lines than patterns."""
 
 REMOTE_READS_MAX = 16
 """Segments fetched at the same time: enough to hide an object store's delay, few enough to share its bandwidth."""
@@ -106,6 +113,20 @@ class Scanner:
         merged: list[tuple[LogResult, list[tuple[str, str]]]] = [(result, []) for result in results]
         return LogResult.merge(merged, limit=plan.task.limit, backward=plan.task.backward)
 
+    async def patterns(self, plan: PatternPlan, sources: Sequence[Source]) -> tuple[list[Pattern], ScanStats]:
+        """Find patterns; where the blocks are too large to read all, in a part of them."""
+        message = encode_pattern_plan(plan)
+        scan = await self.in_thread(lambda _: PatternScan.compile(message))
+        directories = [directory_of(source) for source in sources]
+        size_bytes = await self.in_thread(lambda _: scan.block_bytes(directories))
+        if size_bytes > PATTERN_BLOCKS_MAX_BYTES:
+            keep_every = -(-size_bytes // PATTERN_BLOCKS_MAX_BYTES)
+            thinned = encode_pattern_plan(msgspec.structs.replace(plan, keep_every=keep_every))
+            scan = await self.in_thread(lambda _: PatternScan.compile(thinned))
+        local = await self._fetched(await self._located(scan, sources, TimeSpan(plan.start_ns, plan.end_ns)))
+        found, stats = await self.in_thread(lambda cancel: scan.run(local, cancel=cancel, threads=self._threads))
+        return [Pattern(text, level, tuple(samples)) for text, level, samples in found], stats
+
     async def _run_logs(self, scan: Scan, local: list[Local]) -> LogResult:
         return await self.in_thread(
             lambda cancel: scan.run_logs(local, cancel=cancel, threads=self._threads, bytes_max=RESULT_MAX_BYTES)
@@ -115,7 +136,9 @@ class Scanner:
         message = encode(plan)
         return await self.in_thread(lambda _: Scan.compile(message))
 
-    async def _located(self, scan: Scan, sources: Sequence[Source], span: TimeSpan) -> list[Local | Wanted]:
+    async def _located(
+        self, scan: Scan | PatternScan, sources: Sequence[Source], span: TimeSpan
+    ) -> list[Local | Wanted]:
         """The sources that can have rows in a span, in their order; of remote ones, what the scan reads of them."""
         turns = asyncio.Semaphore(REMOTE_READS_MAX)
 
@@ -126,9 +149,9 @@ class Scanner:
 
         return await asyncio.gather(*(locate(source) for source in sources if may_hold(source, span)))
 
-    async def _wanted(self, scan: Scan, source: RemoteSegment, turns: asyncio.Semaphore) -> Wanted:
+    async def _wanted(self, scan: Scan | PatternScan, source: RemoteSegment, turns: asyncio.Semaphore) -> Wanted:
         """The pages that a scan reads of a segment, once its gram filter was asked."""
-        probe = scan.probe_ranges(source.segment)
+        probe = scan.probe_ranges(source.segment) if isinstance(scan, Scan) else []
         probed: list[tuple[int, bytes]] = []
         if probe:
             async with turns:

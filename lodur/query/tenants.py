@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import replace
 
+from lodur.kernels.relabel import replace_values
 from lodur.logql.parser import parse_selector
 from lodur.logql.selector import Selector
 from lodur.model.errors import InvalidRequest, QuerySyntaxError
@@ -34,30 +34,34 @@ def labelled_set(labels: LabelSet, tenant: TenantId) -> LabelSet:
 
 
 def chosen_tenants(scan: LogScan, tenants: Sequence[TenantId]) -> tuple[LogScan, tuple[TenantId, ...]]:
-    """The tenants that the selector's matchers on the tenant label accept, and the scan without those matchers.
+    """The tenants that the scan's selector accepts, and the scan without its matchers on the tenant label.
 
     Raises InvalidRequest where what is left of the selector chooses nothing.
     """
-    selector = scan.query.selector
+    selector, accepted = selected_tenants(scan.query.selector, tenants)
+    return LogScan(replace(scan.query, selector=selector)), accepted
+
+
+def selected_tenants(selector: Selector, tenants: Sequence[TenantId]) -> tuple[Selector, tuple[TenantId, ...]]:
+    """The tenants that the matchers on the tenant label accept, and the selector without those matchers.
+
+    Raises InvalidRequest where what is left of the selector chooses nothing.
+    """
     about = [matcher for matcher in selector.matchers if matcher.name == TENANT_LABEL]
     if not about:
-        return scan, tuple(tenants)
+        return selector, tuple(tenants)
     rest = Selector(tuple(matcher for matcher in selector.matchers if matcher.name != TENANT_LABEL))
     try:
         parse_selector(str(rest))
     except QuerySyntaxError as error:
         raise InvalidRequest(f"log selector is invalid after matcher update: {error}") from error
-    accepted = tuple(tenant for tenant in tenants if all(_accepts(matcher, tenant.value) for matcher in about))
-    return LogScan(replace(scan.query, selector=rest)), accepted
+    return rest, tuple(tenant for tenant in tenants if all(_accepts(matcher, tenant.value) for matcher in about))
 
 
 def _accepts(matcher: Matcher, value: str) -> bool:
-    """Whether a tenant's name passes. Names are short and plain: Python's regular expressions will do."""
     if matcher.op.is_regexp:
-        try:
-            found = re.fullmatch(matcher.value, value) is not None
-        except re.error as error:
-            raise InvalidRequest(f"matcher {matcher} cannot choose tenants: {error}") from error
+        (replaced,) = replace_values([value], matcher.value, "")
+        found = replaced is not None
     else:
         found = matcher.value == value
     return found is not (matcher.op in (MatchOp.NOT_EQUAL, MatchOp.NOT_MATCHES))

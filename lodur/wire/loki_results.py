@@ -28,7 +28,7 @@ def matrix_json(
 
 def vector_json(labels: Sequence[LabelSet], time_ns: int, values: Sequence[float]) -> bytes:
     """The array of series with one value each."""
-    at = _seconds(time_ns)
+    at = sample_seconds(time_ns)
     return orjson.dumps(
         [
             {"metric": {_text(name): _text(value) for name, value in one}, "value": [at, format_sample(value)]}
@@ -39,7 +39,7 @@ def vector_json(labels: Sequence[LabelSet], time_ns: int, values: Sequence[float
 
 def scalar_json(time_ns: int, value: float) -> bytes:
     """A single value with its time."""
-    return orjson.dumps([_seconds(time_ns), format_sample(value)])
+    return orjson.dumps([sample_seconds(time_ns), format_sample(value)])
 
 
 def format_sample(value: float) -> str:
@@ -52,7 +52,7 @@ def format_sample(value: float) -> str:
     return text.removesuffix(".0")
 
 
-def _seconds(time_ns: int) -> int | float:
+def sample_seconds(time_ns: int) -> int | float:
     """Seconds with up to three decimals."""
     seconds, ms = divmod(time_ns // NS_PER_MS, _MS_PER_S)
     return seconds + ms / _MS_PER_S if ms else seconds

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from lodur.config.blocks.reasons import (
     NO_CHUNKS,
-    NO_PATTERNS_YET,
     NO_RESULT_CACHE,
     NO_SHARDING,
     NO_TAIL_YET,
-    NO_VOLUME_YET,
     NOT_FOR_ONE_PROCESS,
+    PATTERNS_ON_DEMAND,
 )
 from lodur.config.errors import BadValue, Problem
 from lodur.config.kinds import BOOL, COUNT, DURATION, POSITIVE, SIZE, TEXT, TEXT_MAP, TEXTS, int_kind
@@ -126,7 +125,6 @@ VOLUME = Setting(
     "true",
     "Answer volume queries.",
     ("limits.volume-enabled",),
-    ignored=NO_VOLUME_YET,
 )
 VOLUME_SERIES = Setting(
     "limits_config.volume_max_series",
@@ -134,15 +132,8 @@ VOLUME_SERIES = Setting(
     "1000",
     "Series in a volume answer.",
     ("limits.volume-max-series",),
-    ignored=NO_VOLUME_YET,
 )
-VARIANTS = Setting(
-    "limits_config.enable_multi_variant_queries",
-    BOOL,
-    "false",
-    "Allow `variants(...)`.",
-    ignored="`variants(...)` is not available yet",
-)
+VARIANTS = Setting("limits_config.enable_multi_variant_queries", BOOL, "false", "Allow `variants(...)`.")
 SHARD_AGGREGATIONS = Setting(
     "limits_config.shard_aggregations", TEXTS, "[]", "`approx_topk` in this list allows the function of that name."
 )
@@ -191,7 +182,7 @@ ENTRIES: tuple[Entry, ...] = (
     ),
     *inert_keys(
         "limits_config",
-        NO_PATTERNS_YET,
+        PATTERNS_ON_DEMAND,
         "metric_aggregation_enabled pattern_persistence_enabled pattern_rate_threshold "
         "pattern_ingester_tokenizable_json_fields_default pattern_ingester_tokenizable_json_fields_append "
         "pattern_ingester_tokenizable_json_fields_delete",

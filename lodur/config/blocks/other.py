@@ -7,7 +7,6 @@ from lodur.config.blocks.reasons import (
     NO_GRPC,
     NO_KAFKA,
     NO_OVERRIDES_YET,
-    NO_PATTERNS_YET,
     NO_RESULT_CACHE,
     NO_RING,
     NO_RULER_YET,
@@ -60,12 +59,6 @@ ENTRIES: tuple[Entry, ...] = (
     _block("index_gateway", NOT_FOR_ONE_PROCESS, "mode ring"),
     _block("bloom_build", NO_BLOOMS, "enabled planner builder"),
     _block("bloom_gateway", NO_BLOOMS, "enabled client"),
-    _block(
-        "pattern_ingester",
-        NO_PATTERNS_YET,
-        "enabled lifecycler max_clusters max_eviction_ratio max_allowed_line_length retain_for max_chunk_age "
-        "pattern_sample_interval volume_threshold metric_aggregation pattern_persistence",
-    ),
     _block(
         "ruler",
         NO_RULER_YET,

@@ -1,9 +1,16 @@
-"""`querier` and `frontend`: how queries are run."""
+"""`querier`, `frontend`, `query_range` and `pattern_ingester`: how queries are run."""
 
 from __future__ import annotations
 
 from lodur.config.blocks.extras import THREADS
-from lodur.config.blocks.reasons import NO_GRPC, NO_RESULT_CACHE, NO_SHARDING, NO_TAIL_YET, NOT_FOR_ONE_PROCESS
+from lodur.config.blocks.reasons import (
+    NO_GRPC,
+    NO_RESULT_CACHE,
+    NO_SHARDING,
+    NO_TAIL_YET,
+    NOT_FOR_ONE_PROCESS,
+    PATTERNS_ON_DEMAND,
+)
 from lodur.config.kinds import BOOL, DURATION, POSITIVE, SIGNED_DURATION
 from lodur.config.schema import Entry, RemovedKey, Setting, inert_keys
 from lodur.config.values import Values
@@ -14,6 +21,7 @@ TYPE_NAMES = {
     "querier.engine": "logql.EngineOpts",
     "frontend": "lokifrontend.Config",
     "query_range": "queryrange.Config",
+    "pattern_ingester": "pattern.Config",
 }
 
 TAIL_MAX = Setting(
@@ -35,6 +43,12 @@ LOG_SLOW = Setting(
     SIGNED_DURATION,
     "0s",
     "Log queries that took longer; 0 logs none, below 0 logs all.",
+)
+PATTERNS = Setting(
+    "pattern_ingester.enabled",
+    BOOL,
+    "false",
+    "Answer which patterns lines have; they are found when they are asked for.",
 )
 
 ENTRIES: tuple[Entry, ...] = (
@@ -75,6 +89,13 @@ ENTRIES: tuple[Entry, ...] = (
     ),
     *inert_keys("query_range", NO_SHARDING, "parallelise_shardable_queries shard_aggregations max_retries"),
     *inert_keys("query_range", "metric queries are always aligned with their step", "align_queries_with_step"),
+    PATTERNS,
+    *inert_keys(
+        "pattern_ingester",
+        PATTERNS_ON_DEMAND,
+        "lifecycler max_clusters max_eviction_ratio max_allowed_line_length retain_for max_chunk_age "
+        "pattern_sample_interval volume_threshold metric_aggregation pattern_persistence",
+    ),
     RemovedKey("query_range.split_queries_by_interval", "use limits_config.split_queries_by_interval"),
 )
 
@@ -86,6 +107,7 @@ def querier_options(values: Values, cores: int) -> QuerierOptions:
         concurrent_queries_max=values.get(CONCURRENT),
         queued_queries_max=values.get(QUEUED),
         multi_tenant_enabled=values.get(MULTI_TENANT),
+        patterns_enabled=values.get(PATTERNS),
         tail_duration_max_s=values.get(TAIL_MAX) / 1e9,
         log_slower_than_s=values.get(LOG_SLOW) / 1e9,
     )

@@ -47,6 +47,7 @@ from lodur.query.plan.nodes import (
     Sort,
     WithNumber,
 )
+from lodur.query.plan.variants import together, variant_queries
 
 _NO_LABELS = ScanGrouping(mode="by")
 
@@ -75,7 +76,7 @@ def build_plan(query: Query) -> Plan:
     if isinstance(query, LogQuery):
         return LogScan(query)
     if isinstance(query, Variants):
-        raise InvalidRequest("variants(...) is not supported yet")
+        return together([_metric(variant) for variant in variant_queries(query)])
     return _metric(query)
 
 

@@ -6,9 +6,11 @@
 pub mod batch;
 pub mod compact;
 pub mod error;
+pub mod fields;
 pub mod head;
 pub mod labels;
 pub mod level;
+pub mod patterns;
 pub mod pipeline;
 pub mod push;
 pub mod relabel;

@@ -31,6 +31,7 @@ mod tests {
         let name = |text| replaced("checkout-0", "(checkout|gw)-(?P<id>.*)", text);
         assert_eq!(name("$1/${id}"), Some("checkout/0".to_owned()));
         assert_eq!(name("$0 $9 $$1"), Some("checkout-0  $1".to_owned()));
+        assert_eq!(replaced("ab", "(?P<n>a)(?P<n>b)", "${n}$2"), Some("ab".to_owned()));
         assert_eq!(name("${1}x $1x"), Some("checkoutx ".to_owned()));
     }
 

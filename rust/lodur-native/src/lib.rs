@@ -4,11 +4,14 @@ use pyo3::prelude::*;
 
 mod compact;
 mod errors;
+mod fields;
 mod head;
+mod patterns;
 mod push;
 mod relabel;
 mod scan;
 mod segment;
+mod volume;
 mod wal;
 
 #[pymodule]
@@ -19,6 +22,9 @@ fn _native(m: &Bound<'_, PyModule>) -> PyResult<()> {
     head::register(m)?;
     segment::register(m)?;
     scan::register(m)?;
+    volume::register(m)?;
+    fields::register(m)?;
+    patterns::register(m)?;
     compact::register(m)?;
     relabel::register(m)?;
     Ok(())

@@ -42,7 +42,7 @@ impl Cancel {
 }
 
 #[pyclass(frozen, get_all, module = "lodur.kernels._native")]
-struct ScanStats {
+pub(crate) struct ScanStats {
     lines: u64,
     bytes: u64,
     stored_bytes: u64,
@@ -75,8 +75,8 @@ impl From<Stats> for ScanStats {
 }
 
 #[pyclass(frozen, module = "lodur.kernels._native")]
-struct LogResult {
-    result: KernelLogs,
+pub(crate) struct LogResult {
+    pub(crate) result: KernelLogs,
     /// Per entry a number into `extra`; empty when no labels are added.
     parts: Vec<(KernelLogs, Labels)>,
 }
@@ -100,20 +100,11 @@ impl LogResult {
         categorize: bool,
         extra_labels: Labels,
     ) -> PyResult<Bound<'py, PyBytes>> {
-        let write = || -> Result<Vec<u8>> {
-            if self.parts.is_empty() {
-                return json::streams(&self.result, categorize, &extra_labels);
-            }
-            let mut parts = Vec::new();
-            for (result, labels) in &self.parts {
-                let own = json::streams(result, categorize, labels)?;
-                if own.len() > 2 {
-                    parts.push(own[1..own.len() - 1].to_vec());
-                }
-            }
-            Ok([b"[".to_vec(), parts.join(&b','), b"]".to_vec()].concat())
-        };
-        Ok(PyBytes::new(py, &py.detach(write).map_err(|e| to_py(py, e))?))
+        self.written(py, &extra_labels, |result, labels| json::streams(result, categorize, labels))
+    }
+
+    fn legacy_json<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyBytes>> {
+        self.written(py, &Vec::new(), |result, labels| json::legacy_streams(result, labels))
     }
 
     #[staticmethod]
@@ -122,6 +113,31 @@ impl LogResult {
         let parts: Vec<(KernelLogs, Labels)> =
             results.into_iter().map(|(result, labels)| (result.result.clone(), labels)).collect();
         py.detach(|| merge_tenants(parts, limit, backward))
+    }
+}
+
+impl LogResult {
+    /// The JSON array that `write` makes of the entries, part by part.
+    fn written<'py>(
+        &self,
+        py: Python<'py>,
+        extra_labels: &Labels,
+        write: impl Fn(&KernelLogs, &Labels) -> Result<Vec<u8>> + Sync + Send,
+    ) -> PyResult<Bound<'py, PyBytes>> {
+        let whole = || -> Result<Vec<u8>> {
+            if self.parts.is_empty() {
+                return write(&self.result, extra_labels);
+            }
+            let mut parts = Vec::new();
+            for (result, labels) in &self.parts {
+                let own = write(result, labels)?;
+                if own.len() > 2 {
+                    parts.push(own[1..own.len() - 1].to_vec());
+                }
+            }
+            Ok([b"[".to_vec(), parts.join(&b','), b"]".to_vec()].concat())
+        };
+        Ok(PyBytes::new(py, &py.detach(whole).map_err(|e| to_py(py, e))?))
     }
 }
 
@@ -195,7 +211,7 @@ fn pairs(labels: &LabelSet) -> Labels {
 }
 
 /// Head views and segments as the kernels take them.
-fn sources_of(sources: &[Bound<'_, PyAny>]) -> PyResult<Vec<Source>> {
+pub(crate) fn sources_of(sources: &[Bound<'_, PyAny>]) -> PyResult<Vec<Source>> {
     let mut all = Vec::with_capacity(sources.len());
     for source in sources {
         if let Ok(view) = source.cast::<HeadView>() {
@@ -210,7 +226,7 @@ fn sources_of(sources: &[Bound<'_, PyAny>]) -> PyResult<Vec<Source>> {
 }
 
 /// A panic in a scan is our bug: it ends the query, not the process.
-fn guarded<T>(py: Python<'_>, work: impl FnOnce() -> Result<T> + Send) -> PyResult<T>
+pub(crate) fn guarded<T>(py: Python<'_>, work: impl FnOnce() -> Result<T> + Send) -> PyResult<T>
 where
     T: Send,
 {
@@ -287,21 +303,6 @@ fn list_streams(
 }
 
 #[pyfunction]
-fn index_stats(
-    py: Python<'_>,
-    sources: Vec<Bound<'_, PyAny>>,
-    selector: &[u8],
-    start_ns: i64,
-    end_ns: i64,
-) -> PyResult<(u64, u64, u64, u64)> {
-    let sources = sources_of(&sources)?;
-    guarded(py, || {
-        let stats = metadata::index_stats(&sources, &Selector::decode(selector)?, start_ns, end_ns);
-        Ok((stats.streams, stats.blocks, stats.bytes, stats.entries))
-    })
-}
-
-#[pyfunction]
 fn encode_matrix<'py>(
     py: Python<'py>,
     labels: Vec<Labels>,
@@ -330,6 +331,5 @@ pub(crate) fn register(m: &Bound<'_, PyModule>) -> PyResult<()> {
     m.add_class::<MetricResult>()?;
     m.add_class::<Scan>()?;
     m.add_function(wrap_pyfunction!(list_streams, m)?)?;
-    m.add_function(wrap_pyfunction!(index_stats, m)?)?;
     m.add_function(wrap_pyfunction!(encode_matrix, m)?)
 }

@@ -3,17 +3,32 @@
 from __future__ import annotations
 
 import string
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lodur.logql.operators import RangeOp
 from lodur.logql.parser import parse_query
+from lodur.logql.pretty import format_query
+from lodur.logql.selector import Selector
 from lodur.logql.tokens import AGGREGATIONS, CALLS, KEYWORDS, OPERATORS
-from lodur.logql.tree import Query
+from lodur.logql.tree import (
+    BinaryOperation,
+    LabelReplace,
+    Literal,
+    LogRange,
+    MetricQuery,
+    Query,
+    RangeAggregation,
+    VectorAggregation,
+)
+from lodur.model.durations import NS_PER_MINUTE
 from lodur.model.errors import QuerySyntaxError
-from tests.strategies import queries
+from lodur.model.matcher import Matcher, MatchOp
+from tests.strategies import metric_queries, queries
 
 _IDENTITY = (Path(__file__).parents[2] / "spec" / "logql" / "identity.txt").read_text("utf-8").splitlines()
 _WORDS = [
@@ -41,6 +56,38 @@ def test_printed_tree_parses_to_itself(query: Query) -> None:
 @given(queries)
 def test_printing_is_stable(query: Query) -> None:
     assert str(parse_query(str(query))) == str(query)
+
+
+@given(queries)
+def test_formatting_keeps_the_query_and_is_stable(query: Query) -> None:
+    formatted = format_query(query)
+    assert parse_query(formatted) == query
+    assert format_query(parse_query(formatted)) == formatted
+
+
+@given(metric_queries)
+def test_a_query_broken_at_every_operator_keeps_its_meaning(query: MetricQuery) -> None:
+    """Long labels break every operation over lines, where nothing but precedence keeps it together."""
+    long = RangeAggregation(
+        RangeOp.RATE, LogRange(Selector((Matcher("a" * 60, MatchOp.EQUAL, "b" * 60),)), NS_PER_MINUTE)
+    )
+    widened = _with_leaves(query, long)
+    formatted = format_query(widened)
+    assert parse_query(formatted) == widened
+    assert format_query(parse_query(formatted)) == formatted
+
+
+def _with_leaves(query: MetricQuery, leaf: RangeAggregation) -> MetricQuery:
+    """`query` with every range aggregation and vector literal replaced."""
+    match query:
+        case BinaryOperation():
+            return replace(query, left=_with_leaves(query.left, leaf), right=_with_leaves(query.right, leaf))
+        case VectorAggregation() | LabelReplace():
+            return replace(query, operand=_with_leaves(query.operand, leaf))
+        case Literal():
+            return query
+        case _:
+            return leaf
 
 
 @given(st.text(max_size=60))

@@ -9,8 +9,10 @@ import pytest
 from lodur.api.params import (
     Params,
     backward_param,
+    check_resolution,
     checked_span,
     encoding_flags,
+    forwarded,
     interval_param,
     limit_param,
     parse_time,
@@ -69,6 +71,16 @@ def test_spans() -> None:
     assert span_params(params(since="2h", start="1700000000"), NOW_NS) == TimeSpan(NOW_NS, NOW_NS)
     later = str(NOW_NS + NS_PER_HOUR)
     assert span_params(params(end=later), NOW_NS) == TimeSpan(NOW_NS - NS_PER_HOUR, NOW_NS + NS_PER_HOUR)
+
+
+def test_times_near_the_epoch_are_read_in_seconds_when_they_are_forwarded() -> None:
+    assert forwarded(TimeSpan(NOW_NS, NOW_NS + 1)) == TimeSpan(NOW_NS, NOW_NS + 1)
+    assert forwarded(TimeSpan(0, NS_PER_S)) == TimeSpan(0, NS_PER_S * NS_PER_S)
+    assert forwarded(TimeSpan(-5 * NS_PER_S, 10 * NS_PER_S)) == TimeSpan(-5 * NS_PER_S, 10 * NS_PER_S)
+    with pytest.raises(InvalidRequest, match="must not be before"):
+        forwarded(TimeSpan(9 * NS_PER_S, 11 * NS_PER_S))
+    with pytest.raises(InvalidRequest, match="11,000 points"):
+        check_resolution(forwarded(TimeSpan(-5 * NS_PER_S, 5 * NS_PER_S)), NS_PER_S)
 
 
 @pytest.mark.parametrize(

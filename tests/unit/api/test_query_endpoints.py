@@ -11,7 +11,15 @@ import pytest
 from prometheus_client import CollectorRegistry
 from starlette.applications import Starlette
 
-from lodur.api import loki_metadata, loki_query, loki_status
+from lodur.api import (
+    loki_detected,
+    loki_legacy,
+    loki_metadata,
+    loki_patterns,
+    loki_query,
+    loki_status,
+    loki_volume,
+)
 from lodur.api.errors import CLIENT_GONE_TEXT
 from lodur.api.tenant import Tenancy
 from lodur.model.clock import ManualClock
@@ -27,16 +35,20 @@ HEADERS = {"X-Scope-OrgID": "t"}
 BODY_MAX_BYTES = 4096
 
 
-def application(store: MemoryStore) -> Starlette:
+def application(store: MemoryStore, *, patterns: bool = True) -> Starlette:
     clock = ManualClock((T0_S + 60) * NS_PER_S)
     tenancy = Tenancy(auth_enabled=True, multi_tenant_queries=True)
     engine = Engine(store, QuerierOptions(threads=1), clock, lambda _: QueryLimits())
     catalog = Catalog(store, clock, lambda _: QueryLimits())
-    state = loki_status.ServerState(lambda: None, lambda: "server: {}\n", lambda: ("all",))
+    state = loki_status.ServerState(lambda: None, lambda mode: f"# {mode}\n", lambda: ("all",))
     return Starlette(
         routes=[
             *loki_query.routes(engine, tenancy, clock, body_max_bytes=BODY_MAX_BYTES),
+            *loki_legacy.routes(engine, tenancy, clock, body_max_bytes=BODY_MAX_BYTES),
             *loki_metadata.routes(catalog, tenancy, clock, body_max_bytes=BODY_MAX_BYTES),
+            *loki_detected.routes(engine, catalog, tenancy, clock, body_max_bytes=BODY_MAX_BYTES),
+            *loki_patterns.routes(engine, tenancy, clock, enabled=patterns, body_max_bytes=BODY_MAX_BYTES),
+            *loki_volume.routes(catalog, tenancy, clock, body_max_bytes=BODY_MAX_BYTES),
             *loki_status.routes(state, CollectorRegistry()),
         ]
     )
@@ -108,6 +120,45 @@ def test_streams(client: Client) -> None:
     ]
 
 
+def test_the_legacy_endpoint_gives_labels_and_times_as_text(client: Client) -> None:
+    params = {"query": '{app="x"} # all', "regexp": "n=[12]", "limit": "1", "start": str(T0_S)}
+    body = client.get("/api/prom/query", params).json()
+    labels = '{app="x", env="prod"}'
+    assert body["streams"] == [
+        {"labels": labels, "entries": [{"ts": "2023-11-14T22:15:00.000000002Z", "line": "level=info n=2"}]}
+    ]
+    assert body["stats"]["summary"]["totalEntriesReturned"] == 1
+    client.headers["X-Scope-OrgID"] = "t|u"
+    several = client.get("/api/prom/query", {"query": '{app=~".+"}', "start": str(T0_S)}).json()["streams"]
+    assert [(one["labels"], len(one["entries"])) for one in several] == [
+        ('{__tenant_id__="t", app="x", env="prod"}', 3),
+        ('{__tenant_id__="u", app="y"}', 1),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("params", "text"),
+    [
+        ({"query": 'rate({app="x"}[1m])'}, "legacy endpoints only support streams result type"),
+        ({"query": '{app="x"}', "regexp": "("}, "error parsing regexp: missing closing )"),
+        ({"query": '{app="x"}', "limit": "0"}, "limit must be a positive value"),
+    ],
+)
+def test_refusals_of_the_legacy_endpoint(client: Client, params: dict[str, str], text: str) -> None:
+    answer = client.get("/api/prom/query", params)
+    assert answer.status_code == 400
+    assert text in answer.text
+
+
+def test_metadata_is_also_where_it_was(client: Client) -> None:
+    span = {"start": str(T0_S), "end": str(T0_S + 60)}
+    for path, params in (("label", {}), ("label/app/values", {}), ("series", {"match": '{app="x"}'})):
+        old = client.get(f"/api/prom/{path}", {**span, **params})
+        assert old.status_code == 200
+        assert old.json() == get(client, path, **span, **params)
+        assert old.json()["data"]
+
+
 def test_categorised_labels(client: Client) -> None:
     flags = {"X-Loki-Response-Encoding-Flags": "categorize-labels"}
     params = {"query": '{app="x"} | logfmt', "limit": "1", "start": str(T0_S)}
@@ -122,6 +173,33 @@ def test_matrix(client: Client) -> None:
     data = get(client, "query_range", **params)["data"]
     assert data["resultType"] == "matrix"
     assert data["result"] == [{"metric": {}, "values": [[T0_S, "1"], [T0_S + 30, "3"], [T0_S + 60, "2"]]}]
+
+
+def test_parquet_is_not_answered(client: Client) -> None:
+    for path in ("query", "query_range"):
+        headers = {"Accept": "application/vnd.apache.parquet"}
+        answer = client.get(f"/loki/api/v1/{path}", {"query": "vector(1)"}, headers)
+        assert answer.status_code == 400
+        assert answer.text.startswith("support for Parquet encoded responses is disabled.")
+
+
+@pytest.mark.parametrize("path", ["query", "query_range"])
+def test_too_many_series_are_a_part_and_a_warning_for_drilldown(path: str) -> None:
+    store = MemoryStore()
+    store.add_head("t", {f"app=x,n={k}": [(T0_S * NS_PER_S, "line")] for k in range(510)})
+    client = Client(application(store))
+    params = {"query": 'count_over_time({app="x"}[1m])', "time": str(T0_S), "start": str(T0_S), "end": str(T0_S)}
+    assert "maximum number of series (500) reached" in get(client, path, 400, **params)
+    for query in (params["query"], f"{params['query']} * 2"):
+        asked = {**params, "query": query}
+        answer = client.get(f"/loki/api/v1/{path}", asked, {"X-Query-Tags": "Source=grafana-lokiexplore-app"})
+        body = answer.json()
+        assert len(body["data"]["result"]) == 500
+        assert body["warnings"] == [
+            "maximum number of series (500) reached for a single query; returning partial results"
+        ]
+    few = client.get(f"/loki/api/v1/{path}", {**params, "query": "vector(1)"}, {"X-Query-Tags": "a=b"}).json()
+    assert "warnings" not in few
 
 
 def test_a_form_is_as_good_as_the_url(client: Client) -> None:
@@ -176,6 +254,11 @@ def test_without_a_tenant(client: Client) -> None:
     assert get(client, "labels", 401) == "no org id\n"
     assert get(client, "status/buildinfo")["version"].startswith("3.")
     assert client.get("/ready", {}).text == "ready\n"
+
+
+def test_the_configuration_in_three_ways(client: Client) -> None:
+    assert client.get("/config", {}).text == "# \n"
+    assert client.get("/config", {"mode": "diff"}).text == "# diff\n"
 
 
 def test_format_query(client: Client) -> None:

@@ -113,11 +113,11 @@ class Cli:
 
     addr: str
 
-    def __call__(self, *words: str, env: Mapping[str, str | None] | None = None) -> Result:
+    def __call__(self, *words: str, env: Mapping[str, str | None] | None = None, typed: str = "") -> Result:
         cleared = {
             f"{prefix}_{name}": None
             for prefix in ("LODUR", "LOKI")
             for name in ("ADDR", "ORG_ID", "USERNAME", "PASSWORD", "BEARER_TOKEN")
         }
         settings: dict[str, str | None] = cleared | {"LODUR_ADDR": self.addr, "NO_COLOR": ""} | dict(env or {})
-        return CliRunner(env=settings).invoke(lodur, list(words), prog_name="lodur")
+        return CliRunner(env=settings).invoke(lodur, list(words), prog_name="lodur", input=typed)

@@ -1,4 +1,4 @@
-"""A refused query is shown with a caret under the place."""
+"""A refused query is shown with a caret under the place, and a hint."""
 
 from __future__ import annotations
 
@@ -33,3 +33,24 @@ def test_no_caret_where_the_query_is_well_formed(cli: Cli, loki: FakeLoki, words
     loki.will_answer(f"/loki/api/v1/{path}", "the query time range exceeds the limit", 400)
     result = cli(*words)
     assert result.stderr == f"Error: {loki.url} answered 400: the query time range exceeds the limit\n"
+
+
+@pytest.mark.parametrize(
+    ("words", "path", "hint"),
+    [
+        (("query", '{app="shop"} = "x"'), "query_range", "a line filter has a bar: |= for lines with the text"),
+        (("query", '{app=~".*"}'), "query_range", "ask for a label that must be there"),
+        (("instant-query", 'rate({app="shop"})'), "query", "a window is missing: rate({…}[5m])"),
+        (("labels", "--query", "{app=shop}"), "labels", 'a text needs quotes: app="shop"'),
+        (("series", '{app="shop"'), "series", "the { in column 1 is not closed: add }"),
+    ],
+)
+def test_hint_says_what_was_meant(cli: Cli, loki: FakeLoki, words: tuple[str, ...], path: str, hint: str) -> None:
+    loki.will_answer(f"/loki/api/v1/{path}", SAID, 400)
+    assert f"\nhint: {hint}" in cli(*words).stderr
+
+
+def test_explain_needs_no_server_for_it(offline: Cli) -> None:
+    result = offline("query", '{app="shop"} | jsn | x="y"', "--explain")
+    assert result.exit_code == 1
+    assert result.stderr.endswith("^\nhint: there is no stage 'jsn': did you mean 'json'?\n")

@@ -169,6 +169,7 @@ def test_the_recorded_conformance_server_loads(tmp_path: Path) -> None:
     assert config.ingester.flush_on_shutdown
     assert config.storage.periods[0].object_store == FilesystemOptions(tmp_path / "d/chunks")
     assert config.querier.multi_tenant_enabled
+    assert config.querier.patterns_enabled
     ingest, query = config.limits.ingest, config.limits.query
     assert not ingest.reject_old_samples
     assert ingest.active_streams_max == 0
@@ -178,7 +179,12 @@ def test_the_recorded_conformance_server_loads(tmp_path: Path) -> None:
     assert query.approx_topk_enabled
     assert query.multi_variant_enabled
     ignored = {key.path: key.line for key in loaded.ignored}
-    assert {"server.grpc_listen_port", "common.ring", "pattern_ingester", "frontend.encoding"} <= ignored.keys()
+    assert {
+        "server.grpc_listen_port",
+        "common.ring",
+        "pattern_ingester.retain_for",
+        "frontend.encoding",
+    } <= ignored.keys()
     assert all(line > 0 for line in ignored.values())
 
 

@@ -191,6 +191,62 @@ def test_approx_topk_must_be_allowed() -> None:
     assert vector(ask_now(query, replace(NO_LIMITS, approx_topk_enabled=True))) == {'{pod="1"}': 6.0}
 
 
+def test_sizes_are_compared_as_they_are_printed() -> None:
+    store = MemoryStore()
+    store.add_head("t", {"app=x": [(T0_NS, "size=1KB"), (T0_NS + 1, "size=999B"), (T0_NS + 2, "size=1KiB")]})
+    request = RangeRequest('{app="x"} | logfmt | size >= 1KiB', T0_NS, T0_NS + NS_PER_S, NS_PER_S, 10)
+    found = run(engine(store).range((TENANT,), request))
+    assert sorted(entries(found)) == ["app=x,size=1KB", "app=x,size=1KiB"]
+
+
+def test_a_field_named_like_errors_is_one_even_where_errors_are_counted() -> None:
+    store = MemoryStore()
+    store.add_head("t", {"app=x": [(T0_NS, '{"__error__": "fake"}'), (T0_NS, "no json")]})
+    queries = engine(store)
+    counted = 'sum by (__error__) (count_over_time({app="x"} |~ "%s" | json [5m]))'
+    answer = run(queries.instant((TENANT,), InstantRequest(counted % "no", T0_NS)))
+    assert vector(answer) == {'{__error__="JSONParserErr"}': 1.0}
+    for text in (counted % "fake", 'count_over_time({app="x"} |= "fake" | json [5m])'):
+        with pytest.raises(InvalidRequest, match="pipeline error: 'fake' for series"):
+            run(queries.instant((TENANT,), InstantRequest(text, T0_NS)))
+    unread = 'sum by (app) (count_over_time({app="x"} |= "fake" | json [5m]))'
+    assert vector(run(queries.instant((TENANT,), InstantRequest(unread, T0_NS)))) == {'{app="x"}': 1.0}
+
+
+def test_unpack_is_left_out_where_nobody_needs_labels() -> None:
+    store = MemoryStore()
+    store.add_head("t", {"app=x": [(T0_NS, "not packed"), (T0_NS + 1, '{"_entry": "x", "a": "b"}')]})
+    queries = engine(store)
+    request = InstantRequest('sum(count_over_time({app="x"} | unpack [5m]))', T0_NS + 1)
+    assert vector(run(queries.instant((TENANT,), request))) == {"{}": 2.0}
+    with pytest.raises(InvalidRequest, match="JSONParserErr"):
+        run(queries.instant((TENANT,), InstantRequest('count_over_time({app="x"} | unpack [5m])', T0_NS + 1)))
+
+
+def test_groups_of_a_matcher_may_share_a_name() -> None:
+    assert entries(ask('{pod=~"(?P<n>1)|(?P<n>3)"} |~ "(?P<d>5)|(?P<d>4)"')) == {"app=x,pod=1": ["line 5", "line 4"]}
+
+
+def test_variants_must_be_allowed() -> None:
+    query = 'variants(sum(rate({app="x"}[2m])), count_over_time({app="x"}[2m])) of ({pod="1"}[2m])'
+    with pytest.raises(InvalidRequest, match="multi variant queries are disabled for this instance"):
+        ask_now(query)
+    allowed = replace(NO_LIMITS, multi_variant_enabled=True)
+    assert vector(ask_now(query, allowed)) == {
+        '{__variant__="0"}': 0.05,
+        '{__variant__="1", app="x", pod="1"}': 6.0,
+    }
+    hidden = 'variants(approx_topk(1, rate({app="x"}[1m]))) of ({pod="1"}[2m])'
+    with pytest.raises(FeatureDisabled, match="approx_topk is not enabled"):
+        ask_now(hidden, allowed)
+
+
+def test_many_variants_are_no_deep_plan() -> None:
+    many = ", ".join('count_over_time({app="x"}[1m])' for _ in range(600))
+    limits = replace(NO_LIMITS, multi_variant_enabled=True, series_max=0)
+    assert len(vector(ask_now(f'variants({many}) of ({{pod="1"}}[1m])', limits))) == 600
+
+
 def test_a_query_that_takes_too_long_is_stopped() -> None:
     async def main() -> None:
         slow = engine(MemoryStore(asyncio.Event()), replace(NO_LIMITS, timeout_ns=NS_PER_S // 100))

@@ -119,6 +119,7 @@ mod tests {
         assert!(matches("[^a]", "\n") && !matches("a.b", "a\nb") && matches("(?s)a.b", "a\nb"));
         assert!(matches("(?i)straße", "STRAßE") && matches("\\pL", "é") && !matches("\\p{^L}", "é"));
         assert!(matches("\\bfoo\\b", "éfoo") && matches("[[:alpha:]]", "x") && matches("(?<n>a)", "a"));
+        assert!(matches("(?P<n>a)(?<n>b)|(?P<n>c)", "ab") && !matches("^(?P<n>a)(?<n>b)$", "a"));
         assert!(compile("a.b", Use::WholeValue).unwrap().is_match(b"a\nb"));
         assert!(!compile("a|b", Use::WholeValue).unwrap().is_match(b"ab"));
     }

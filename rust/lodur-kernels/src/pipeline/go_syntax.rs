@@ -200,6 +200,12 @@ impl<'a> Translator<'a> {
             return Err(go_error("invalid named capture", &self.rest[..=end]));
         }
         self.take(end + 1);
+        // Go lets groups share a name, and finds the first by it; here each later one is a group without a name.
+        if self.names.contains(&name) {
+            self.names.push(name);
+            self.open("(");
+            return Ok(());
+        }
         self.names.push(name);
         // The `regex` crate wants names that do not begin with a digit; Go does not mind.
         let safe = if name.starts_with(|c: char| c.is_ascii_digit()) { format!("_{name}") } else { name.to_owned() };

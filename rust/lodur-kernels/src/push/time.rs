@@ -11,6 +11,19 @@ pub(super) fn rfc3339_seconds(ts_ns: i64) -> String {
     format!("{year:04}-{month:02}-{day:02}T{:02}:{:02}:{:02}Z", second / 3600, second / 60 % 60, second % 60)
 }
 
+/// `2024-01-01T00:00:00.00012Z`: all of `ts_ns` in UTC, without the zeros that end its fraction.
+pub(crate) fn rfc3339_nanos(ts_ns: i64) -> String {
+    let mut text = rfc3339_seconds(ts_ns);
+    let rest_ns = ts_ns.rem_euclid(SECOND_NS);
+    if rest_ns != 0 {
+        text.pop();
+        text.push('.');
+        text.push_str(format!("{rest_ns:09}").trim_end_matches('0'));
+        text.push('Z');
+    }
+    text
+}
+
 /// Nanoseconds of an RFC 3339 text with any number of fraction digits (beyond nine they are dropped). None where the
 /// text is no such time or its nanoseconds do not fit.
 pub(super) fn parse_rfc3339(text: &[u8]) -> Option<i64> {

@@ -4,37 +4,24 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use crate::error::Result;
-use crate::labels::LabelSet;
+use crate::labels::write_go_quoted;
 use crate::pipeline::decode_pairs;
+use crate::push::time::rfc3339_nanos;
 use crate::scan::logs::{Entry, LogResult};
 
 /// The array of a `streams` result.
 ///
 /// A stream is one final label set; with `categorize` it is the set of stream labels, and each value has a third member
-/// with structured metadata and parsed labels. Streams are ordered by their printed label set, `extra` labels included.
+/// with structured metadata and parsed labels; entries of one time stand in the order of their final label sets then.
+/// Streams are ordered by their printed label set, `extra` labels included.
 pub fn streams(result: &LogResult, categorize: bool, extra: &[(String, String)]) -> Result<Vec<u8>> {
-    let mut by_labels: BTreeMap<String, (LabelPairs, Vec<&Entry>)> = BTreeMap::new();
-    for entry in &result.entries {
-        let mut labels = LabelPairs::new();
-        let keys: &[&Vec<u8>] =
-            if categorize { &[&entry.stream] } else { &[&entry.stream, &entry.metadata, &entry.parsed] };
-        for key in keys {
-            labels.extend(decode_pairs(key)?);
-        }
-        for (name, value) in extra {
-            if let Some(own) = labels.remove(name) {
-                labels.insert(format!("original_{name}"), own);
-            }
-            labels.insert(name.clone(), value.clone());
-        }
-        let printed = LabelSet::from_pairs(labels.iter().map(|(n, v)| (n.as_str(), v.as_str()))).to_string();
-        // An empty value prints like none, but is a label of its own here.
-        let printed = labels.iter().filter(|(_, v)| v.is_empty()).fold(printed, |text, (n, _)| text + "\u{0}" + n);
-        by_labels.entry(printed).or_insert_with(|| (labels, Vec::new())).1.push(entry);
-    }
-    let mut out = Vec::with_capacity(result.entries.iter().map(|entry| entry.line.len() + 64).sum::<usize>() + 2);
+    let mut by_labels = grouped(result, categorize, extra)?;
+    let mut out = Vec::with_capacity(size_hint(result));
     out.push(b'[');
-    for (i, (labels, entries)) in by_labels.values().enumerate() {
+    for (i, (labels, entries)) in by_labels.values_mut().enumerate() {
+        if categorize {
+            order_ties(entries);
+        }
         if i > 0 {
             out.push(b',');
         }
@@ -53,7 +40,89 @@ pub fn streams(result: &LogResult, categorize: bool, extra: &[(String, String)])
     Ok(out)
 }
 
+/// The array of `streams` of Loki's legacy endpoints: label sets as text, times in RFC 3339.
+pub fn legacy_streams(result: &LogResult, extra: &[(String, String)]) -> Result<Vec<u8>> {
+    let mut out = Vec::with_capacity(size_hint(result));
+    out.push(b'[');
+    for (i, (labels, entries)) in grouped(result, false, extra)?.values().enumerate() {
+        if i > 0 {
+            out.push(b',');
+        }
+        out.extend_from_slice(b"{\"labels\":");
+        write_text(&mut out, &printed(labels));
+        out.extend_from_slice(b",\"entries\":[");
+        for (i, entry) in entries.iter().enumerate() {
+            if i > 0 {
+                out.push(b',');
+            }
+            out.extend_from_slice(b"{\"ts\":");
+            write_text(&mut out, &rfc3339_nanos(entry.ts_ns));
+            out.extend_from_slice(b",\"line\":");
+            write_text(&mut out, &String::from_utf8_lossy(&entry.line));
+            out.push(b'}');
+        }
+        out.extend_from_slice(b"]}");
+    }
+    out.push(b']');
+    Ok(out)
+}
+
 type LabelPairs = BTreeMap<String, String>;
+
+/// Streams by their printed labels: with `categorize` the labels of the stream alone, else all.
+type Grouped<'r> = BTreeMap<String, (LabelPairs, Vec<&'r Entry>)>;
+
+fn grouped<'r>(result: &'r LogResult, categorize: bool, extra: &[(String, String)]) -> Result<Grouped<'r>> {
+    let mut by_labels = Grouped::new();
+    for entry in &result.entries {
+        let mut labels = LabelPairs::new();
+        let keys: &[&Vec<u8>] =
+            if categorize { &[&entry.stream] } else { &[&entry.stream, &entry.metadata, &entry.parsed] };
+        for key in keys {
+            labels.extend(decode_pairs(key)?);
+        }
+        for (name, value) in extra {
+            if let Some(own) = labels.remove(name) {
+                labels.insert(format!("original_{name}"), own);
+            }
+            labels.insert(name.clone(), value.clone());
+        }
+        by_labels.entry(printed(&labels)).or_insert_with(|| (labels, Vec::new())).1.push(entry);
+    }
+    Ok(by_labels)
+}
+
+/// Put entries of one stream and time in the order of their final label sets; those of one label set keep theirs.
+fn order_ties(entries: &mut [&Entry]) {
+    for ties in entries.chunk_by_mut(|a, b| a.ts_ns == b.ts_ns) {
+        if ties.len() > 1 {
+            ties.sort_by_cached_key(|entry| {
+                let keys = [&entry.stream, &entry.metadata, &entry.parsed];
+                printed(&keys.into_iter().filter_map(|key| decode_pairs(key).ok()).flatten().collect())
+            });
+        }
+    }
+}
+
+/// The label set as it is printed; a label with an empty value is a part of it.
+fn printed(labels: &LabelPairs) -> String {
+    let mut text = String::from("{");
+    for (name, value) in labels {
+        if text.len() > 1 {
+            text.push_str(", ");
+        }
+        text.push_str(name);
+        text.push('=');
+        // Writing to a String cannot fail.
+        let _ = write_go_quoted(&mut text, value);
+    }
+    text.push('}');
+    text
+}
+
+fn size_hint(result: &LogResult) -> usize {
+    result.entries.iter().map(|entry| entry.line.len() + 64).sum::<usize>() + 2
+}
 
 fn write_value(out: &mut Vec<u8>, entry: &Entry, categorize: bool) -> Result<()> {
     out.extend_from_slice(b"[\"");
@@ -210,6 +279,50 @@ mod tests {
             (time(1_730_000_000_120), time(5000), time(-20)),
             ("1730000000.12".into(), "5".into(), "-0.02".into())
         );
+    }
+
+    fn entry(ts_ns: i64, m: &str, line: &str) -> Entry {
+        let key = |name: &str, value: &str| {
+            let length = |text: &str| (text.len() as u32).to_le_bytes();
+            [&length(name)[..], name.as_bytes(), &length(value)[..], value.as_bytes()].concat()
+        };
+        let metadata = if m.is_empty() { Vec::new() } else { key("m", m) };
+        Entry { ts_ns, stream: key("app", "x"), metadata, line: line.into(), ..Entry::default() }
+    }
+
+    fn text(json: Result<Vec<u8>>) -> String {
+        json.map_or_else(|error| error.to_string(), |bytes| String::from_utf8_lossy(&bytes).into_owned())
+    }
+
+    #[test]
+    fn entries_of_one_time_stand_in_the_order_of_their_labels() {
+        let entries =
+            vec![entry(2, "b", "1"), entry(2, "", "2"), entry(2, "a", "3"), entry(2, "b", "4"), entry(1, "a", "5")];
+        let result = LogResult { entries, ..LogResult::default() };
+        assert_eq!(
+            text(streams(&result, true, &[])),
+            r#"[{"stream":{"app":"x"},"values":[["2","3",{"structuredMetadata":{"m":"a"}}],["2","1",{"structuredMetadata":{"m":"b"}}],["2","4",{"structuredMetadata":{"m":"b"}}],["2","2",{}],["1","5",{"structuredMetadata":{"m":"a"}}]]}]"#
+        );
+    }
+
+    #[test]
+    fn legacy_streams_have_labels_and_times_as_text() {
+        let result =
+            LogResult { entries: vec![entry(1_500_000_000, "a\"", "l\n"), entry(0, "", "0")], ..LogResult::default() };
+        assert_eq!(
+            text(legacy_streams(&result, &[("t".into(), "u".into())])),
+            concat!(
+                r#"[{"labels":"{app=\"x\", m=\"a\\\"\", t=\"u\"}","entries":[{"ts":"1970-01-01T00:00:01.5Z","line":"l\n"}]},"#,
+                r#"{"labels":"{app=\"x\", t=\"u\"}","entries":[{"ts":"1970-01-01T00:00:00Z","line":"0"}]}]"#
+            )
+        );
+    }
+
+    #[test]
+    fn streams_with_an_empty_label_come_before_those_without() {
+        let labels = |pairs: &[(&str, &str)]| pairs.iter().map(|(n, v)| ((*n).to_owned(), (*v).to_owned())).collect();
+        assert_eq!(printed(&labels(&[("a", "x\""), ("b", "")])), r#"{a="x\"", b=""}"#);
+        assert!(printed(&labels(&[("a", "x"), ("b", "")])) < printed(&labels(&[("a", "x")])));
     }
 
     #[test]

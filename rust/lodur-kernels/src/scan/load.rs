@@ -140,6 +140,17 @@ pub fn load_lines(selected: &Selected<'_>, block: &BlockRef, buffers: &mut Buffe
     Ok(())
 }
 
+/// Decode levels alone of a segment's block; rows then read as if they had no other metadata. The head's are there.
+pub fn load_levels(selected: &Selected<'_>, block: &BlockRef, buffers: &mut Buffers) -> Result<()> {
+    if let Source::Segment(segment, pages) = selected.source {
+        let entry = &segment.directory.blocks[block.block];
+        let codec = segment.directory.codec;
+        buffers.meta = Metadata::default();
+        buffers.pages.levels(pages, codec, entry, &mut buffers.levels).map_err(|e| e.in_file(&segment.path))?;
+    }
+    Ok(())
+}
+
 /// Decode levels and structured metadata of a segment's block; the head's are there.
 pub fn load_metadata(selected: &Selected<'_>, block: &BlockRef, buffers: &mut Buffers) -> Result<()> {
     if let Source::Segment(segment, pages) = selected.source {

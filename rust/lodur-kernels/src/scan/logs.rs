@@ -10,9 +10,10 @@ use std::ops::Range;
 use std::sync::atomic::{AtomicI64, Ordering as Memory};
 
 use parking_lot::Mutex;
+use xxhash_rust::xxh3::Xxh3Default;
 
 use crate::error::{KernelError, Result};
-use crate::pipeline::{Bitmap, Category, RowLabels, Scratch};
+use crate::pipeline::{Bitmap, Category, RowInput, RowLabels, Scratch};
 use crate::scan::Scan;
 use crate::scan::load::{BlockRun, Columns, Loaded, PooledBuffers, load_lines, load_metadata, load_runs};
 use crate::scan::parallel::{Cancel, Flow, run};
@@ -32,6 +33,8 @@ pub struct Entry {
     pub metadata: Vec<u8>,
     pub parsed: Vec<u8>,
     pub line: Vec<u8>,
+    /// Tells the stored entry from all others at its time, whatever stages made of it.
+    pub origin: u128,
 }
 
 /// Entries in the direction of the query.
@@ -281,7 +284,7 @@ impl LogScan<'_> {
                 return Ok(Some(None));
             }
             kept += 1;
-            Ok(Some(Some(entry_of(&labels))))
+            Ok(Some(Some(entry_of(&labels, columns.row(row, stream)))))
         });
         worker.stats.lines_kept += kept;
         result
@@ -340,9 +343,10 @@ impl LogScan<'_> {
             let mut labels = RowLabels::new();
             for candidate in group {
                 let Place { row, stream, .. } = candidate.place;
-                labels.begin(columns.row(row, stream));
+                let stored = columns.row(row, stream);
+                labels.begin(stored);
                 let (ts_ns, order) = (candidate.ts_ns, candidate.order);
-                candidate.entry = Some(Entry { ts_ns, order, ..entry_of(&labels) });
+                candidate.entry = Some(Entry { ts_ns, order, ..entry_of(&labels, stored) });
             }
         }
         Ok(())
@@ -365,12 +369,31 @@ pub fn count_read(stats: &mut ScanStats, selected: &Selected<'_>, block: &BlockR
     }
 }
 
-fn entry_of(labels: &RowLabels<'_>) -> Entry {
-    let mut entry = Entry { line: labels.line().to_vec(), ..Entry::default() };
+fn entry_of(labels: &RowLabels<'_>, stored: RowInput<'_>) -> Entry {
+    let mut entry = Entry { line: labels.line().to_vec(), origin: origin_of(stored), ..Entry::default() };
     labels.write_category(Category::Stream, &mut entry.stream);
     labels.write_category(Category::StructuredMetadata, &mut entry.metadata);
     labels.write_category(Category::Parsed, &mut entry.parsed);
     entry
+}
+
+fn origin_of(stored: RowInput<'_>) -> u128 {
+    let mut hash = Xxh3Default::new();
+    let mut add = |text: &[u8]| {
+        hash.update(&(text.len() as u64).to_le_bytes());
+        hash.update(text);
+    };
+    add(stored.line);
+    add(stored.level.text().as_bytes());
+    let mut add_pair = |(name, value): (&str, &str)| {
+        add(name.as_bytes());
+        add(value.as_bytes());
+    };
+    stored.meta.iter().for_each(&mut add_pair);
+    // No label has an empty name: what comes before it is metadata.
+    add_pair(("", ""));
+    stored.stream.iter().for_each(&mut add_pair);
+    hash.digest128()
 }
 
 /// Apply `interval` in the merged order: after an entry at t, the next is at t + interval or later. What it leaves out
@@ -390,19 +413,13 @@ fn thin_out(mut entries: Vec<Entry>, task: &LogsTask) -> Vec<Entry> {
     entries
 }
 
-/// Entries that are equal in everything, from a retry long after its first write, are one.
+/// Entries that were stored equal in everything, by a retry long after its first write, are one. Those that only stages
+/// made equal stay.
 fn without_repetitions(mut entries: Vec<Entry>) -> Vec<Entry> {
-    let same = |a: &Entry, b: &Entry| {
-        a.ts_ns == b.ts_ns
-            && a.stream == b.stream
-            && a.line == b.line
-            && a.metadata == b.metadata
-            && a.parsed == b.parsed
-    };
     let mut kept: Vec<Entry> = Vec::with_capacity(entries.len());
     for entry in entries.drain(..) {
         let repeated =
-            kept.iter().rev().take_while(|known| known.ts_ns == entry.ts_ns).any(|known| same(known, &entry));
+            kept.iter().rev().take_while(|known| known.ts_ns == entry.ts_ns).any(|known| known.origin == entry.origin);
         if !repeated {
             kept.push(entry);
         }

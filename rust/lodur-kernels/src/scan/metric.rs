@@ -69,8 +69,10 @@ struct MetricScan<'a> {
     task: &'a MetricTask,
     selected: Vec<Selected<'a>>,
     grouping: Grouping,
-    /// Whether a row with an error may pass: its series says so.
+    /// Whether a row that a stage failed on may pass: its series says so.
     groups_errors: bool,
+    /// Whether a series has the label of errors.
+    shows_errors: bool,
     bytes_max: usize,
     cancel: &'a Cancel,
 }
@@ -105,10 +107,11 @@ impl<'a> MetricScan<'a> {
             }
         };
         // Lines can be counted by their errors; samples of an unwrap cannot be had of them.
-        let groups_errors = task.grouping.mode == GroupingMode::By
-            && scan.pipeline.unwrap_name().is_none()
-            && names.iter().any(|n| n == crate::pipeline::ERROR_NAME);
-        MetricScan { scan, task, selected: select(sources, &scan.selector), grouping, groups_errors, bytes_max, cancel }
+        let is_by = task.grouping.mode == GroupingMode::By;
+        let shows_errors = is_by == names.iter().any(|n| n == crate::pipeline::ERROR_NAME);
+        let groups_errors = is_by && shows_errors && scan.pipeline.unwrap_name().is_none();
+        let selected = select(sources, &scan.selector);
+        MetricScan { scan, task, selected, grouping, groups_errors, shows_errors, bytes_max, cancel }
     }
 
     fn run<A: Accumulator>(&self, threads: usize) -> Result<MetricResult> {
@@ -233,12 +236,14 @@ impl<'a> MetricScan<'a> {
                 if seen.is_multiple_of(CHECK_ROWS) {
                     self.check(worker)?;
                 }
+                // Between windows that do not meet nothing counts, errors neither.
+                if worker.bucketer.steps_of(columns.ts_ns[row]).is_none() {
+                    continue;
+                }
                 if !self.scan.pipeline.process(columns.row(row, run.stream), &mut labels) {
                     continue;
                 }
-                if !self.groups_errors
-                    && let Some(message) = labels.metric_error()
-                {
+                if let Some(message) = labels.metric_error(self.groups_errors, self.shows_errors) {
                     return Err(KernelError::InvalidRequest(message));
                 }
                 worker.stats.lines_kept += 1;

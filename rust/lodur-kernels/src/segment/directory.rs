@@ -12,7 +12,10 @@ use crate::segment::codec::{Codec, Decompressor};
 use crate::segment::grams::GramLayout;
 
 /// Version of the segment format; raised with every change that an old reader would misread.
-pub const SEGMENT_VERSION: u32 = 1;
+pub const SEGMENT_VERSION: u32 = 2;
+
+/// Oldest version that this build reads. Version 1 did not say how many bytes a run has.
+const SEGMENT_VERSION_MIN: u32 = 1;
 
 /// Key of the footer entry that locates the directory.
 pub const DIRECTORY_KEY: &str = "lodur.directory";
@@ -36,6 +39,16 @@ pub struct RunEntry {
     pub rows: u32,
     pub first_ts_ns: i64,
     pub last_ts_ns: i64,
+    /// None in segments of version 1.
+    #[serde(default)]
+    pub bytes: Option<RunBytes>,
+}
+
+/// Bytes of a run's lines, and of its structured metadata as `segment::sizes` counts it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RunBytes {
+    pub lines: u64,
+    pub metadata: u64,
 }
 
 /// A block: rows that are skipped, fetched and decompressed together.
@@ -103,6 +116,25 @@ pub struct DirectoryRef {
     pub crc32c: u32,
 }
 
+impl BlockEntry {
+    /// Bytes of a run's lines and metadata; where the directory does not say, its share of the block's lines by rows.
+    pub fn bytes_of(&self, run: &RunEntry) -> u64 {
+        match run.bytes {
+            Some(bytes) => bytes.lines.saturating_add(bytes.metadata),
+            None => share(self.line_bytes, u64::from(run.rows), u64::from(self.rows)),
+        }
+    }
+}
+
+/// `part` of `whole` parts of a number, rounded down; parts beyond the whole are the whole.
+pub fn share(number: u64, part: u64, whole: u64) -> u64 {
+    if part >= whole {
+        return number;
+    }
+    let portion = u128::from(number) * u128::from(part) / u128::from(whole);
+    u64::try_from(portion).unwrap_or(number)
+}
+
 impl DirectoryRef {
     pub fn to_text(self) -> String {
         format!("{} {} {} {:08x}", self.offset, self.length, self.raw_length, self.crc32c)
@@ -144,9 +176,9 @@ impl Directory {
         Decompressor::default().decompress(codec, bytes, place.raw_length as usize, &mut raw)?;
         let directory: Directory =
             rmp_serde::from_slice(&raw).map_err(|e| damaged(&format!("segment directory: {e}")))?;
-        if directory.version != SEGMENT_VERSION {
+        if !(SEGMENT_VERSION_MIN..=SEGMENT_VERSION).contains(&directory.version) {
             return Err(damaged(&format!(
-                "segment version {} is not known to this build, which reads {SEGMENT_VERSION}",
+                "segment version {} is not known to this build, which reads {SEGMENT_VERSION_MIN} to {SEGMENT_VERSION}",
                 directory.version
             )));
         }

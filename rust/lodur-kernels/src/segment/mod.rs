@@ -10,4 +10,5 @@ pub mod read;
 pub mod rle;
 pub mod rows;
 pub mod schema;
+pub mod sizes;
 pub mod write;

@@ -41,7 +41,8 @@ impl<'a> SortedRow<'a> {
         self.rows.levels[self.row as usize]
     }
 
-    fn meta(&self) -> impl Iterator<Item = (&'a str, &'a str)> + use<'a> {
+    /// Its structured metadata, without a `detected_level` in a normal form.
+    pub fn meta(&self) -> impl Iterator<Item = (&'a str, &'a str)> + use<'a> {
         self.rows.meta.of(self.row as usize)
     }
 }

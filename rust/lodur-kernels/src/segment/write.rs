@@ -24,12 +24,13 @@ use crate::segment::codec::{Codec, Compressor};
 use crate::segment::columns;
 use crate::segment::delta;
 use crate::segment::directory::{
-    BlockEntry, DIRECTORY_KEY, Directory, MetaColumn, PageRef, PartSizes, RunEntry, SEGMENT_VERSION,
+    BlockEntry, DIRECTORY_KEY, Directory, MetaColumn, PageRef, PartSizes, RunBytes, RunEntry, SEGMENT_VERSION,
 };
 use crate::segment::grams::{GramSet, slice_filters};
 use crate::segment::page;
 use crate::segment::rows::{MetaSource, SortedRow, choose_meta_columns, sort_rows};
 use crate::segment::schema::{FIRST_LABEL_COLUMN, SegmentSchema};
+use crate::segment::sizes::MetadataSize;
 
 /// Rows after which a block ends: small enough that a needle's one block decodes in about a millisecond.
 pub const BLOCK_ROWS: usize = 16 << 10;
@@ -424,11 +425,31 @@ fn block_entry(rows: &[SortedRow<'_>], meta_columns: usize) -> BlockEntry {
                 run.last_ts_ns = row.ts_ns;
             }
             _ => {
-                entry.runs.push(RunEntry { stream: row.stream, rows: 1, first_ts_ns: row.ts_ns, last_ts_ns: row.ts_ns })
+                entry.runs.push(RunEntry {
+                    stream: row.stream,
+                    rows: 1,
+                    first_ts_ns: row.ts_ns,
+                    last_ts_ns: row.ts_ns,
+                    bytes: None,
+                });
             }
         }
     }
+    let mut from = 0;
+    for run in &mut entry.runs {
+        let until = from + run.rows as usize;
+        run.bytes = Some(run_bytes(&rows[from..until]));
+        from = until;
+    }
     entry
+}
+
+fn run_bytes(rows: &[SortedRow<'_>]) -> RunBytes {
+    let mut metadata = MetadataSize::default();
+    for row in rows {
+        metadata.add(0, row.level(), row.meta());
+    }
+    RunBytes { lines: rows.iter().map(|row| row.line().len() as u64).sum(), metadata: metadata.bytes() }
 }
 
 fn directory_of(streams: &[Arc<LabelSet>], meta_columns: Vec<MetaColumn>, blocks: Vec<BlockEntry>) -> Directory {
