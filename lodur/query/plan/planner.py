@@ -9,6 +9,7 @@ from typing import TypeAlias
 from lodur.logql.tree import Query
 from lodur.query.plan.building import build_plan
 from lodur.query.plan.nodes import Plan
+from lodur.query.plan.rules.drop_line_format import drop_line_format
 from lodur.query.plan.rules.fold_constants import fold_constants
 from lodur.query.plan.rules.fold_line_filters import fold_line_filters
 from lodur.query.plan.rules.name_needs import name_needs
@@ -21,6 +22,7 @@ Rule: TypeAlias = Callable[[Plan], Plan]
 """A rewrite; the plan it returns gives the same answer."""
 
 RULES: tuple[Rule, ...] = (
+    drop_line_format,
     order_line_filters,
     fold_line_filters,
     fold_constants,
@@ -32,6 +34,7 @@ RULES: tuple[Rule, ...] = (
 """What is done to a query of one tenant, in this order."""
 
 RULES_OF_MANY_TENANTS: tuple[Rule, ...] = (
+    drop_line_format,
     order_line_filters,
     fold_line_filters,
     fold_constants,

@@ -75,6 +75,8 @@ struct MetricScan<'a> {
     grouping: Grouping,
     /// Whether a row that a stage failed on may pass: its series says so.
     groups_errors: bool,
+    /// Whether a series has the label of errors.
+    shows_errors: bool,
     bytes_max: usize,
     /// Bytes that all workers hold, as of their last checks.
     held: AtomicUsize,
@@ -113,12 +115,12 @@ impl<'a> MetricScan<'a> {
             }
         };
         // Lines can be counted by their errors; samples of an unwrap cannot be had of them.
-        let groups_errors = task.grouping.mode == GroupingMode::By
-            && scan.pipeline.unwrap_name().is_none()
-            && names.iter().any(|n| n == crate::pipeline::ERROR_NAME);
+        let is_by = task.grouping.mode == GroupingMode::By;
+        let shows_errors = is_by == names.iter().any(|n| n == crate::pipeline::ERROR_NAME);
+        let groups_errors = is_by && shows_errors && scan.pipeline.unwrap_name().is_none();
         let selected = select_needed(sources, &scan.selector, &scan.needs);
         let held = AtomicUsize::new(0);
-        MetricScan { scan, task, selected, grouping, groups_errors, bytes_max, held, cancel }
+        MetricScan { scan, task, selected, grouping, groups_errors, shows_errors, bytes_max, held, cancel }
     }
 
     fn run<A: Accumulator>(&self, threads: usize) -> Result<MetricResult> {
@@ -251,7 +253,7 @@ impl<'a> MetricScan<'a> {
                 if !self.scan.pipeline.process(columns.row(row, run.stream), &mut labels) {
                     continue;
                 }
-                if let Some(message) = labels.metric_error(self.groups_errors) {
+                if let Some(message) = labels.metric_error(self.groups_errors, self.shows_errors) {
                     return Err(KernelError::InvalidRequest(message));
                 }
                 worker.stats.lines_kept += 1;
