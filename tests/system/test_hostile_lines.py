@@ -9,7 +9,7 @@ from urllib.parse import urlencode
 
 import pytest
 
-from tests.push_bodies import json_push
+from tests.push_bodies import Entry, json_push
 from tests.servers.lodur import LodurServer
 from tests.servers.memory import peak_bytes
 from tests.servers.raw_http import Answer, ask
@@ -143,7 +143,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LodurServer]:
     server.start()
     now_ns = time.time_ns()
     for number, (name, line) in enumerate(LINES.items()):
-        entry = (now_ns - number * 10**6, line, {})
+        entry: Entry = (now_ns - number * 10**6, line, {})
         body = json_push([({"app": "x", "line": name}, [entry])])
         push = ask(server.port, "POST", "/loki/api/v1/push", TENANT | JSON, body)
         assert push.status == 204, (name, push)
