@@ -23,6 +23,7 @@ from lodur.api import (
     loki_admin,
     loki_detected,
     loki_legacy,
+    loki_limits,
     loki_metadata,
     loki_patterns,
     loki_push,
@@ -37,7 +38,7 @@ from lodur.api.options import ServerOptions
 from lodur.api.push_bodies import PushBodies
 from lodur.api.tenant import Tenancy
 from lodur.app.allocator import give_back_memory
-from lodur.config.printing import changed_yaml, default_yaml, effective_yaml
+from lodur.config.printing import changed_yaml, default_yaml, effective_yaml, limits_yaml
 from lodur.config.server_config import ServerConfig
 from lodur.config.targets import Role
 from lodur.ingest.disk_space import DiskSpace
@@ -291,6 +292,13 @@ class Server:
                 body_max_bytes=options.query_body_max_bytes,
             ),
             *loki_volume.routes(catalog, tenancy, clock, body_max_bytes=options.query_body_max_bytes),
+            *loki_limits.routes(
+                loki_limits.TenantFacts(
+                    limits_of=lambda _: config.limits,
+                    text_of=lambda _: limits_yaml(config),
+                    patterns_enabled=config.querier.patterns_enabled,
+                )
+            ),
             *loki_status.routes(state, self.registry),
             *loki_admin.routes(self._flusher.flush_all, self.stop, LevelSwitch(options.log_level)),
         ]

@@ -39,6 +39,17 @@ def default_yaml() -> str:
     return _yaml(Values(), _is_shown_unset)
 
 
+def limits_yaml(config: ServerConfig) -> str:
+    """The limits in force, as the block of the configuration file has them."""
+    values = config.values
+    return _yaml(
+        values,
+        lambda setting: (
+            setting.path.startswith("limits_config.") and (values.given(setting) or _is_shown_unset(setting))
+        ),
+    )
+
+
 def changed_yaml(config: ServerConfig) -> str:
     """The settings whose value is not the default."""
     values = config.values

@@ -14,6 +14,7 @@ from starlette.applications import Starlette
 from lodur.api import (
     loki_detected,
     loki_legacy,
+    loki_limits,
     loki_metadata,
     loki_patterns,
     loki_query,
@@ -24,7 +25,7 @@ from lodur.api.errors import CLIENT_GONE_TEXT
 from lodur.api.tenant import Tenancy
 from lodur.model.clock import ManualClock
 from lodur.model.durations import NS_PER_S
-from lodur.model.limits import QueryLimits
+from lodur.model.limits import Limits, QueryLimits
 from lodur.query.catalog import Catalog
 from lodur.query.engine import Engine
 from lodur.query.options import QuerierOptions
@@ -49,6 +50,7 @@ def application(store: MemoryStore, *, patterns: bool = True) -> Starlette:
             *loki_detected.routes(engine, catalog, tenancy, clock, body_max_bytes=BODY_MAX_BYTES),
             *loki_patterns.routes(engine, tenancy, clock, enabled=patterns, body_max_bytes=BODY_MAX_BYTES),
             *loki_volume.routes(catalog, tenancy, clock, body_max_bytes=BODY_MAX_BYTES),
+            *loki_limits.routes(loki_limits.TenantFacts(lambda _: Limits(), lambda tenant: f"# {tenant}\n", True)),
             *loki_status.routes(state, CollectorRegistry()),
         ]
     )
@@ -259,6 +261,19 @@ def test_without_a_tenant(client: Client) -> None:
 def test_the_configuration_in_three_ways(client: Client) -> None:
     assert client.get("/config", {}).text == "# \n"
     assert client.get("/config", {"mode": "diff"}).text == "# diff\n"
+
+
+def test_limits_of_the_tenant(client: Client) -> None:
+    body = get(client, "drilldown-limits")
+    assert (body["pattern_ingester_enabled"], body["version"]) == (True, "unknown")
+    limits = body["limits"]
+    assert limits["max_query_length"] == "30d1h"
+    assert (limits["max_query_bytes_read"], limits["query_timeout"], limits["max_query_lookback"]) == ("0B", "1m", "0s")
+    assert limits["discover_service_name"][0] == "service"
+    assert client.get("/config/tenant/v1/limits", {}).text == "# t\n"
+    client.headers.pop("X-Scope-OrgID")
+    assert get(client, "drilldown-limits", 401) == "no org id\n"
+    assert client.get("/config/tenant/v1/limits", {}).status_code == 401
 
 
 def test_format_query(client: Client) -> None:
