@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from lodur.config.blocks import (
+    access,
     common,
     extras,
     ingester,
@@ -10,6 +11,7 @@ from lodur.config.blocks import (
     limits_query,
     limits_retention,
     other,
+    otlp,
     querier,
     schema_periods,
     server,
@@ -26,10 +28,12 @@ CONFIG_FILE = Schema.of(
         *storage.ENTRIES,
         *ingester.ENTRIES,
         *limits_ingest.ENTRIES,
+        *otlp.ENTRIES,
         *limits_query.ENTRIES,
         *limits_retention.ENTRIES,
         *querier.ENTRIES,
         *extras.ENTRIES,
+        *access.ENTRIES,
     ),
     {
         **other.TYPE_NAMES,
@@ -38,8 +42,10 @@ CONFIG_FILE = Schema.of(
         **schema_periods.TYPE_NAMES,
         **storage.TYPE_NAMES,
         **ingester.TYPE_NAMES,
+        **otlp.TYPE_NAMES,
         **querier.TYPE_NAMES,
         **extras.TYPE_NAMES,
+        **access.TYPE_NAMES,
     },
 )
 """Every key of Loki's configuration file, and Lodur's own."""
