@@ -166,7 +166,11 @@ impl<'a> Exec<'a> {
     pub fn count_work(&mut self, bytes: usize) -> std::result::Result<(), String> {
         self.work_bytes = self.work_bytes.saturating_add(bytes);
         let max = WORK_BYTES_MAX.saturating_add(self.line().len().saturating_mul(WORK_BYTES_PER_LINE_BYTE));
-        if self.work_bytes > max { Err(format!("more than {max} bytes of text to look at for one row")) } else { Ok(()) }
+        if self.work_bytes > max {
+            Err(format!("more than {max} bytes of text to look at for one row"))
+        } else {
+            Ok(())
+        }
     }
 
     pub fn count_values(&mut self, values: usize) -> std::result::Result<(), String> {
@@ -312,9 +316,7 @@ impl<'a> Exec<'a> {
         }
         match *value {
             Value::Byte(count) => self.turns((0..count).map(|at| (Value::Invalid, Value::Byte(at))), branch),
-            Value::Int(count, kind) => {
-                self.turns((0..count).map(|at| (Value::Invalid, Value::Int(at, kind))), branch)
-            }
+            Value::Int(count, kind) => self.turns((0..count).map(|at| (Value::Invalid, Value::Int(at, kind))), branch),
             _ => Ok(false),
         }
     }
