@@ -737,7 +737,7 @@ class PatternScan:
 
         Out:   each line is counted under at most one pattern, which it passes as a line filter `|> pattern`. Lines of
                more than 3,000 bytes have none, and neither have those that share too little with another.
-        Bound: 64 MiB of templates a thread, beyond which rare ones are forgotten.
+        Bound: 128 MiB of templates, beyond which rare ones are forgotten.
         Cost:  about 100 MB of lines a second; on up to `threads` threads; releases the GIL.
         Raises Cancelled through DeadlineExceeded once `cancel` is set, CorruptData.
         """

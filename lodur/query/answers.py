@@ -49,6 +49,19 @@ class ScalarAnswer:
 
 
 @dataclass(frozen=True, slots=True)
+class Field:
+    """A field of log lines: the narrowest type of its values and how many differ."""
+
+    name: str
+    kind: str
+    cardinality: int
+    parsers: tuple[str, ...]
+    """The parsers that find it; none for structured metadata."""
+    json_path: tuple[str, ...] | None
+    """The keys that lead to it in a JSON line."""
+
+
+@dataclass(frozen=True, slots=True)
 class Pattern:
     """What lines of one level have in common; `samples` are numbers of steps since the epoch, and lines."""
 

@@ -13,7 +13,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
-from lodur.kernels.fields import DetectedField, detect_fields, field_values
+from lodur.kernels.fields import detect_fields, field_values
 from lodur.kernels.head import HeadView
 from lodur.kernels.pattern_plan import PatternPlan
 from lodur.kernels.scan import LogResult, MetricResult, ScanStats
@@ -31,6 +31,7 @@ from lodur.model.tenant import TenantId
 from lodur.model.time_span import TimeSpan
 from lodur.query.admission import Admission
 from lodur.query.answers import (
+    Field,
     InstantAnswer,
     MatrixAnswer,
     Pattern,
@@ -161,15 +162,25 @@ class Engine:
             matrix = (await self._series(run, plan, one_step(request.time_ns))).sorted_by_labels()
             return VectorAnswer(matrix, request.time_ns, self._statistics(run), tuple(run.warnings))
 
-    async def fields(self, tenants: Sequence[TenantId], request: FieldsRequest) -> list[DetectedField]:
+    async def fields(self, tenants: Sequence[TenantId], request: FieldsRequest) -> list[Field]:
         """The fields of the entries of a log query. InvalidRequest for a metric query."""
         plan = await self._planned_log(tenants, request.entries)
         parsers = parser_names(plan.query.stages)
         async with self._run(tenants) as run:
             result = (await self._entries(run, plan, request.entries)).result
-            return await self._scanner.in_thread(
+            found = await self._scanner.in_thread(
                 lambda cancel: detect_fields(result, parsers=parsers, limit=request.limit, cancel=cancel)
             )
+        return [
+            Field(
+                one.name,
+                one.kind,
+                one.cardinality,
+                tuple(one.parsers),
+                None if one.json_path is None else tuple(one.json_path),
+            )
+            for one in found
+        ]
 
     async def field_values(self, tenants: Sequence[TenantId], name: str, request: FieldsRequest) -> list[str]:
         """Values of one of the fields. InvalidRequest for a metric query."""

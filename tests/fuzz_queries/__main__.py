@@ -42,12 +42,11 @@ def main() -> int:
         print(failure, file=sys.stderr)
     if tallies:
         statuses = sum((tally.statuses for tally in tallies), Counter[int]())
-        slowest_batch_s = max(tally.slowest_batch_s for tally in tallies)
-        slowest_s = max(tally.slowest_s for tally in tallies)
+        batch_s = max(tally.slowest_batch_s for tally in tallies)
+        query_s = max(tally.slowest_s for tally in tallies)
         peak_mib = max(tally.peak_bytes for tally in tallies) >> 20
-        print(
-            f"{statuses.total()} queries: {dict(statuses)}; slowest batch {slowest_batch_s:.2f} s, slowest query {slowest_s:.2f} s, peak {peak_mib} MiB a process"
-        )
+        print(f"{statuses.total()} queries: {dict(statuses)}")
+        print(f"slowest batch {batch_s:.2f} s, slowest query {query_s:.2f} s, peak {peak_mib} MiB a process")
     return 1 if failures else 0
 
 

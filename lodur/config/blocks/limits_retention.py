@@ -62,35 +62,30 @@ RETENTION_ENABLED = Setting(
     BOOL,
     "false",
     "Drop what is older than its retention period. Without it everything is kept.",
-    ("compactor.retention-enabled",),
 )
 RETENTION_DELAY = Setting(
     "compactor.retention_delete_delay",
     DURATION,
     "2h",
     "How long the objects of segments with expired entries stay in the store once nobody reads them.",
-    ("compactor.retention-delete-delay",),
 )
 RETENTION_INTERVAL = Setting(
     "compactor.apply_retention_interval",
     DURATION,
     "0s",
     "How often expired entries are looked for; 0s: at each compaction.",
-    ("compactor.apply-retention-interval",),
 )
 INTERVAL = Setting(
     "compactor.compaction_interval",
     POSITIVE_DURATION,
     "10m",
     "How often segments are looked at for merging.",
-    ("compactor.compaction-interval",),
 )
 PARALLELISM = Setting(
     "compactor.max_compaction_parallelism",
     POSITIVE,
     "1",
     "Days of a tenant that are compacted at the same time.",
-    ("compactor.max-compaction-parallelism",),
 )
 DELETE_STORE = Setting(
     "compactor.delete_request_store", TEXT, "", "Where delete requests are kept.", ignored=NO_DELETES_YET

@@ -75,6 +75,8 @@ class Merger:
 
         Raises DamagedInput, MissingInput, DeadlineExceeded when cancelled, and as `ObjectStore`.
         """
+        if not compaction.spans:
+            return MergeOutcome((), 0, 0, 0)
         outputs: list[SegmentMeta] = []
         merges: list[SegmentsMerged] = []
         try:

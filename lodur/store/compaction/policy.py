@@ -3,7 +3,7 @@
 Segments are taken in the order of their commits, which is about that of time. Three rules, one after the other:
 
 1. Small neighbours become one when together they make a large one, when they are many, or when their day is settled. A
-   merge at least multiplies the size of its largest input by `GROWTH` (two in an open day), so that no row is written
+   merge at least multiplies the size of its largest input by `GROWTH` (more in an open day), so that no row is written
    more often than a logarithm of the target says.
 2. What has grown cold is compressed for good, once; where a merge of neighbours is larger than the target it is cut by
    time, so that late rows end beside those of their hour.
@@ -36,6 +36,9 @@ FULL_RATIO = 0.5
 GROWTH = 4 / 3
 """By which a merge multiplies the size of its largest input at least."""
 
+OPEN_DAY_GROWTH = 4
+"""The same for a day that still gets rows: of which more come to make it worthwhile."""
+
 OUTPUTS_MAX = 4
 """Segments into which one merge is cut by time: each reads all blocks that overlap its part."""
 
@@ -52,7 +55,10 @@ class CompactionReason(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Compaction:
-    """Segments to replace by one new segment for each span; the spans follow each other and hold all their rows."""
+    """Segments to replace by one new segment for each span; the spans follow each other and hold all their rows.
+
+    Without spans the segments are dropped, and nobody reads them.
+    """
 
     inputs: tuple[SegmentMeta, ...]
     spans: tuple[TimeSpan, ...]
@@ -125,8 +131,11 @@ def _groups(
         group = _enough(run[start:], policy.target_bytes)
         reason = CompactionReason.FULL
         if group is None:
-            reason = CompactionReason.SETTLED if is_settled else CompactionReason.MANY
-            group = _many(run[start:], least=2 if is_settled else OPEN_DAY_INPUTS_MIN)
+            if is_settled:
+                reason, group = CompactionReason.SETTLED, _many(run[start:], least=2, growth=GROWTH)
+            else:
+                reason = CompactionReason.MANY
+                group = _many(run[start:], least=OPEN_DAY_INPUTS_MIN, growth=OPEN_DAY_GROWTH)
         if group is None:
             start += 1
             continue
@@ -144,12 +153,11 @@ def _enough(run: Sequence[SegmentMeta], target_bytes: int) -> list[SegmentMeta] 
     return None
 
 
-def _many(run: Sequence[SegmentMeta], *, least: int) -> list[SegmentMeta] | None:
+def _many(run: Sequence[SegmentMeta], *, least: int, growth: float) -> list[SegmentMeta] | None:
     """The longest group from the first of a run on that is large enough and grows enough."""
     for count in range(min(len(run), INPUTS_MAX), least - 1, -1):
         group = run[:count]
         largest = max(segment.line_bytes for segment in group)
-        growth = 2 if least > 2 else GROWTH
         if sum(segment.line_bytes for segment in group) >= growth * largest:
             return list(group)
     return None

@@ -1,4 +1,4 @@
-"""Which entries an answer of the engine is made of: those of its windows, each as often as it is stored."""
+"""Which entries an answer of the engine is made of: those of its windows, each once."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.memory_store import Lines, MemoryStore
 T0_NS = 1_700_000_100 * NS_PER_S
 
 
-def ask(streams: dict[str, Lines], *queries: str) -> list[RangeAnswer]:
+def ask(streams: dict[str, Lines], *queries: str, limit: int = 100) -> list[RangeAnswer]:
     """The answers over the minute from T0, in steps of one minute."""
     store = MemoryStore()
     store.add_head("t", streams)
@@ -27,7 +27,7 @@ def ask(streams: dict[str, Lines], *queries: str) -> list[RangeAnswer]:
 
     async def main() -> list[RangeAnswer]:
         end_ns = T0_NS + NS_PER_MINUTE
-        requests = [RangeRequest(query, T0_NS, end_ns, NS_PER_MINUTE, limit=100) for query in queries]
+        requests = [RangeRequest(query, T0_NS, end_ns, NS_PER_MINUTE, limit) for query in queries]
         return [await engine.range((TenantId("t"),), request) for request in requests]
 
     return asyncio.run(main())
@@ -41,14 +41,16 @@ def test_errors_between_windows_that_do_not_meet_are_nobodys_affair() -> None:
     assert answer.matrix.present.tolist() == [[False, True]]
 
 
-def test_entries_that_only_a_stage_made_equal_are_all_listed() -> None:
-    streams: dict[str, Lines] = {"app=x,pod=1": [(T0_NS, "line")], "app=x,pod=2": [(T0_NS, "line"), (T0_NS, "line")]}
-    listed, counted = ask(streams, '{app="x"} | keep app', 'count_over_time({app="x"} | keep app [1m])')
+def test_entries_that_stages_made_equal_are_one_and_count_once_for_the_limit() -> None:
+    same: Lines = [(T0_NS + NS_PER_S, "line")]
+    streams: dict[str, Lines] = {"app=x,pod=1": [(T0_NS, "older"), *same], "app=x,pod=2": same, "app=x,pod=3": same}
+    listed, counted = ask(streams, '{app="x"} | keep app', 'count_over_time({app="x"} | keep app [1m])', limit=2)
     assert isinstance(listed, StreamsAnswer)
     assert isinstance(counted, MatrixAnswer)
     (stream,) = json.loads(listed.result.streams_json(categorize=False))
     assert stream["stream"] == {"app": "x"}
-    assert len(stream["values"]) == counted.matrix.values[0, 0] == 2
+    assert [line for _, line in stream["values"]] == ["line", "older"]
+    assert counted.matrix.values[0, -1] == 3
 
 
 def test_streams_are_listed_by_their_printed_labels_empty_ones_too() -> None:

@@ -9,11 +9,12 @@ use std::collections::BinaryHeap;
 use std::ops::Range;
 use std::sync::atomic::{AtomicI64, Ordering as Memory};
 
+use hashbrown::HashSet;
 use parking_lot::Mutex;
 use xxhash_rust::xxh3::Xxh3Default;
 
 use crate::error::{KernelError, Result};
-use crate::pipeline::{Bitmap, Category, RowInput, RowLabels, Scratch};
+use crate::pipeline::{Bitmap, Category, RowLabels, Scratch};
 use crate::scan::Scan;
 use crate::scan::load::{BlockRun, Columns, Loaded, PooledBuffers, load_lines, load_metadata, load_runs};
 use crate::scan::parallel::{Cancel, Flow, run};
@@ -33,8 +34,18 @@ pub struct Entry {
     pub metadata: Vec<u8>,
     pub parsed: Vec<u8>,
     pub line: Vec<u8>,
-    /// Tells the stored entry from all others at its time, whatever stages made of it.
-    pub origin: u128,
+}
+
+impl Entry {
+    /// A digest of the line and the labels.
+    fn content(&self) -> u128 {
+        let mut hash = Xxh3Default::new();
+        for part in [&self.stream, &self.metadata, &self.parsed, &self.line] {
+            hash.update(&(part.len() as u64).to_le_bytes());
+            hash.update(part);
+        }
+        hash.digest128()
+    }
 }
 
 /// Entries in the direction of the query.
@@ -58,6 +69,8 @@ struct Candidate {
     order: u64,
     place: Place,
     entry: Option<Entry>,
+    /// Tells the content of the entry from that of all others at its time; None as long as it is not read.
+    content: Option<u128>,
 }
 
 /// The greatest candidate is the worst, so that it is on top of the heap.
@@ -84,7 +97,7 @@ impl Eq for Candidate {}
 
 /// The best entries so far.
 struct Best {
-    heap: Mutex<(BinaryHeap<Candidate>, usize)>,
+    held: Mutex<Held>,
     limit: usize,
     backward: bool,
     bytes_max: usize,
@@ -92,10 +105,18 @@ struct Best {
     threshold: AtomicI64,
 }
 
+#[derive(Default)]
+struct Held {
+    heap: BinaryHeap<Candidate>,
+    bytes: usize,
+    /// Times and contents: entries equal in both are one, and count once for the limit.
+    contents: HashSet<(i64, u128)>,
+}
+
 impl Best {
     fn new(task: &LogsTask, bytes_max: usize) -> Self {
         let threshold = AtomicI64::new(if task.backward { i64::MIN } else { i64::MAX });
-        Best { heap: Mutex::default(), limit: task.limit as usize, backward: task.backward, bytes_max, threshold }
+        Best { held: Mutex::default(), limit: task.limit as usize, backward: task.backward, bytes_max, threshold }
     }
 
     /// Whether an entry at this time can still get in.
@@ -109,8 +130,11 @@ impl Best {
     }
 
     fn offer(&self, candidate: Candidate) -> Result<()> {
-        let mut held = self.heap.lock();
-        let (heap, bytes) = &mut *held;
+        let mut held = self.held.lock();
+        let Held { heap, bytes, contents } = &mut *held;
+        if candidate.content.is_some_and(|content| contents.contains(&(candidate.ts_ns, content))) {
+            return Ok(());
+        }
         if heap.len() >= self.limit {
             match heap.peek() {
                 Some(worst) if candidate < *worst => {}
@@ -118,6 +142,9 @@ impl Best {
             }
             if let Some(gone) = heap.pop() {
                 *bytes -= gone.size();
+                if let Some(content) = gone.content {
+                    contents.remove(&(gone.ts_ns, content));
+                }
             }
         }
         *bytes += candidate.size();
@@ -126,6 +153,9 @@ impl Best {
                 limit: "max_query_memory",
                 message: format!("the result of the query would take more than {} bytes of memory", self.bytes_max),
             });
+        }
+        if let Some(content) = candidate.content {
+            contents.insert((candidate.ts_ns, content));
         }
         heap.push(candidate);
         if heap.len() >= self.limit
@@ -218,8 +248,8 @@ pub fn run_logs(
         Ok(Flow::More)
     })?;
     workers.iter().for_each(|worker| stats.add(&worker.stats));
-    let (heap, _) = std::mem::take(&mut *log_scan.best.heap.lock());
-    let mut candidates = heap.into_sorted_vec();
+    let held = std::mem::take(&mut *log_scan.best.held.lock());
+    let mut candidates = held.heap.into_sorted_vec();
     if by_time_alone {
         log_scan.fill(&mut candidates, &mut stats)?;
     }
@@ -284,7 +314,7 @@ impl LogScan<'_> {
                 return Ok(Some(None));
             }
             kept += 1;
-            Ok(Some(Some(entry_of(&labels, columns.row(row, stream)))))
+            Ok(Some(Some(entry_of(&labels))))
         });
         worker.stats.lines_kept += kept;
         result
@@ -320,8 +350,9 @@ impl LogScan<'_> {
             };
             let order = block.order + row as u64;
             let place = Place { block: number, row, stream };
+            let content = entry.as_ref().map(Entry::content);
             let entry = entry.map(|entry| Entry { ts_ns, order, ..entry });
-            self.best.offer(Candidate { backward: self.best.backward, ts_ns, order, place, entry })?;
+            self.best.offer(Candidate { backward: self.best.backward, ts_ns, order, place, entry, content })?;
         }
         Ok(())
     }
@@ -343,10 +374,9 @@ impl LogScan<'_> {
             let mut labels = RowLabels::new();
             for candidate in group {
                 let Place { row, stream, .. } = candidate.place;
-                let stored = columns.row(row, stream);
-                labels.begin(stored);
+                labels.begin(columns.row(row, stream));
                 let (ts_ns, order) = (candidate.ts_ns, candidate.order);
-                candidate.entry = Some(Entry { ts_ns, order, ..entry_of(&labels, stored) });
+                candidate.entry = Some(Entry { ts_ns, order, ..entry_of(&labels) });
             }
         }
         Ok(())
@@ -369,31 +399,12 @@ pub fn count_read(stats: &mut ScanStats, selected: &Selected<'_>, block: &BlockR
     }
 }
 
-fn entry_of(labels: &RowLabels<'_>, stored: RowInput<'_>) -> Entry {
-    let mut entry = Entry { line: labels.line().to_vec(), origin: origin_of(stored), ..Entry::default() };
+fn entry_of(labels: &RowLabels<'_>) -> Entry {
+    let mut entry = Entry { line: labels.line().to_vec(), ..Entry::default() };
     labels.write_category(Category::Stream, &mut entry.stream);
     labels.write_category(Category::StructuredMetadata, &mut entry.metadata);
     labels.write_category(Category::Parsed, &mut entry.parsed);
     entry
-}
-
-fn origin_of(stored: RowInput<'_>) -> u128 {
-    let mut hash = Xxh3Default::new();
-    let mut add = |text: &[u8]| {
-        hash.update(&(text.len() as u64).to_le_bytes());
-        hash.update(text);
-    };
-    add(stored.line);
-    add(stored.level.text().as_bytes());
-    let mut add_pair = |(name, value): (&str, &str)| {
-        add(name.as_bytes());
-        add(value.as_bytes());
-    };
-    stored.meta.iter().for_each(&mut add_pair);
-    // No label has an empty name: what comes before it is metadata.
-    add_pair(("", ""));
-    stored.stream.iter().for_each(&mut add_pair);
-    hash.digest128()
 }
 
 /// Apply `interval` in the merged order: after an entry at t, the next is at t + interval or later. What it leaves out
@@ -413,13 +424,19 @@ fn thin_out(mut entries: Vec<Entry>, task: &LogsTask) -> Vec<Entry> {
     entries
 }
 
-/// Entries that were stored equal in everything, by a retry long after its first write, are one. Those that only stages
-/// made equal stay.
+/// Entries that are equal in everything, from a retry long after its first write, are one.
 fn without_repetitions(mut entries: Vec<Entry>) -> Vec<Entry> {
+    let same = |a: &Entry, b: &Entry| {
+        a.ts_ns == b.ts_ns
+            && a.stream == b.stream
+            && a.line == b.line
+            && a.metadata == b.metadata
+            && a.parsed == b.parsed
+    };
     let mut kept: Vec<Entry> = Vec::with_capacity(entries.len());
     for entry in entries.drain(..) {
         let repeated =
-            kept.iter().rev().take_while(|known| known.ts_ns == entry.ts_ns).any(|known| known.origin == entry.origin);
+            kept.iter().rev().take_while(|known| known.ts_ns == entry.ts_ns).any(|known| same(known, &entry));
         if !repeated {
             kept.push(entry);
         }
