@@ -296,6 +296,7 @@ class Server:
                 loki_limits.TenantFacts(
                     limits_of=lambda _: config.limits,
                     text_of=lambda _: limits_yaml(config),
+                    retention_ns_of=lambda _: config.retention.period_ns,
                     patterns_enabled=config.querier.patterns_enabled,
                 )
             ),
