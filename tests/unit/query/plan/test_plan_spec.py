@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 
 from lodur.logql.parser import parse_query
-from lodur.model.errors import InvalidRequest
 from lodur.query.explain import explain
 from lodur.query.plan.building import build_plan
 from lodur.query.plan.nodes import LogScan, Plan
