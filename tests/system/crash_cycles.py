@@ -72,7 +72,7 @@ def _check_store(server: LodurServer) -> None:
     told = subprocess.run(command, cwd=server.directory, capture_output=True, text=True, check=False)
     assert told.returncode == 0, told.stdout + told.stderr
     assert "unknown" not in told.stdout, told.stdout
-    assert "event=compacted" in server.log(), server.log()[-6000:]
+    assert "msg=compacted" in server.log(), server.log()[-6000:]
 
 
 def _judged(server: LodurServer, pushers: list[Pusher], start_ns: int, cycle: int) -> Verdict:

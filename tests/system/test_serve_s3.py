@@ -155,7 +155,7 @@ def test_segments_of_a_bucket_are_compacted_under_running_queries(
             known = sorted(lines)
         assert found_lines(client, now_ns) == sorted(lines)
     assert reader is not None
-    wait_until(lambda: "event=compacted" in server.log(), deadline_s=60, what="a merge")
+    wait_until(lambda: "msg=compacted" in server.log(), deadline_s=60, what="a merge")
     wait_until(lambda: len(segment_keys(s3_server, bucket)) < 20, deadline_s=60, what="the deletion of what was merged")
     assert found_lines(client, now_ns) == sorted(lines)
     assert set(found_lines(reader, now_ns)) >= set(known)
