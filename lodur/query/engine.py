@@ -11,6 +11,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TypeAlias
 
 from lodur.kernels.fields import detect_fields, field_values
@@ -52,6 +53,7 @@ from lodur.query.limit_checks import (
     check_series,
     visible_span,
 )
+from lodur.query.live_sources import on_live_sources
 from lodur.query.options import QuerierOptions
 from lodur.query.parser_names import parser_names
 from lodur.query.plan.lowering import log_scan_plan, range_scan_plan, stream_matchers
@@ -202,8 +204,8 @@ class Engine:
                 return []
             matchers = stream_matchers(selector)
             plan = PatternPlan(matchers, seen.start_ns, seen.end_ns, step_ns, PATTERNS_MAX)
-            sources = await self._store.sources(tenant, seen.start_ns, seen.end_ns)
-            patterns, _ = await self._scanner.patterns(plan, sources)
+            sources = partial(self._store.sources, tenant, seen.start_ns, seen.end_ns)
+            patterns, _ = await on_live_sources(sources, partial(self._scanner.patterns, plan))
             return patterns
 
     async def _planned_log(self, tenants: Sequence[TenantId], request: RangeRequest) -> LogScan:
@@ -263,8 +265,8 @@ class Engine:
         )
         results: list[tuple[LogResult, list[tuple[str, str]]]] = []
         for tenant in tenants:
-            sources = await self._readable(run, tenant, plan, span)
-            result = await self._scanner.logs(message, sources)
+            readable = partial(self._readable, run, tenant, plan, span)
+            result = await on_live_sources(readable, partial(self._scanner.logs, message))
             run.scanned.append(result.stats)
             results.append((result, [(TENANT_LABEL, tenant.value)]))
         if len(run.tenants) == 1:
@@ -303,8 +305,8 @@ class Engine:
         span = TimeSpan(first_ns, steps.end_ns - scan.source.offset_ns + 1)
         parts: list[Matrix] = []
         for tenant in run.tenants:
-            sources = await self._readable(run, tenant, scan, span)
-            results = await self._scanner.metric(message, sources)
+            readable = partial(self._readable, run, tenant, scan, span)
+            results = await on_live_sources(readable, partial(self._scanner.metric, message))
             run.scanned += [result.stats for result in results]
             part = beside([_matrix(result) for result in results])
             parts.append(labelled(part, tenant) if len(run.tenants) > 1 else part)
