@@ -4,8 +4,8 @@
 use lodur_kernels::labels::LabelSet;
 use lodur_kernels::level::Level;
 use lodur_kernels::pipeline::plan::{
-    CompareOp, Conversion, LabelChange, LabelFilter, LineFilterOp, LineMatch, MatchOp, PLAN_VERSION, PipelinePlan, Stage,
-    Unwrap,
+    CompareOp, Conversion, LabelChange, LabelFilter, LineFilterOp, LineMatch, MatchOp, PLAN_VERSION, PipelinePlan,
+    Stage, Unwrap,
 };
 use lodur_kernels::pipeline::{
     Category, LabelNeeds, MetaRef, Pipeline, RowInput, RowLabels, UnwrapResult, decode_pairs, literals,
@@ -126,8 +126,7 @@ fn templates_of_one_stage_see_the_labels_before_them() {
 #[test]
 fn stored_labels_give_way() {
     let changes = [set("app", "new"), rename("level", "detected_level"), rename("who", "pod")];
-    let (_, [stream, metadata, parsed], _) =
-        run(&plan(vec![label_format(&changes)]), &LabelNeeds::All, "x").unwrap();
+    let (_, [stream, metadata, parsed], _) = run(&plan(vec![label_format(&changes)]), &LabelNeeds::All, "x").unwrap();
     assert_eq!([stream.as_str(), &metadata, &parsed], ["", "", "app=new level=info who=p"]);
 }
 

@@ -79,23 +79,23 @@ def test_a_failing_template_marks_the_entry() -> None:
 
 
 def test_bytes_are_those_of_the_new_line() -> None:
-    assert vector('sum(bytes_over_time({app="x"} | line_format "xx" [1m]))') == {"{}": 6.0}
-    assert vector('sum(bytes_over_time({app="x"} | logfmt | line_format "{{.msg}}" [1m]))') == {"{}": 14.0}
+    assert vector('sum(bytes_over_time({app="x"} | line_format "xx" [2m]))') == {"{}": 6.0}
+    assert vector('sum(bytes_over_time({app="x"} | logfmt | line_format "{{.msg}}" [2m]))') == {"{}": 14.0}
 
 
 def test_series_are_grouped_by_made_labels() -> None:
-    query = 'sum by (kind) (count_over_time({app="x"} | logfmt | label_format kind="{{.level | trunc 1}}" [1m]))'
+    query = 'sum by (kind) (count_over_time({app="x"} | logfmt | label_format kind="{{.level | trunc 1}}" [2m]))'
     assert vector(query) == {'{kind="i"}': 2.0, '{kind="w"}': 1.0}
     query = (
-        'sum by (kind) (sum_over_time({app="x"} | logfmt | label_format kind=level, m="{{add .n 1}}" | unwrap m [1m]))'
+        'sum by (kind) (sum_over_time({app="x"} | logfmt | label_format kind=level, m="{{add .n 1}}" | unwrap m [2m]))'
     )
     assert vector(query) == {'{kind="info"}': 6.0, '{kind="warn"}': 3.0}
 
 
 def test_a_line_that_nobody_reads_is_not_made() -> None:
-    assert vector('sum(count_over_time({app="x"} | line_format "{{div 1 0}}" [1m]))') == {"{}": 3.0}
+    assert vector('sum(count_over_time({app="x"} | line_format "{{div 1 0}}" [2m]))') == {"{}": 3.0}
     with pytest.raises(InvalidRequest, match="TemplateFormatErr"):
-        vector('sum by (x) (count_over_time({app="x"} | label_format x="{{div 1 0}}" [1m]))')
+        vector('sum by (x) (count_over_time({app="x"} | label_format x="{{div 1 0}}" [2m]))')
 
 
 def test_wrong_templates_are_named_with_their_stage() -> None:
