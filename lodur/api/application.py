@@ -41,7 +41,7 @@ class Gates:
 
 
 def build_application(
-    routes: Sequence[Route],
+    routes: Sequence[BaseRoute],
     *,
     path_prefix: str,
     compress_responses: bool,
@@ -66,7 +66,7 @@ def build_application(
         )
     logged = RequestLog(
         app,
-        RouteNames(routes),
+        RouteNames([route for route in routes if isinstance(route, Route)]),
         metrics,
         clock,
         not_ready_reason,
@@ -76,7 +76,7 @@ def build_application(
     return UnreadBody(logged)
 
 
-def _behind(gates: Gates | None, routes: Sequence[Route]) -> list[BaseRoute]:
+def _behind(gates: Gates | None, routes: Sequence[BaseRoute]) -> list[BaseRoute]:
     if gates is None:
         return list(routes)
     rules = Rules(gates.options.grants, gates.checks_tenants, gates.metrics)

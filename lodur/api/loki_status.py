@@ -28,8 +28,9 @@ class ServerState:
 
     not_ready_reason: Callable[[], str | None]
     """Why the server cannot serve yet, or any more; None when it can."""
-    config_text: Callable[[], str]
-    """The effective configuration as YAML, without secrets."""
+    config_text: Callable[[str], str]
+    """The configuration as YAML, without secrets: the effective one, or by mode `diff` what is not as by default, by
+    `defaults` what is by default."""
     services: Callable[[], tuple[str, ...]]
     """Names of the modules that run."""
 
@@ -63,8 +64,9 @@ class _Pages:
         body = await asyncio.to_thread(encode, self.registry)
         return Response(body, headers={"Content-Type": content_type})
 
-    async def config(self, _: Request) -> Response:
-        return text_response(self.state.config_text(), status=200)
+    async def config(self, request: Request) -> Response:
+        mode = request.query_params.get("mode", "")
+        return text_response(await asyncio.to_thread(self.state.config_text, mode), status=200)
 
     async def services(self, _: Request) -> Response:
         return text_response("".join(f"{name} => Running\n" for name in self.state.services()), status=200)

@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import secrets
 import signal
+import socket
 import threading
 from collections.abc import Sequence
 
@@ -17,25 +18,31 @@ from granian.constants import HTTPModes, Interfaces, SSLProtocols
 from granian.http import HTTP1Settings
 from granian.server.embed import Server as HttpServer
 from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
-from starlette.routing import Route
+from starlette.routing import BaseRoute
 
 from lodur.api import (
     loki_admin,
     loki_detected,
     loki_legacy,
+    loki_limits,
+    loki_log_level,
     loki_metadata,
     loki_patterns,
     loki_push,
     loki_query,
+    loki_rings,
     loki_status,
+    loki_tail,
     loki_volume,
 )
 from lodur.api.access.login import KEY_BYTES, Login
 from lodur.api.application import Gates, build_application
+from lodur.api.loki_admin import ShutdownMark
+from lodur.api.loki_log_level import LogLevel
 from lodur.api.options import ServerOptions
 from lodur.api.tenant import Tenancy
 from lodur.app.allocator import give_back_memory
-from lodur.config.printing import effective_yaml
+from lodur.config.printing import changed_yaml, default_yaml, effective_yaml, limits_yaml
 from lodur.config.server_config import ServerConfig
 from lodur.ingest.disk_space import DiskSpace
 from lodur.ingest.flush_policy import FlushPolicy
@@ -46,12 +53,15 @@ from lodur.model.clock import Clock
 from lodur.model.errors import LodurError, Unavailable
 from lodur.query.catalog import Catalog
 from lodur.query.engine import Engine
+from lodur.query.tail.tailing import Tailing
 from lodur.store.journal import Journal, NoJournal, Wal, WalOptions
 from lodur.store.object_stores import ObjectStores
 from lodur.store.store import Store
 from lodur.telemetry.access_metrics import AccessMetrics
 from lodur.telemetry.ingest_metrics import IngestMetrics, SizeCollector, TenantSize, WalSize
+from lodur.telemetry.log import LEVELS, change_level
 from lodur.telemetry.request_metrics import RequestMetrics
+from lodur.telemetry.tail_metrics import TailMetrics
 
 BACKLOG = 1024
 """Connections that may wait to be accepted: more is better refused early."""
@@ -77,6 +87,7 @@ class Server:
         self._stop = asyncio.Event()
         self._stopping = threading.Event()
         self._reason: str | None = "starting"
+        self._shutdown_mark = ShutdownMark()
         self.registry = CollectorRegistry()
         self._metrics = IngestMetrics(self.registry)
         options = config.ingester
@@ -92,6 +103,13 @@ class Server:
             metrics=self._metrics,
             when_quiet=give_back_memory,
         )
+        self._tailing = Tailing(
+            self.store,
+            clock,
+            lambda _: config.limits.query,
+            duration_max_s=config.querier.tail_duration_max_s,
+            metrics=TailMetrics(self.registry),
+        )
         keeps_wal = isinstance(journal, Wal)
         self._writer = Writer(
             self.store,
@@ -104,6 +122,7 @@ class Server:
             clock=clock,
             metrics=self._metrics,
             on_growth=self._flusher.notice,
+            on_rows=self._tailing.offer,
         )
         self._replay = Replay(
             self.store,
@@ -137,6 +156,8 @@ class Server:
         self._reason = self._writer.closed_reason = STOPPING
         self._stopping.set()
         await starting
+        self._tailing.close()
+        await self._tailing.drained()
         await self._close_http(server, serving)
         stopped.cancel()
         kept = await self._close_parts(flushing)
@@ -201,10 +222,11 @@ class Server:
                 await flushing
         await asyncio.to_thread(self._writer.close)
         await asyncio.to_thread(self._engine.close)
+        await asyncio.to_thread(self._tailing.join)
         if self._gates is not None:
             await asyncio.to_thread(self._gates.login.close)
         keeps_wal = self._config.ingester.wal.enabled
-        wants_flush = self._config.ingester.flush_on_shutdown or not keeps_wal
+        wants_flush = self._config.ingester.flush_on_shutdown or self._shutdown_mark.is_set or not keeps_wal
         is_flushed = await self._flusher.stop(flush=wants_flush and flushing is not None)
         if wants_flush and flushing is not None and not is_flushed:
             left = "they stay in the write-ahead log" if keeps_wal else "they are lost"
@@ -245,13 +267,13 @@ class Server:
             ssl_protocol_min=SSLProtocols(tls.min_version) if tls else SSLProtocols.tls12,
         )
 
-    def _routes(self) -> Sequence[Route]:
+    def _routes(self) -> Sequence[BaseRoute]:
         config, clock = self._config, self._clock
         tenancy = Tenancy(config.auth_enabled, config.querier.multi_tenant_enabled)
         catalog = Catalog(self.store, clock, lambda _: config.limits.query)
         state = loki_status.ServerState(
             not_ready_reason=lambda: self._reason,
-            config_text=lambda: effective_yaml(config),
+            config_text=lambda mode: _config_text(config, mode),
             services=lambda: config.targets,
         )
         options = config.server
@@ -274,8 +296,17 @@ class Server:
                 body_max_bytes=options.query_body_max_bytes,
             ),
             *loki_volume.routes(catalog, tenancy, clock, body_max_bytes=options.query_body_max_bytes),
+            *loki_tail.routes(self._engine, self._tailing, tenancy, clock),
             *loki_status.routes(state, self.registry),
-            *loki_admin.routes(self._flusher.flush_all, self.stop),
+            *loki_admin.routes(self._flusher.flush_all, self.stop, self._shutdown_mark),
+            *loki_log_level.routes(LogLevel(options.log_level, LEVELS, change_level)),
+            *loki_rings.routes(socket.gethostname(), f"{options.host}:{options.port}", clock),
+            *loki_limits.routes(
+                lambda _: config.limits,
+                lambda _: limits_yaml(config),
+                tenancy,
+                patterns_enabled=config.querier.patterns_enabled,
+            ),
         ]
 
     def _handle_signals(self) -> None:
@@ -318,6 +349,16 @@ def _gates(config: ServerConfig, registry: CollectorRegistry, clock: Clock) -> G
         return None
     login = Login(config.access, key=secrets.token_bytes(KEY_BYTES), clock=clock)
     return Gates(config.access, login, config.auth_enabled, metrics)
+
+
+def _config_text(config: ServerConfig, mode: str) -> str:
+    match mode:
+        case "diff":
+            return changed_yaml(config)
+        case "defaults":
+            return default_yaml()
+        case _:
+            return effective_yaml(config)
 
 
 def server_url(options: ServerOptions) -> str:

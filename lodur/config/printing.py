@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Iterator
 from typing import assert_never
 
 import yaml
@@ -11,11 +12,14 @@ from lodur.config.blocks.all_blocks import CONFIG_FILE
 from lodur.config.records import nested
 from lodur.config.schema import Setting
 from lodur.config.server_config import ServerConfig
+from lodur.config.values import Values
 from lodur.config.yaml_nodes import MappingNode, Node, ScalarNode, SequenceNode
 
 _INT = re.compile(r"[+-]?(0|[1-9][0-9]{0,18})")
 
 _FLOAT = re.compile(r"[+-]?[0-9]{1,15}\.[0-9]{1,15}")
+
+_LIMITS = "limits_config."
 
 _STORES = ("common.storage.", "storage_config.")
 
@@ -29,12 +33,44 @@ def effective_yaml(config: ServerConfig) -> str:
     Left out are settings that are empty by default and were not given, and of the object stores all that was not given.
     """
     values = config.values
+    return _yaml(values, (setting for setting in _honoured() if values.given(setting) or _is_shown_unset(setting)))
+
+
+def changed_yaml(config: ServerConfig) -> str:
+    """The settings whose value in force is not the default."""
+    values = config.values
+
+    def is_changed(setting: Setting[object]) -> bool:
+        return values.given(setting) and values.get(setting) != setting.kind.parse(setting.default_node())
+
+    return _yaml(values, filter(is_changed, _honoured()))
+
+
+def default_yaml() -> str:
+    """Every honoured setting that is not empty by default, with its default."""
+    return _yaml(Values(), filter(_is_shown_unset, _honoured()))
+
+
+def limits_yaml(config: ServerConfig) -> str:
+    """The keys of `limits_config` with the values in force, as the keys of the top level."""
     nodes = {
-        setting.path: setting.kind.masked(values.node(setting))
-        for setting in CONFIG_FILE.settings()
-        if not setting.ignored and (values.given(setting) or _is_shown_unset(setting))
+        setting.path.removeprefix(_LIMITS): setting.kind.masked(config.values.node(setting))
+        for setting in _honoured()
+        if setting.path.startswith(_LIMITS)
     }
-    return yaml.safe_dump(_plain(nested(nodes)), sort_keys=False, default_flow_style=False, allow_unicode=True)
+    return _dumped(nested(nodes))
+
+
+def _honoured() -> Iterator[Setting[object]]:
+    return (setting for setting in CONFIG_FILE.settings() if not setting.ignored)
+
+
+def _yaml(values: Values, shown: Iterable[Setting[object]]) -> str:
+    return _dumped(nested({setting.path: setting.kind.masked(values.node(setting)) for setting in shown}))
+
+
+def _dumped(node: Node) -> str:
+    return yaml.safe_dump(_plain(node), sort_keys=False, default_flow_style=False, allow_unicode=True)
 
 
 def _is_shown_unset(setting: Setting[object]) -> bool:

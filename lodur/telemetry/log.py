@@ -10,6 +10,10 @@ import structlog
 _LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warn": logging.WARNING, "error": logging.ERROR}
 
 
+LEVELS = tuple(_LEVELS)
+"""From the least important events to the most."""
+
+
 def configure_log(*, level: str, is_json: bool) -> None:
     """Write events from `level` (debug, info, warn, error) on."""
     renderer: structlog.types.Processor = (
@@ -29,3 +33,8 @@ def configure_log(*, level: str, is_json: bool) -> None:
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
         cache_logger_on_first_use=False,
     )
+
+
+def change_level(level: str) -> None:
+    """Write events from another level on; whoever has a logger already keeps it."""
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(_LEVELS[level]))

@@ -15,5 +15,4 @@ NO_RETENTION_YET = "retention and deletion are not enforced yet: everything is k
 PATTERNS_ON_DEMAND = "patterns are found in stored lines when they are asked for, nothing of them is kept"
 NO_OVERRIDES_YET = "overrides by tenant are not read yet: the limits of the file hold for all"
 NO_OTLP_YET = "OTLP ingestion is not available yet"
-NO_TAIL_YET = "tailing is not available yet"
 NOT_FOR_ONE_PROCESS = "it divides work among processes of a cluster"

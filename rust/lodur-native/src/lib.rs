@@ -10,6 +10,7 @@ mod push;
 mod relabel;
 mod scan;
 mod segment;
+mod tail;
 mod volume;
 mod wal;
 
@@ -21,6 +22,7 @@ fn _native(m: &Bound<'_, PyModule>) -> PyResult<()> {
     head::register(m)?;
     segment::register(m)?;
     scan::register(m)?;
+    tail::register(m)?;
     volume::register(m)?;
     fields::register(m)?;
     patterns::register(m)?;
