@@ -28,6 +28,7 @@ COMPRESSED_MIN_BYTES = 1024
 """Smaller answers fit one packet as they are."""
 
 _NOT_FOUND = 404
+_WRONG_METHOD = 405
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +53,13 @@ def build_application(
     gates: Gates | None = None,
 ) -> ASGIApp:
     """The application that serves these routes below a prefix."""
+    served = _behind(gates, routes)
+    for route in served:
+        # Starlette answers HEAD wherever GET is answered, Loki nowhere.
+        if isinstance(route, Route):
+            (route.methods or set()).discard("HEAD")
     # Clients do not follow redirects of pushes: a path with a slash too many is no path.
-    router = Router(_behind(gates, routes), redirect_slashes=False)
+    router = Router(served, redirect_slashes=False)
     starlette = Starlette(routes=[Mount(path_prefix, app=router)], exception_handlers={HTTPException: _plain})
     starlette.router.redirect_slashes = False
     app: ASGIApp = starlette
@@ -87,7 +93,7 @@ async def _plain(_: Request, error: Exception) -> Response:
     """Wrong paths and methods in the words that clients know."""
     if not isinstance(error, HTTPException):
         raise error
-    text = "404 page not found\n" if error.status_code == _NOT_FOUND else f"{error.detail}\n"
-    response = text_response(text, status=error.status_code)
+    texts = {_NOT_FOUND: "404 page not found\n", _WRONG_METHOD: ""}
+    response = text_response(texts.get(error.status_code, f"{error.detail}\n"), status=error.status_code)
     response.headers.update(error.headers or {})
     return response

@@ -1,11 +1,10 @@
-"""A tenant's limits as clients ask for them: Grafana's Logs Drilldown, and operators.
+"""The limits of the caller's tenant: for Grafana's Logs Drilldown, which shapes its panels by them, and for people.
 
-Both want the tenant named, also where every request is of one tenant.
+Both need the tenant's header even where authentication is off, as in Loki.
 """
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -16,7 +15,7 @@ from starlette.routing import Route
 
 from lodur.api.errors import error_response, text_response
 from lodur.api.loki_query import json_response
-from lodur.api.tenant import TENANT_HEADER, Tenancy
+from lodur.api.tenant import TENANT_HEADER
 from lodur.model.byte_size import format_byte_size
 from lodur.model.durations import format_prometheus_duration
 from lodur.model.errors import LodurError
@@ -24,51 +23,52 @@ from lodur.model.limits import Limits
 from lodur.model.tenant import TenantId, parse_tenant
 
 
-def routes(
-    limits_of: Callable[[TenantId], Limits],
-    limits_text: Callable[[TenantId], str],
-    tenancy: Tenancy,
-    *,
-    patterns_enabled: bool,
-) -> list[Route]:
-    """The routes of this module; `limits_text` gives all limits as YAML."""
-    pages = _Pages(limits_of, limits_text, tenancy, patterns_enabled)
+@dataclass(frozen=True, slots=True)
+class TenantFacts:
+    """What the pages show; each is asked at every request."""
+
+    limits_of: Callable[[TenantId], Limits]
+    text_of: Callable[[TenantId], str]
+    """The limits as YAML."""
+    patterns_enabled: bool
+
+
+def routes(facts: TenantFacts) -> list[Route]:
+    """The routes of this module."""
+    pages = _Pages(facts)
     return [
         Route("/loki/api/v1/drilldown-limits", pages.drilldown, methods=["GET"]),
-        Route("/config/tenant/v1/limits", pages.all, methods=["GET"]),
+        Route("/config/tenant/v1/limits", pages.text, methods=["GET"]),
     ]
 
 
 @dataclass(frozen=True, slots=True)
 class _Pages:
-    limits_of: Callable[[TenantId], Limits]
-    limits_text: Callable[[TenantId], str]
-    tenancy: Tenancy
-    patterns_enabled: bool
+    facts: TenantFacts
 
     async def drilldown(self, request: Request) -> Response:
         try:
-            limits = self.limits_of(self._tenant(request))
+            limits = self.facts.limits_of(parse_tenant(request.headers.get(TENANT_HEADER)))
         except LodurError as error:
             return error_response(error)
-        return json_response(orjson.dumps(_drilldown(limits, patterns_enabled=self.patterns_enabled)))
+        body = {
+            "limits": _drilldown_limits(limits),
+            "pattern_ingester_enabled": self.facts.patterns_enabled,
+            "version": "unknown",
+        }
+        return json_response(orjson.dumps(body))
 
-    async def all(self, request: Request) -> Response:
+    async def text(self, request: Request) -> Response:
         try:
-            tenant = self._tenant(request)
+            return text_response(self.facts.text_of(parse_tenant(request.headers.get(TENANT_HEADER))), status=200)
         except LodurError as error:
             return error_response(error)
-        return text_response(await asyncio.to_thread(self.limits_text, tenant), status=200)
-
-    def _tenant(self, request: Request) -> TenantId:
-        """Raises Unauthenticated where none is named, even if it does not matter which."""
-        named = parse_tenant(request.headers.get(TENANT_HEADER))
-        return named if self.tenancy.auth_enabled else self.tenancy.one(request)
 
 
-def _drilldown(limits: Limits, *, patterns_enabled: bool) -> dict[str, object]:
+def _drilldown_limits(limits: Limits) -> dict[str, object]:
+    """The limits in the form in which Loki's configuration has them."""
     ingest, query = limits.ingest, limits.query
-    shown: dict[str, object] = {
+    return {
         "discover_log_levels": ingest.discover_levels,
         "discover_service_name": ingest.service_name_sources,
         "log_level_fields": ingest.level_fields,
@@ -86,4 +86,3 @@ def _drilldown(limits: Limits, *, patterns_enabled: bool) -> dict[str, object]:
         "volume_enabled": query.volume_enabled,
         "volume_max_series": query.volume_series_max,
     }
-    return {"limits": shown, "pattern_ingester_enabled": patterns_enabled, "version": "unknown"}

@@ -2,30 +2,28 @@
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import dataclass
 
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from lodur.api.errors import CLIENT_GONE_STATUS, AnsweredError, error_response, text_response
+from lodur.api.errors import CLIENT_GONE_STATUS, error_response, text_response
+from lodur.api.push_bodies import PushBodies, answered
 from lodur.api.tenant import Tenancy
-from lodur.ingest.held_bodies import HeldBody
 from lodur.ingest.writer import Writer
-from lodur.model.errors import InvalidRequest, LimitExceeded, LodurError, Unavailable
+from lodur.model.errors import InvalidRequest, LodurError
 from lodur.wire.push_body import push_form
 
 PUSH_PATH = "/loki/api/v1/push"
 LEGACY_PUSH_PATH = "/api/prom/push"
 
-_TOO_LARGE = 413
 _BLOCKED_SILENTLY = 200
 
 
-def routes(writer: Writer, tenancy: Tenancy, *, body_max_bytes: int, read_timeout_s: float) -> list[Route]:
+def routes(writer: Writer, tenancy: Tenancy, bodies: PushBodies) -> list[Route]:
     """The routes of this module."""
-    pushes = _Pushes(writer, tenancy, body_max_bytes, read_timeout_s)
+    pushes = _Pushes(writer, tenancy, bodies)
     return [
         Route(PUSH_PATH, pushes.push, methods=["POST"]),
         Route(LEGACY_PUSH_PATH, pushes.push, methods=["POST"]),
@@ -36,20 +34,15 @@ def routes(writer: Writer, tenancy: Tenancy, *, body_max_bytes: int, read_timeou
 class _Pushes:
     writer: Writer
     tenancy: Tenancy
-    body_max_bytes: int
-    read_timeout_s: float
+    bodies: PushBodies
 
     async def push(self, request: Request) -> Response:
         try:
             return await self._push(request)
         except ClientDisconnect:
             return text_response("", status=CLIENT_GONE_STATUS)
-        except LimitExceeded as error:
-            # Sizes of the body are the only limits here that neither wait nor a smaller rate can satisfy.
-            answer = error if error.retryable else AnsweredError(_too_large_text(error), status=_TOO_LARGE)
-            return error_response(answer, newline=True)
         except LodurError as error:
-            return error_response(error, newline=True)
+            return error_response(answered(error), newline=True)
 
     async def _push(self, request: Request) -> Response:
         tenant = self.tenancy.one(request)
@@ -60,39 +53,10 @@ class _Pushes:
             is_legacy_path=request.scope["path"].endswith(LEGACY_PUSH_PATH),
         )
         with self.writer.bodies.one() as held:
-            outcome = await self.writer.push(tenant, await self._body(request, held), form)
+            body = await self.bodies.read(request, held)
+            if not body:
+                raise InvalidRequest("EOF")
+            outcome = await self.writer.push(tenant, body, form)
         if outcome.status == _BLOCKED_SILENTLY or not outcome.text:
             return Response(status_code=outcome.status)
         return text_response(outcome.text + "\n", status=outcome.status)
-
-    async def _body(self, request: Request, held: HeldBody) -> bytes:
-        announced = request.headers.get("content-length", "")
-        if announced.isdigit() and int(announced) > self.body_max_bytes:
-            raise _too_large(int(announced), self.body_max_bytes)
-        chunks: list[bytes] = []
-        size_bytes = 0
-        try:
-            async with asyncio.timeout(self.read_timeout_s or None):
-                async for chunk in request.stream():
-                    size_bytes += len(chunk)
-                    if size_bytes > self.body_max_bytes:
-                        raise _too_large(size_bytes, self.body_max_bytes)
-                    held.grow(len(chunk))
-                    if chunk:
-                        chunks.append(chunk)
-        except TimeoutError as error:
-            text = f"the body did not arrive within {self.read_timeout_s:g} s (server.http_server_read_timeout)"
-            # Not 408: agents drop what is answered with 4xx, and this push is worth another attempt.
-            raise Unavailable(text) from error
-        if not size_bytes:
-            raise InvalidRequest("EOF")
-        return chunks[0] if len(chunks) == 1 else b"".join(chunks)
-
-
-def _too_large(size_bytes: int, allowed_bytes: int) -> LimitExceeded:
-    return LimitExceeded(f"{size_bytes} bytes, at most {allowed_bytes} are accepted", limit="max_recv_msg_size")
-
-
-def _too_large_text(error: LimitExceeded) -> str:
-    text = str(error)
-    return text if text.startswith("request body too large") else f"request body too large: {text}"

@@ -29,8 +29,8 @@ class ServerState:
     not_ready_reason: Callable[[], str | None]
     """Why the server cannot serve yet, or any more; None when it can."""
     config_text: Callable[[str], str]
-    """The configuration as YAML, without secrets: the effective one, or by mode `diff` what is not as by default, by
-    `defaults` what is by default."""
+    """The configuration as YAML, without secrets: what is in force, or with `diff` what is not as by default, or with
+    `defaults` that."""
     services: Callable[[], tuple[str, ...]]
     """Names of the modules that run."""
 
@@ -65,8 +65,7 @@ class _Pages:
         return Response(body, headers={"Content-Type": content_type})
 
     async def config(self, request: Request) -> Response:
-        mode = request.query_params.get("mode", "")
-        return text_response(await asyncio.to_thread(self.state.config_text, mode), status=200)
+        return text_response(self.state.config_text(request.query_params.get("mode", "")), status=200)
 
     async def services(self, _: Request) -> Response:
         return text_response("".join(f"{name} => Running\n" for name in self.state.services()), status=200)

@@ -25,7 +25,6 @@ from lodur.api import (
     loki_detected,
     loki_legacy,
     loki_limits,
-    loki_log_level,
     loki_metadata,
     loki_patterns,
     loki_push,
@@ -34,16 +33,18 @@ from lodur.api import (
     loki_status,
     loki_tail,
     loki_volume,
+    otlp_push,
 )
 from lodur.api.access.login import KEY_BYTES, Login
 from lodur.api.application import Gates, build_application
 from lodur.api.loki_admin import ShutdownMark
-from lodur.api.loki_log_level import LogLevel
 from lodur.api.options import ServerOptions
+from lodur.api.push_bodies import PushBodies
 from lodur.api.tenant import Tenancy
 from lodur.app.allocator import give_back_memory
 from lodur.config.printing import changed_yaml, default_yaml, effective_yaml, limits_yaml
 from lodur.config.server_config import ServerConfig
+from lodur.config.targets import Role
 from lodur.ingest.disk_space import DiskSpace
 from lodur.ingest.flush_policy import FlushPolicy
 from lodur.ingest.flusher import Flusher
@@ -54,12 +55,14 @@ from lodur.model.errors import LodurError, Unavailable
 from lodur.query.catalog import Catalog
 from lodur.query.engine import Engine
 from lodur.query.tail.tailing import Tailing
+from lodur.store.compaction.compactor import Compactor
 from lodur.store.journal import Journal, NoJournal, Wal, WalOptions
 from lodur.store.object_stores import ObjectStores
 from lodur.store.store import Store
 from lodur.telemetry.access_metrics import AccessMetrics
+from lodur.telemetry.compaction_metrics import CompactionMetrics
 from lodur.telemetry.ingest_metrics import IngestMetrics, SizeCollector, TenantSize, WalSize
-from lodur.telemetry.log import LEVELS, change_level
+from lodur.telemetry.log import LevelSwitch
 from lodur.telemetry.request_metrics import RequestMetrics
 from lodur.telemetry.tail_metrics import TailMetrics
 
@@ -110,6 +113,13 @@ class Server:
             duration_max_s=config.querier.tail_duration_max_s,
             metrics=TailMetrics(self.registry),
         )
+        self._compactor = Compactor(
+            self.store,
+            config.compactor,
+            retention=lambda _: config.retention,
+            clock=clock,
+            metrics=CompactionMetrics(self.registry),
+        )
         keeps_wal = isinstance(journal, Wal)
         self._writer = Writer(
             self.store,
@@ -148,18 +158,25 @@ class Server:
         stopped = asyncio.create_task(self._stop.wait())
         await asyncio.wait({serving, starting, stopped}, return_when=asyncio.FIRST_COMPLETED)
         flushing: asyncio.Task[None] | None = None
+        compacting: asyncio.Task[None] | None = None
         is_started = starting.done() and starting.result()
         if is_started and not serving.done():
             flushing = asyncio.create_task(self._flusher.run())
+            if Role.BACKEND in self._config.roles:
+                compacting = asyncio.create_task(self._compactor.run())
             await asyncio.wait({serving, stopped, flushing}, return_when=asyncio.FIRST_COMPLETED)
         failed = serving.done() or (starting.done() and not is_started)
         self._reason = self._writer.closed_reason = STOPPING
         self._stopping.set()
+        self._compactor.stop()
         await starting
         self._tailing.close()
         await self._tailing.drained()
         await self._close_http(server, serving)
         stopped.cancel()
+        if compacting is not None:
+            await compacting
+        await asyncio.to_thread(self._compactor.close)
         kept = await self._close_parts(flushing)
         _log.info("stopped")
         return 0 if kept and not failed else 1
@@ -277,13 +294,10 @@ class Server:
             services=lambda: config.targets,
         )
         options = config.server
+        bodies = PushBodies(options.push_body_max_bytes, options.read_timeout_s)
         return [
-            *loki_push.routes(
-                self._writer,
-                tenancy,
-                body_max_bytes=options.push_body_max_bytes,
-                read_timeout_s=options.read_timeout_s,
-            ),
+            *loki_push.routes(self._writer, tenancy, bodies),
+            *otlp_push.routes(self._writer, tenancy, bodies),
             *loki_query.routes(self._engine, tenancy, clock, body_max_bytes=options.query_body_max_bytes),
             *loki_legacy.routes(self._engine, tenancy, clock, body_max_bytes=options.query_body_max_bytes),
             *loki_metadata.routes(catalog, tenancy, clock, body_max_bytes=options.query_body_max_bytes),
@@ -296,17 +310,17 @@ class Server:
                 body_max_bytes=options.query_body_max_bytes,
             ),
             *loki_volume.routes(catalog, tenancy, clock, body_max_bytes=options.query_body_max_bytes),
-            *loki_tail.routes(self._engine, self._tailing, tenancy, clock),
-            *loki_status.routes(state, self.registry),
-            *loki_admin.routes(self._flusher.flush_all, self.stop, self._shutdown_mark),
-            *loki_log_level.routes(LogLevel(options.log_level, LEVELS, change_level)),
-            *loki_rings.routes(socket.gethostname(), f"{options.host}:{options.port}", clock),
             *loki_limits.routes(
-                lambda _: config.limits,
-                lambda _: limits_yaml(config),
-                tenancy,
-                patterns_enabled=config.querier.patterns_enabled,
+                loki_limits.TenantFacts(
+                    limits_of=lambda _: config.limits,
+                    text_of=lambda _: limits_yaml(config),
+                    patterns_enabled=config.querier.patterns_enabled,
+                )
             ),
+            *loki_tail.routes(self._engine, self._tailing, tenancy, clock),
+            *loki_rings.routes(socket.gethostname(), f"{options.host}:{options.port}", clock),
+            *loki_status.routes(state, self.registry),
+            *loki_admin.routes(self._flusher.flush_all, self.stop, LevelSwitch(options.log_level), self._shutdown_mark),
         ]
 
     def _handle_signals(self) -> None:
@@ -342,15 +356,6 @@ class Server:
         self.registry.register(SizeCollector(tenants, wal))
 
 
-def _gates(config: ServerConfig, registry: CollectorRegistry, clock: Clock) -> Gates | None:
-    """Raises InvalidRequest and OSError where the credentials cannot be read."""
-    metrics = AccessMetrics(registry)
-    if config.access is None:
-        return None
-    login = Login(config.access, key=secrets.token_bytes(KEY_BYTES), clock=clock)
-    return Gates(config.access, login, config.auth_enabled, metrics)
-
-
 def _config_text(config: ServerConfig, mode: str) -> str:
     match mode:
         case "diff":
@@ -359,6 +364,15 @@ def _config_text(config: ServerConfig, mode: str) -> str:
             return default_yaml()
         case _:
             return effective_yaml(config)
+
+
+def _gates(config: ServerConfig, registry: CollectorRegistry, clock: Clock) -> Gates | None:
+    """Raises InvalidRequest and OSError where the credentials cannot be read."""
+    metrics = AccessMetrics(registry)
+    if config.access is None:
+        return None
+    login = Login(config.access, key=secrets.token_bytes(KEY_BYTES), clock=clock)
+    return Gates(config.access, login, config.auth_enabled, metrics)
 
 
 def server_url(options: ServerOptions) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable
 from typing import assert_never
 
 import yaml
@@ -19,8 +19,6 @@ _INT = re.compile(r"[+-]?(0|[1-9][0-9]{0,18})")
 
 _FLOAT = re.compile(r"[+-]?[0-9]{1,15}\.[0-9]{1,15}")
 
-_LIMITS = "limits_config."
-
 _STORES = ("common.storage.", "storage_config.")
 
 Plain = str | int | float | bool | None | list["Plain"] | dict[str, "Plain"]
@@ -33,44 +31,41 @@ def effective_yaml(config: ServerConfig) -> str:
     Left out are settings that are empty by default and were not given, and of the object stores all that was not given.
     """
     values = config.values
-    return _yaml(values, (setting for setting in _honoured() if values.given(setting) or _is_shown_unset(setting)))
-
-
-def changed_yaml(config: ServerConfig) -> str:
-    """The settings whose value in force is not the default."""
-    values = config.values
-
-    def is_changed(setting: Setting[object]) -> bool:
-        return values.given(setting) and values.get(setting) != setting.kind.parse(setting.default_node())
-
-    return _yaml(values, filter(is_changed, _honoured()))
+    return _yaml(values, lambda setting: values.given(setting) or _is_shown_unset(setting))
 
 
 def default_yaml() -> str:
-    """Every honoured setting that is not empty by default, with its default."""
-    return _yaml(Values(), filter(_is_shown_unset, _honoured()))
+    """Every honoured setting with its default, but those that are empty by default, and the object stores."""
+    return _yaml(Values(), _is_shown_unset)
 
 
 def limits_yaml(config: ServerConfig) -> str:
-    """The keys of `limits_config` with the values in force, as the keys of the top level."""
+    """The limits in force, as the block of the configuration file has them."""
+    values = config.values
+    return _yaml(
+        values,
+        lambda setting: (
+            setting.path.startswith("limits_config.") and (values.given(setting) or _is_shown_unset(setting))
+        ),
+    )
+
+
+def changed_yaml(config: ServerConfig) -> str:
+    """The settings whose value is not the default."""
+    values = config.values
+    return _yaml(
+        values,
+        lambda setting: values.given(setting) and _plain(values.node(setting)) != _plain(setting.default_node()),
+    )
+
+
+def _yaml(values: Values, is_shown: Callable[[Setting[object]], bool]) -> str:
     nodes = {
-        setting.path.removeprefix(_LIMITS): setting.kind.masked(config.values.node(setting))
-        for setting in _honoured()
-        if setting.path.startswith(_LIMITS)
+        setting.path: setting.kind.masked(values.node(setting))
+        for setting in CONFIG_FILE.settings()
+        if not setting.ignored and is_shown(setting)
     }
-    return _dumped(nested(nodes))
-
-
-def _honoured() -> Iterator[Setting[object]]:
-    return (setting for setting in CONFIG_FILE.settings() if not setting.ignored)
-
-
-def _yaml(values: Values, shown: Iterable[Setting[object]]) -> str:
-    return _dumped(nested({setting.path: setting.kind.masked(values.node(setting)) for setting in shown}))
-
-
-def _dumped(node: Node) -> str:
-    return yaml.safe_dump(_plain(node), sort_keys=False, default_flow_style=False, allow_unicode=True)
+    return yaml.safe_dump(_plain(nested(nodes)), sort_keys=False, default_flow_style=False, allow_unicode=True)
 
 
 def _is_shown_unset(setting: Setting[object]) -> bool:

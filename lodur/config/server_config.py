@@ -12,7 +12,7 @@ from lodur.config.blocks.common import PATH_PREFIX
 from lodur.config.blocks.ingester import WAL_DIR, ingester_options
 from lodur.config.blocks.limits_ingest import ingest_limits
 from lodur.config.blocks.limits_query import query_limits
-from lodur.config.blocks.limits_retention import check_retention
+from lodur.config.blocks.limits_retention import check_retention, compactor_options, retention_periods
 from lodur.config.blocks.other import AUTH_ENABLED, TARGET
 from lodur.config.blocks.querier import querier_options
 from lodur.config.blocks.schema_periods import check_metadata_schema, schema_periods
@@ -23,6 +23,7 @@ from lodur.config.values import Values
 from lodur.ingest.options import IngesterOptions
 from lodur.model.limits import Limits
 from lodur.query.options import QuerierOptions
+from lodur.store.compaction.options import CompactorOptions, RetentionPeriods
 from lodur.store.options import StorageOptions
 
 DATA_DIRECTORY = "data"
@@ -43,6 +44,9 @@ class ServerConfig:
     """For every tenant."""
     ingester: IngesterOptions
     storage: StorageOptions
+    compactor: CompactorOptions
+    retention: RetentionPeriods
+    """For every tenant."""
     querier: QuerierOptions
     values: Values = field(repr=False)
     """What the options were made of, secrets included; for printing only."""
@@ -64,6 +68,8 @@ def build_server_config(values: Values, *, base: Path, now_ns: int, cores: int) 
         limits=Limits(ingest_limits(values), query_limits(values)),
         ingester=ingester_options(values, base),
         storage=storage_options(values, periods, base),
+        compactor=compactor_options(values),
+        retention=retention_periods(values),
         querier=querier_options(values, cores),
         values=values,
     )

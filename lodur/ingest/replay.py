@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import structlog
 
 from lodur.ingest.recent_pushes import RecentPushes
-from lodur.ingest.record_kinds import REENCODED, form_of
+from lodur.ingest.record_kinds import REENCODED, kept_body
 from lodur.model.clock import Clock
 from lodur.model.errors import LodurError, Unavailable
 from lodur.model.limits import IngestLimits
@@ -24,6 +24,9 @@ from lodur.telemetry.ingest_metrics import IngestMetrics
 from lodur.wire.push_body import PushLimits, decode, replay_limits
 
 PROGRESS_EVERY_S = 2.0
+
+MAPPINGS_HELD_MAX = 1000
+"""Mappings of OTLP attributes, each compiled once: there are as many as tenants with one, and changes of them."""
 
 _log = structlog.get_logger(__name__)
 
@@ -62,7 +65,8 @@ class Replay:
         self._stopping = stopping
         self._clock = clock
         self._metrics = metrics
-        self._raw_limits = replay_limits(limits)
+        self._limits = limits
+        self._raw_limits: dict[bytes, PushLimits] = {}
         self._so_far = Replayed()
 
     def progress(self) -> str:
@@ -126,15 +130,21 @@ class Replay:
             self._flush(max(self._store.tenants(), key=lambda each: each.head_size().bytes))
 
     def _insert(self, tenant_store: TenantStore, record: WalRecord) -> int:
-        form = form_of(record.kind)
-        if form is None:
-            raise LodurError(f"kind {record.kind} is not known to this build")
-        limits = PushLimits.unchecked() if record.kind == REENCODED else self._raw_limits
-        push = decode(record.payload, form, limits, record.accepted_at_ns)
+        kept = kept_body(record.kind, record.payload)
+        limits = PushLimits.unchecked() if record.kind == REENCODED else self._limits_of(kept.otlp_mapping)
+        push = decode(kept.body, kept.form, limits, record.accepted_at_ns)
         appended = tenant_store.replay(push, seq=record.seq, now_s=self._clock.monotonic_s())
         if record.kind != REENCODED:
-            self._recent.remember(tenant_store.tenant, record.kind, record.payload)
+            self._recent.remember(tenant_store.tenant, record.kind, kept.body)
         return appended.new_rows
+
+    def _limits_of(self, otlp_mapping: bytes) -> PushLimits:
+        found = self._raw_limits.get(otlp_mapping)
+        if found is None:
+            if len(self._raw_limits) >= MAPPINGS_HELD_MAX:
+                self._raw_limits.clear()
+            found = self._raw_limits[otlp_mapping] = replay_limits(self._limits, otlp_mapping)
+        return found
 
     def _say(self, text: str, begun_s: float) -> None:
         so_far, seconds = self._so_far, max(self._clock.monotonic_s() - begun_s, 1e-6)

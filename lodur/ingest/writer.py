@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from lodur.ingest.disk_space import DiskSpace
 from lodur.ingest.held_bodies import BUSY_RETRY_S, HeldBodies
 from lodur.ingest.recent_pushes import RecentPushes
-from lodur.ingest.record_kinds import REENCODED, kind_of
+from lodur.ingest.record_kinds import REENCODED, KeptBody, kind_of, payload_of
 from lodur.ingest.tenant_limits import TenantLimits, blocked_text
 from lodur.model.clock import Clock
 from lodur.model.errors import InvalidRequest, LimitExceeded, Unavailable
@@ -25,6 +25,7 @@ from lodur.model.tenant import TenantId
 from lodur.store.store import Store
 from lodur.store.tenant_store import TenantStore
 from lodur.telemetry.ingest_metrics import IngestMetrics
+from lodur.wire.otlp import mapping_message
 from lodur.wire.push_body import DecodedPush, PushForm, PushLimits, decode, push_limits
 
 PUSH_THREADS = 64
@@ -71,7 +72,10 @@ class Writer:
     ) -> None:
         self._store = store
         self._limits = limits
-        self._push_limits: PushLimits = push_limits(limits, decompressed_max_bytes=decompressed_max_bytes)
+        self._otlp_mapping = mapping_message(limits.otlp)
+        self._push_limits: PushLimits = push_limits(
+            limits, decompressed_max_bytes=decompressed_max_bytes, otlp_mapping=self._otlp_mapping
+        )
         self._head_max_bytes = head_max_bytes
         self._disk = disk
         self._clock = clock
@@ -140,7 +144,7 @@ class Writer:
             appended = tenant_store.append(
                 push,
                 kind=kind,
-                payload=body if is_whole else push.to_body(),
+                payload=payload_of(KeptBody(form, body, self._otlp_mapping)) if is_whole else push.to_body(),
                 accepted_at_ns=now_ns,
                 now_s=self._clock.monotonic_s(),
             )

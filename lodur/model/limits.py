@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from lodur.model.durations import NS_PER_HOUR, NS_PER_MINUTE
+from lodur.model.otlp import OtlpMapping
 
 KIB = 2**10
 MIB = 2**20
@@ -93,6 +94,8 @@ class IngestLimits:
     """Write `detected_level` to the structured metadata."""
     level_fields: tuple[str, ...] = LEVEL_FIELDS
     level_json_depth_max: int = 2
+    otlp: OtlpMapping = field(default_factory=OtlpMapping)
+    """Where the attributes of OpenTelemetry logs go."""
     required_label_names: tuple[str, ...] = ()
     """Labels that each stream must carry."""
     blocked_until_ns: int = 0

@@ -66,8 +66,8 @@ def push_form(content_type: str, content_encoding: str, *, is_legacy_path: bool)
     return PushForm(PushFormat.LEGACY_JSON if is_legacy_path else PushFormat.LOKI_JSON, encoding)
 
 
-def push_limits(limits: IngestLimits, *, decompressed_max_bytes: int) -> PushLimits:
-    """A tenant's limits as decoding wants them; made once for many pushes."""
+def push_limits(limits: IngestLimits, *, decompressed_max_bytes: int, otlp_mapping: bytes) -> PushLimits:
+    """A tenant's limits as decoding wants them; made once for many pushes. An empty mapping is the default one."""
     return PushLimits(
         max_label_names_per_series=limits.label_names_max,
         max_label_name_length_bytes=limits.label_name_bytes_max,
@@ -87,10 +87,11 @@ def push_limits(limits: IngestLimits, *, decompressed_max_bytes: int) -> PushLim
         discover_log_levels=limits.discover_levels,
         log_level_fields=limits.level_fields,
         log_level_from_json_max_depth=limits.level_json_depth_max,
+        otlp_mapping=otlp_mapping or None,
     )
 
 
-def replay_limits(limits: IngestLimits) -> PushLimits:
+def replay_limits(limits: IngestLimits, otlp_mapping: bytes) -> PushLimits:
     """For a body that was accepted whole before: refuses nothing, and adds what was added then."""
     return PushLimits(
         max_label_names_per_series=_NEVER_NS,
@@ -106,6 +107,7 @@ def replay_limits(limits: IngestLimits) -> PushLimits:
         discover_log_levels=limits.discover_levels and limits.allow_structured_metadata,
         log_level_fields=limits.level_fields,
         log_level_from_json_max_depth=limits.level_json_depth_max,
+        otlp_mapping=otlp_mapping or None,
     )
 
 

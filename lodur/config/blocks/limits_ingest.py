@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from lodur.config.blocks.reasons import NO_OTLP_YET, NO_RING
+from lodur.config.blocks.otlp import otlp_mapping
+from lodur.config.blocks.reasons import NO_POLICIES_YET, NO_RING
 from lodur.config.kinds import BOOL, COUNT, DURATION, FLOAT, SIZE, TEXT, TEXTS, TIME, int_kind
 from lodur.config.schema import Entry, Setting, inert_keys
 from lodur.config.values import Values
@@ -212,12 +213,11 @@ ENTRIES: tuple[Entry, ...] = (
     BLOCK_UNTIL,
     BLOCK_STATUS,
     *inert_keys("limits_config", "one writer takes all pushes, the whole rate is its own", "ingestion_rate_strategy"),
-    *inert_keys("limits_config", NO_OTLP_YET, "otlp_config"),
     *inert_keys("limits_config", NO_RING, "shard_streams ingestion_partitions_tenant_shard_size"),
     *inert_keys("limits_config", "generic fields are not copied yet", "discover_generic_fields"),
     *inert_keys(
         "limits_config",
-        "limits by policy are not enforced yet",
+        NO_POLICIES_YET,
         "block_ingestion_policy_until policy_stream_mapping policy_enforced_labels policy_override_limits",
     ),
     *inert_keys("limits_config", "it is for testing clients", "simulated_push_latency"),
@@ -250,6 +250,7 @@ def ingest_limits(values: Values) -> IngestLimits:
         discover_levels=values.get(LEVELS),
         level_fields=values.get(LEVEL_NAMES),
         level_json_depth_max=values.get(LEVEL_DEPTH),
+        otlp=otlp_mapping(values),
         required_label_names=values.get(ENFORCED_LABELS),
         blocked_until_ns=values.get(BLOCK_UNTIL),
         blocked_status=values.get(BLOCK_STATUS),

@@ -17,6 +17,8 @@ enum PushFormat {
     LokiProtobuf,
     LokiJson,
     LegacyJson,
+    OtlpProtobuf,
+    OtlpJson,
 }
 
 impl PushFormat {
@@ -25,6 +27,8 @@ impl PushFormat {
             PushFormat::LokiProtobuf => push::PushFormat::LokiProtobuf,
             PushFormat::LokiJson => push::PushFormat::LokiJson,
             PushFormat::LegacyJson => push::PushFormat::LegacyJson,
+            PushFormat::OtlpProtobuf => push::PushFormat::OtlpProtobuf,
+            PushFormat::OtlpJson => push::PushFormat::OtlpJson,
         }
     }
 }
@@ -38,6 +42,7 @@ enum ContentEncoding {
     Gzip,
     Deflate,
     Zstd,
+    Lz4,
 }
 
 impl ContentEncoding {
@@ -48,6 +53,7 @@ impl ContentEncoding {
             ContentEncoding::Gzip => push::ContentEncoding::Gzip,
             ContentEncoding::Deflate => push::ContentEncoding::Deflate,
             ContentEncoding::Zstd => push::ContentEncoding::Zstd,
+            ContentEncoding::Lz4 => push::ContentEncoding::Lz4,
         }
     }
 }
@@ -83,8 +89,10 @@ impl PushLimits {
         log_level_fields = None,
         log_level_from_json_max_depth = None,
         max_decompressed_size_bytes = None,
+        otlp_mapping = None,
     ))]
     fn new(
+        py: Python<'_>,
         max_label_names_per_series: Option<usize>,
         max_label_name_length_bytes: Option<usize>,
         max_label_value_length_bytes: Option<usize>,
@@ -103,7 +111,8 @@ impl PushLimits {
         log_level_fields: Option<Vec<String>>,
         log_level_from_json_max_depth: Option<usize>,
         max_decompressed_size_bytes: Option<usize>,
-    ) -> Self {
+        otlp_mapping: Option<&[u8]>,
+    ) -> PyResult<Self> {
         let mut values = LimitValues::default();
         macro_rules! take {
             ($($key:ident),* $(,)?) => { $( if let Some(value) = $key { values.$key = value; } )* };
@@ -128,7 +137,12 @@ impl PushLimits {
             log_level_from_json_max_depth,
             max_decompressed_size_bytes,
         );
-        PushLimits { limits: push::PushLimits::new(values) }
+        let mut limits = push::PushLimits::new(values);
+        if let Some(message) = otlp_mapping {
+            let mapping = push::OtlpMapping::from_message(message).map_err(|error| to_py(py, error))?;
+            limits = limits.with_otlp_mapping(mapping);
+        }
+        Ok(PushLimits { limits })
     }
 
     #[staticmethod]

@@ -46,7 +46,9 @@ class Pipeline:
     """For each stage, those of the stages behind it."""
 
 
-def make_pipeline(stages: tuple[Stage, ...], unwrap: Unwrap | None = None, by: frozenset[str] | None = None) -> Pipeline:
+def make_pipeline(
+    stages: tuple[Stage, ...], unwrap: Unwrap | None = None, by: frozenset[str] | None = None
+) -> Pipeline:
     """`by` are the labels that the caller looks at; None: all."""
     ordered: list[Stage] = []
     free = 0

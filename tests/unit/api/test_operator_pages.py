@@ -1,38 +1,28 @@
-"""Pages for operators and their tools: log level, configuration, shutdown, rings, limits."""
+"""Pages for operators and their tools: configuration, shutdown, rings."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import httpx
 import pytest
-import structlog
-import yaml
 from prometheus_client import CollectorRegistry
 from starlette.applications import Starlette
 
-from lodur.api import loki_admin, loki_limits, loki_log_level, loki_rings, loki_status
+from lodur.api import loki_admin, loki_rings, loki_status
 from lodur.api.loki_admin import ShutdownMark
-from lodur.api.loki_log_level import LogLevel
-from lodur.api.tenant import Tenancy
 from lodur.model.clock import ManualClock
-from lodur.model.limits import Limits
-from lodur.telemetry.log import LEVELS, change_level
+from lodur.telemetry.log import LevelSwitch
 
 
 @dataclass
 class Pages:
     """All pages, and what they did."""
 
-    auth_enabled: bool = True
     done: list[str] = field(default_factory=list)
     mark: ShutdownMark = field(default_factory=ShutdownMark)
-    level: LogLevel = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.level = LogLevel("info", LEVELS, lambda level: self.done.append(level))
 
     def ask(
         self,
@@ -48,15 +38,8 @@ class Pages:
         state = loki_status.ServerState(lambda: None, lambda mode: f"mode: '{mode}'\n", lambda: ("all", "ruler"))
         app = Starlette(
             routes=[
-                *loki_admin.routes(flush, lambda: self.done.append("stop"), self.mark),
-                *loki_log_level.routes(self.level),
+                *loki_admin.routes(flush, lambda: self.done.append("stop"), LevelSwitch("info"), self.mark),
                 *loki_rings.routes("host<1>", "127.0.0.1:3100", ManualClock(1_700_000_000 * 10**9)),
-                *loki_limits.routes(
-                    lambda _: Limits(),
-                    lambda _: "ingestion_rate_mb: 4\n",
-                    Tenancy(self.auth_enabled),
-                    patterns_enabled=True,
-                ),
                 *loki_status.routes(state, CollectorRegistry()),
             ]
         )  # fmt: skip
@@ -67,39 +50,6 @@ class Pages:
                 return await client.request(method, target, headers=dict(headers or {}), data=dict(form or {}))
 
         return asyncio.run(answered())
-
-
-def test_log_level() -> None:
-    pages = Pages()
-    assert pages.ask("GET", "/log_level").json() == {"message": "Current log level is info"}
-    changed = pages.ask("POST", "/log_level", form={"log_level": "warn"})
-    assert changed.json() == {"status": "success", "message": "Log level set to warn"}
-    assert pages.ask("GET", "/log_level").json() == {"message": "Current log level is warn"}
-    assert pages.ask("POST", "/log_level?log_level=debug").status_code == 200
-    wrong = pages.ask("POST", "/log_level", form={"log_level": "foo"})
-    assert wrong.status_code == 400
-    assert wrong.json() == {"status": "failed", "message": 'unrecognized log level "foo"'}
-    assert pages.ask("POST", "/log_level").json()["message"] == 'unrecognized log level ""'
-    assert pages.done == ["warn", "debug"]
-
-
-@pytest.fixture
-def _kept_log() -> Iterator[None]:
-    before = structlog.get_config()
-    yield
-    structlog.configure(**before)
-
-
-@pytest.mark.usefixtures("_kept_log")
-def test_a_changed_level_holds_for_loggers_that_are_there(capsys: pytest.CaptureFixture[str]) -> None:
-    structlog.configure(cache_logger_on_first_use=False)
-    log = structlog.get_logger("before")
-    change_level("error")
-    log.warning("hidden")
-    change_level("debug")
-    log.debug("shown")
-    assert "hidden" not in (said := capsys.readouterr().out)
-    assert "shown" in said
 
 
 @pytest.mark.parametrize("mode", ["", "diff", "defaults"])
@@ -164,27 +114,3 @@ def test_rings(path: str) -> None:
 
 def test_memberlist() -> None:
     assert Pages().ask("GET", "/memberlist").text == "This instance doesn't use memberlist."
-
-
-@pytest.mark.parametrize("auth_enabled", [True, False])
-def test_limits_want_a_tenant_named(auth_enabled: bool) -> None:
-    pages = Pages(auth_enabled)
-    for path in ("/loki/api/v1/drilldown-limits", "/config/tenant/v1/limits"):
-        refused = pages.ask("GET", path)
-        assert (refused.status_code, refused.text) == (401, "no org id\n")
-        assert pages.ask("GET", path, headers={"X-Scope-OrgID": "a"}).status_code == 200
-
-
-def test_limits() -> None:
-    headers = {"X-Scope-OrgID": "a"}
-    shown = Pages().ask("GET", "/loki/api/v1/drilldown-limits", headers=headers).json()
-    assert shown["pattern_ingester_enabled"] is True
-    limits = shown["limits"]
-    assert limits["max_query_length"] == "30d1h"
-    assert limits["max_query_bytes_read"] == "0B"
-    assert limits["query_timeout"] == "1m"
-    assert limits["max_query_lookback"] == "0s"
-    assert limits["max_entries_limit_per_query"] == 5000
-    assert limits["discover_service_name"][0] == "service"
-    text = Pages().ask("GET", "/config/tenant/v1/limits", headers=headers).text
-    assert yaml.safe_load(text) == {"ingestion_rate_mb": 4}

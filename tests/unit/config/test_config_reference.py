@@ -93,7 +93,8 @@ limits_config:
    max_query_range: 16s, max_query_series: 17, max_query_bytes_read: 18, max_querier_bytes_read: 19,
    query_timeout: 20s, max_query_parallelism: 21, max_concurrent_tail_requests: 22, required_labels: [r],
    minimum_labels_number: 23, blocked_queries: [{pattern: p}], volume_enabled: false, volume_max_series: 24,
-   enable_multi_variant_queries: true, shard_aggregations: [approx_topk], split_queries_by_interval: 0}
+   enable_multi_variant_queries: true, shard_aggregations: [approx_topk], split_queries_by_interval: 0,
+   otlp_config: {severity_text_as_label: true}}
 """
     values, ignored = parse_config_text(text, "loki.yaml")
     assert {key.path.removeprefix("limits_config.") for key in ignored} == WITHOUT_EFFECT_YET

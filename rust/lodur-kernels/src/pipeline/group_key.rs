@@ -73,12 +73,14 @@ impl RowLabels<'_> {
 
     /// The error that a metric query answers when this row reaches it; None if the row carries none.
     ///
-    /// A query that groups by errors `counts` those of stages; a field of the line that is named like them stays one.
-    pub fn metric_error(&self, counts: bool) -> Option<String> {
+    /// A query that groups by errors `counts` those of stages. A field of the line that is named like them is one where
+    /// the series `shows` it.
+    pub fn metric_error(&self, counts: bool, shows: bool) -> Option<String> {
         let error = match self.error() {
             Some(_) if counts => return None,
             Some(error) => error.text().into(),
-            None => String::from_utf8_lossy(self.error_field()?),
+            None if shows => String::from_utf8_lossy(self.error_field()?),
+            None => return None,
         };
         let mut key = Vec::new();
         self.write_sorted(&mut key, |_, _| true);

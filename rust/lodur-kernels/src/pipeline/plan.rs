@@ -56,6 +56,14 @@ pub enum Stage {
         targets: Vec<LabelTarget>,
     },
     Decolorize {},
+    /// `| line_format "{{.a}}"`
+    LineFormat {
+        template: String,
+    },
+    /// `| label_format a=b, c="{{.d}}"`; each name once.
+    LabelFormat {
+        changes: Vec<LabelChange>,
+    },
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -135,6 +143,15 @@ pub enum CompareOp {
     GreaterOrEqual,
     Less,
     LessOrEqual,
+}
+
+/// One assignment of `label_format`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case", deny_unknown_fields)]
+pub enum LabelChange {
+    /// `name` takes the value of `source`, which goes.
+    Rename { name: String, source: String },
+    Template { name: String, template: String },
 }
 
 /// A member of `drop` or `keep`: a name, perhaps only where its value matches.
@@ -243,7 +260,7 @@ impl Stage {
 
     /// Whether later stages see another line than earlier ones.
     pub fn changes_line(&self) -> bool {
-        matches!(self, Stage::Unpack {} | Stage::Decolorize {})
+        matches!(self, Stage::Unpack {} | Stage::Decolorize {} | Stage::LineFormat { .. })
     }
 
     /// Whether line filters written after this stage are evaluated before it (Loki moves them).
@@ -256,8 +273,9 @@ impl Stage {
             | Stage::Decolorize {}
             | Stage::Drop { .. }
             | Stage::Keep { .. }
+            | Stage::LabelFormat { .. }
             | Stage::LineFilter { .. } => true,
-            Stage::Unpack {} | Stage::LabelFilter { .. } => false,
+            Stage::Unpack {} | Stage::LabelFilter { .. } | Stage::LineFormat { .. } => false,
         }
     }
 }

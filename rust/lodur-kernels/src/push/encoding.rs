@@ -41,7 +41,9 @@ pub(super) fn with_open_body<T>(
             }
             result
         }
-        PushFormat::LokiJson | PushFormat::LegacyJson => read(&decoded),
+        PushFormat::LokiJson | PushFormat::LegacyJson | PushFormat::OtlpProtobuf | PushFormat::OtlpJson => {
+            read(&decoded)
+        }
     }
 }
 
@@ -55,6 +57,10 @@ fn decoded(body: &[u8], encoding: ContentEncoding, bytes_max: usize) -> Result<C
             read_bounded(decoder, body.len(), bytes_max, "deflate").map(Cow::Owned)
         }
         ContentEncoding::Zstd => unzstd(body, bytes_max).map(Cow::Owned),
+        ContentEncoding::Lz4 => {
+            let decoder = lz4_flex::frame::FrameDecoder::new(body);
+            read_bounded(decoder, body.len(), bytes_max, "lz4").map(Cow::Owned)
+        }
     }
 }
 

@@ -1,6 +1,9 @@
 //! What a tenant's limits ask of one body. Fields are named as the keys of `limits_config`, with their units.
 
+use std::sync::Arc;
+
 use super::level_detect::LevelDetector;
+use super::otlp::mapping::OtlpMapping;
 
 /// Most bytes that a body may have after decompression. Row offsets are 32 bits wide, and replacing invalid UTF-8 can
 /// make text three times longer.
@@ -101,6 +104,8 @@ impl Default for LimitValues {
 pub struct PushLimits {
     pub values: LimitValues,
     pub(super) detector: Option<LevelDetector>,
+    /// Where the attributes of OpenTelemetry logs go.
+    pub(super) otlp: Arc<OtlpMapping>,
 }
 
 impl PushLimits {
@@ -108,7 +113,12 @@ impl PushLimits {
         // Levels are written to structured metadata, so they need it to be allowed.
         let detector = (values.discover_log_levels && values.allow_structured_metadata)
             .then(|| LevelDetector::new(&values.log_level_fields, values.log_level_from_json_max_depth));
-        PushLimits { values, detector }
+        PushLimits { values, detector, otlp: Arc::default() }
+    }
+
+    /// The same limits with this mapping of OpenTelemetry attributes instead of the default one.
+    pub fn with_otlp_mapping(self, mapping: OtlpMapping) -> Self {
+        PushLimits { otlp: Arc::new(mapping), ..self }
     }
 
     /// For bodies that were validated before (see `encode_batch`): refuses and adds nothing.
@@ -131,14 +141,15 @@ impl PushLimits {
     /// For bodies that were accepted whole under these limits, whatever the time and the limits are now: adds what these
     /// add, and refuses nothing.
     pub fn for_replay(&self) -> Self {
-        PushLimits::new(LimitValues {
+        let limits = PushLimits::new(LimitValues {
             discover_service_name: self.values.discover_service_name.clone(),
             discover_log_levels: self.detector.is_some(),
             log_level_fields: self.values.log_level_fields.clone(),
             log_level_from_json_max_depth: self.values.log_level_from_json_max_depth,
             increment_duplicate_timestamp: self.values.increment_duplicate_timestamp,
             ..PushLimits::unchecked().values
-        })
+        });
+        PushLimits { otlp: Arc::clone(&self.otlp), ..limits }
     }
 
     pub(super) fn decompressed_bytes_max(&self) -> usize {

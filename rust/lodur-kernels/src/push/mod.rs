@@ -3,7 +3,7 @@
 //! Everything that one body alone decides is decided here: format, limits of labels and entries, `service_name`,
 //! `detected_level`. Rates and numbers of streams, which need state across requests, are left to the caller, and so
 //! is the choice of the format by media type. Start reading at `decode_push`; `assemble` checks what the readers of
-//! the formats (`proto`, `json`, `legacy_json`) find.
+//! the formats (`proto`, `json`, `legacy_json`, `otlp`) find.
 
 mod assemble;
 pub mod encode;
@@ -17,6 +17,7 @@ mod level_words;
 pub mod limits;
 pub mod lines;
 mod metadata;
+mod otlp;
 mod problems;
 mod proto;
 mod service_name;
@@ -29,6 +30,7 @@ mod wire;
 
 pub use label_text::{LabelPairs, is_label_name, parse_labels};
 pub use limits::{LimitValues, PushLimits};
+pub use otlp::mapping::OtlpMapping;
 pub use problems::{Problem, response_text};
 
 use crate::batch::Batch;
@@ -43,6 +45,9 @@ pub enum PushFormat {
     LokiJson,
     /// JSON with labels as text and entries as objects, on the path of old clients.
     LegacyJson,
+    /// An `ExportLogsServiceRequest` of OpenTelemetry, in protobuf.
+    OtlpProtobuf,
+    OtlpJson,
 }
 
 /// The Content-Encoding header.
@@ -54,6 +59,8 @@ pub enum ContentEncoding {
     /// Raw DEFLATE, without a zlib header.
     Deflate,
     Zstd,
+    /// The frame format.
+    Lz4,
 }
 
 /// Accepted lines of a stream, and their bytes with metadata.
@@ -100,6 +107,8 @@ pub fn decode_push(
             PushFormat::LokiProtobuf => proto::read_push(opened, &mut rows)?,
             PushFormat::LokiJson => json::read_push(opened, &mut rows)?,
             PushFormat::LegacyJson => legacy_json::read_push(opened, &mut rows)?,
+            PushFormat::OtlpProtobuf => otlp::proto::read_push(opened, &mut rows, limits, now_ns)?,
+            PushFormat::OtlpJson => otlp::json::read_push(opened, &mut rows, limits, now_ns)?,
         }
         Ok(rows.finish())
     })

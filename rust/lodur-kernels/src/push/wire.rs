@@ -9,7 +9,7 @@ pub(super) const VARINT: u32 = 0;
 /// Wire type 2: a length and as many bytes.
 pub(super) const BYTES: u32 = 2;
 
-/// Wire types 1 and 5, which only unknown fields can have.
+/// Wire types 1 and 5: eight and four bytes, little-endian.
 const FIXED64: u32 = 1;
 const FIXED32: u32 = 5;
 
@@ -26,6 +26,8 @@ pub(super) enum WireError {
     WrongType { field: &'static str, wire_type: u32 },
     #[error("proto: timestamp out of range: {seconds} seconds and {nanos} nanoseconds")]
     TimeOutOfRange { seconds: i64, nanos: i64 },
+    #[error("proto: values nested deeper than {most}")]
+    TooDeep { most: u32 },
 }
 
 impl From<WireError> for KernelError {
@@ -129,6 +131,28 @@ impl<'a> Reader<'a> {
             return Err(WireError::WrongType { field: name, wire_type: field.wire_type });
         }
         self.varint()
+    }
+
+    pub(super) fn fixed64(&mut self, field: Field, name: &'static str) -> Result<u64, WireError> {
+        self.fixed(field, name, FIXED64).map(u64::from_le_bytes)
+    }
+
+    pub(super) fn fixed32(&mut self, field: Field, name: &'static str) -> Result<u32, WireError> {
+        self.fixed(field, name, FIXED32).map(u32::from_le_bytes)
+    }
+
+    fn fixed<const N: usize>(
+        &mut self,
+        field: Field,
+        name: &'static str,
+        wire_type: u32,
+    ) -> Result<[u8; N], WireError> {
+        if field.wire_type != wire_type {
+            return Err(WireError::WrongType { field: name, wire_type: field.wire_type });
+        }
+        let (taken, rest) = self.rest.split_first_chunk().ok_or(WireError::Truncated)?;
+        self.rest = rest;
+        Ok(*taken)
     }
 
     /// Passes over a field that means nothing here.
