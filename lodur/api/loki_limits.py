@@ -20,6 +20,7 @@ from lodur.model.byte_size import format_byte_size
 from lodur.model.durations import format_prometheus_duration
 from lodur.model.errors import LodurError
 from lodur.model.limits import Limits
+from lodur.model.otlp import OtlpRule
 from lodur.model.tenant import TenantId, parse_tenant
 
 
@@ -30,6 +31,8 @@ class TenantFacts:
     limits_of: Callable[[TenantId], Limits]
     text_of: Callable[[TenantId], str]
     """The limits as YAML."""
+    retention_ns_of: Callable[[TenantId], int]
+    """How long entries are kept; 0 means for ever."""
     patterns_enabled: bool
 
 
@@ -48,11 +51,11 @@ class _Pages:
 
     async def drilldown(self, request: Request) -> Response:
         try:
-            limits = self.facts.limits_of(parse_tenant(request.headers.get(TENANT_HEADER)))
+            tenant = parse_tenant(request.headers.get(TENANT_HEADER))
         except LodurError as error:
             return error_response(error)
         body = {
-            "limits": _drilldown_limits(limits),
+            "limits": _drilldown_limits(self.facts.limits_of(tenant), self.facts.retention_ns_of(tenant)),
             "pattern_ingester_enabled": self.facts.patterns_enabled,
             "version": "unknown",
         }
@@ -65,7 +68,7 @@ class _Pages:
             return error_response(error)
 
 
-def _drilldown_limits(limits: Limits) -> dict[str, object]:
+def _drilldown_limits(limits: Limits, retention_ns: int) -> dict[str, object]:
     """The limits in the form in which Loki's configuration has them."""
     ingest, query = limits.ingest, limits.query
     return {
@@ -80,9 +83,16 @@ def _drilldown_limits(limits: Limits) -> dict[str, object]:
         "max_query_range": format_prometheus_duration(query.window_max_ns),
         "max_query_series": query.series_max,
         "metric_aggregation_enabled": False,
+        "otlp_config": {"resource_attributes": {"attributes_config": [_rule(rule) for rule in ingest.otlp.resource]}},
         "pattern_persistence_enabled": False,
         "query_timeout": format_prometheus_duration(query.timeout_ns),
-        "retention_period": "0s",
+        "retention_period": format_prometheus_duration(retention_ns),
         "volume_enabled": query.volume_enabled,
         "volume_max_series": query.volume_series_max,
     }
+
+
+def _rule(rule: OtlpRule) -> dict[str, object]:
+    """A rule as the configuration has it: without what it does not say."""
+    attributes: dict[str, object] = {"attributes": rule.attributes} if rule.attributes else {}
+    return {"action": rule.action.value, **attributes, **({"regex": rule.regex} if rule.regex else {})}

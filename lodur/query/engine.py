@@ -56,6 +56,7 @@ from lodur.query.limit_checks import (
     check_series,
     visible_span,
 )
+from lodur.query.live_sources import on_live_sources
 from lodur.query.options import QuerierOptions
 from lodur.query.parser_names import parser_names
 from lodur.query.plan.building import build_plan
@@ -209,9 +210,15 @@ class Engine:
                 return []
             matchers = stream_matchers(selector)
             plan = PatternPlan(matchers, seen.start_ns, seen.end_ns, step_ns, PATTERNS_MAX)
-            sources = await self._store.sources(tenant, seen.start_ns, seen.end_ns)
-            patterns, _ = await self._scanner.patterns(plan, sources)
+            sources = partial(self._store.sources, tenant, seen.start_ns, seen.end_ns)
+            patterns, _ = await on_live_sources(sources, partial(self._scanner.patterns, plan))
             return patterns
+
+    async def plan_tail(self, tenant: TenantId, text: str) -> Plan:
+        """The plan of a query that is to be followed, checked against what the tenant may ask."""
+        plan = await self._planned(text, (tenant,), ())
+        check_plan(plan, self._limits_of(tenant))
+        return plan
 
     async def _planned_log(self, tenants: Sequence[TenantId], request: RangeRequest) -> LogScan:
         plan = await self._planned(request.text, tenants, request.tags)
@@ -271,8 +278,8 @@ class Engine:
         results: list[tuple[LogResult, list[tuple[str, str]]]] = []
         left_bytes = self._memory_max_bytes // 2
         for tenant in tenants:
-            sources = await self._readable(run, tenant, plan, span)
-            result = await self._scanner.logs(message, sources, left_bytes)
+            readable = partial(self._readable, run, tenant, plan, span)
+            result = await on_live_sources(readable, partial(self._scanner.logs, message, memory_max_bytes=left_bytes))
             left_bytes -= result.held_bytes
             run.scanned.append(result.stats)
             results.append((result, [(TENANT_LABEL, tenant.value)]))
@@ -317,8 +324,9 @@ class Engine:
         span = TimeSpan(first_ns, steps.end_ns - scan.source.offset_ns + 1)
         parts: list[Matrix] = []
         for tenant in run.tenants:
-            sources = await self._readable(run, tenant, scan, span)
-            results = await self._scanner.metric(message, sources, self._memory_max_bytes // 2)
+            readable = partial(self._readable, run, tenant, scan, span)
+            scan_metric = partial(self._scanner.metric, message, memory_max_bytes=self._memory_max_bytes // 2)
+            results = await on_live_sources(readable, scan_metric)
             run.scanned += [result.stats for result in results]
             parts.append(
                 await self._scanner.in_thread(partial(_matrix, results, tenant if len(run.tenants) > 1 else None))

@@ -12,7 +12,7 @@ import structlog
 from lodur.kernels.segment import Segment
 from lodur.model.clock import Clock
 from lodur.model.durations import NS_PER_MINUTE
-from lodur.store.compaction.merging import DamagedInput, MergeOutcome, Merger, MissingInput
+from lodur.store.compaction.merging import MergeOutcome, Merger
 from lodur.store.compaction.options import CompactorOptions, RetentionPeriods
 from lodur.store.compaction.policy import Compaction, CompactionReason, plan_compactions, rewriting
 from lodur.store.compaction.retention import is_worth_rewriting, keep_rules, plan_retention
@@ -31,6 +31,7 @@ from lodur.store.manifest import (
 from lodur.store.manifest_store import Committed, commit
 from lodur.store.store import Store
 from lodur.store.tenant_store import TenantStore
+from lodur.store.whole_segments import DamagedSegment, MissingSegment
 from lodur.telemetry.compaction_metrics import CompactionMetrics
 
 CLAIM_NS = 30 * NS_PER_MINUTE
@@ -152,10 +153,10 @@ class DayCompaction:
         try:
             keep = keep_rules(self.periods, self.clock.now_ns())
             outcome = self.merger.merge(store, tenant, self.day, compaction, keep)
-        except DamagedInput as error:
+        except DamagedSegment as error:
             self.store.put_aside(error.segment, str(error))
             return known
-        except MissingInput as error:
+        except MissingSegment as error:
             return self._without(known, error.segment)
         replaced = Replaced(compaction.inputs, outcome.outputs, self._delete_at_ns(compaction, outcome))
         # Where the answer is lost, the commit may have been made: then the outputs must stay.

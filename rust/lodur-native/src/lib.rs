@@ -12,6 +12,7 @@ mod rank;
 mod relabel;
 mod scan;
 mod segment;
+mod tail;
 mod volume;
 mod wal;
 
@@ -24,6 +25,7 @@ fn _native(m: &Bound<'_, PyModule>) -> PyResult<()> {
     segment::register(m)?;
     scan::register(m)?;
     rank::register(m)?;
+    tail::register(m)?;
     volume::register(m)?;
     fields::register(m)?;
     patterns::register(m)?;

@@ -29,7 +29,7 @@ from lodur.model.limits import Limits, QueryLimits
 from lodur.query.catalog import Catalog
 from lodur.query.engine import Engine
 from lodur.query.options import QuerierOptions
-from tests.memory_store import MemoryStore
+from tests.memory_store import DAY_NS, MemoryStore
 
 T0_S = 1_700_000_100
 HEADERS = {"X-Scope-OrgID": "t"}
@@ -50,7 +50,9 @@ def application(store: MemoryStore, *, patterns: bool = True) -> Starlette:
             *loki_detected.routes(engine, catalog, tenancy, clock, body_max_bytes=BODY_MAX_BYTES),
             *loki_patterns.routes(engine, tenancy, clock, enabled=patterns, body_max_bytes=BODY_MAX_BYTES),
             *loki_volume.routes(catalog, tenancy, clock, body_max_bytes=BODY_MAX_BYTES),
-            *loki_limits.routes(loki_limits.TenantFacts(lambda _: Limits(), lambda tenant: f"# {tenant}\n", True)),
+            *loki_limits.routes(
+                loki_limits.TenantFacts(lambda _: Limits(), lambda tenant: f"# {tenant}\n", lambda _: 7 * DAY_NS, True)
+            ),
             *loki_status.routes(state, CollectorRegistry()),
         ]
     )
@@ -269,7 +271,10 @@ def test_limits_of_the_tenant(client: Client) -> None:
     limits = body["limits"]
     assert limits["max_query_length"] == "30d1h"
     assert (limits["max_query_bytes_read"], limits["query_timeout"], limits["max_query_lookback"]) == ("0B", "1m", "0s")
+    assert limits["retention_period"] == "1w"
     assert limits["discover_service_name"][0] == "service"
+    (rule,) = limits["otlp_config"]["resource_attributes"]["attributes_config"]
+    assert (rule["action"], rule["attributes"][0]) == ("index_label", "service.name")
     assert client.get("/config/tenant/v1/limits", {}).text == "# t\n"
     client.headers.pop("X-Scope-OrgID")
     assert get(client, "drilldown-limits", 401) == "no org id\n"

@@ -11,7 +11,7 @@ mod drop_keep;
 mod format;
 pub(crate) mod go_duration;
 pub(crate) mod go_number;
-mod go_quote;
+pub(crate) mod go_quote;
 pub mod go_regex;
 mod go_syntax;
 mod group_key;

@@ -315,7 +315,7 @@ mod tests {
     #[test]
     fn reads_what_python_writes() {
         let plan = PipelinePlan::decode(RECORDED).unwrap();
-        assert_eq!(plan.stages.len(), 13);
+        assert_eq!(plan.stages.len(), 15);
         assert_eq!(plan.unwrap.as_ref().unwrap().conversion, Conversion::DurationSeconds);
         let Stage::LabelFilter { filter: LabelFilter::Or { operands } } = &plan.stages[9] else { panic!("no filter") };
         let size = LabelFilter::Bytes { name: "size".to_owned(), op: CompareOp::NotEqual, value_bytes: 1 << 63 };

@@ -1,6 +1,7 @@
 //! Regular expressions in templates. Those that are written out are compiled with the template.
 
 use std::collections::HashMap;
+use std::ops::Range;
 
 use regex::bytes::{Captures, Regex};
 
@@ -8,6 +9,7 @@ use super::super::super::go_regex::{self, Use};
 use super::super::call::Function;
 use super::super::exec::Exec;
 use super::super::node::{Command, OperandKind};
+use super::super::print::first_rune;
 use super::super::value::Value;
 use super::{Outcome, wrong_arguments};
 
@@ -70,7 +72,10 @@ pub fn call<'a>(function: Function, arguments: &[Value<'a>], exec: &mut Exec<'a>
         }
     };
     match (function, others) {
-        (Function::Count, []) => Ok(Value::int(i64::try_from(regex.find_iter(text).count()).unwrap_or(i64::MAX))),
+        (Function::Count, []) => {
+            let found = regex.find_iter(text).filter(|found| is_whole(text, found.range())).count();
+            Ok(Value::int(i64::try_from(found).unwrap_or(i64::MAX)))
+        }
         (Function::RegexReplaceAllLiteral, [Value::Text(new)]) => {
             replace(regex, text, exec, |_, out| out.extend_from_slice(new))
         }
@@ -79,6 +84,13 @@ pub fn call<'a>(function: Function, arguments: &[Value<'a>], exec: &mut Exec<'a>
         }
         _ => Err(wrong_arguments()),
     }
+}
+
+/// Whether a match is none that is empty within a character.
+fn is_whole(text: &[u8], range: Range<usize>) -> bool {
+    let at = range.start;
+    let reaches_over = |back: usize| first_rune(&text[at - back..]).is_some_and(|(_, length)| length > back);
+    !range.is_empty() || !(1..=at.min(3)).any(reaches_over)
 }
 
 fn replace<'a>(
@@ -90,7 +102,7 @@ fn replace<'a>(
     let mut out = Vec::with_capacity(text.len());
     let mut done = 0;
     for captures in regex.captures_iter(text) {
-        let Some(whole) = captures.get(0) else { continue };
+        let Some(whole) = captures.get(0).filter(|whole| is_whole(text, whole.range())) else { continue };
         out.extend_from_slice(&text[done..whole.start()]);
         write(&captures, &mut out);
         exec.check_room(out.len())?;

@@ -80,7 +80,7 @@ impl<'p, 'a> Printer<'p, 'a> {
             self.out.extend_from_slice(&format[verbs.at..verbs.at + percent]);
             verbs.at += percent + 1;
             if !self.verb(&mut verbs)? {
-                return Ok(());
+                verbs.at = format.len();
             }
         }
         self.out.extend_from_slice(&format[verbs.at..]);
