@@ -653,6 +653,8 @@ def choose_extremes(
     Out:   an array of their shape. NaN is chosen last; of equal values the earlier series is.
     Cost:  a comparison a sample, mostly; one thread; releases the GIL.
     Raises DeadlineExceeded once `cancel` is set.
+    """
+
 # --- tail ---
 
 @final
