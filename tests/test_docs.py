@@ -20,7 +20,8 @@ PAGES = sorted(
     for pattern in ("*.md", "docs/**/*.md", "changelog.d/*.md", "bench/**/*.md")
     for path in ROOT.glob(pattern)
 )
-RECIPES = [page for page in PAGES if page.parent == Path("docs/how-to")]
+RECIPES = [page for page in PAGES if page.parent == Path("docs/how-to") and page.name.startswith("add-")]
+"""For those who change the product; the other pages are for those who run it."""
 
 RECIPE_STEPS_MAX = 8
 """When a change wants a ninth step, the design wants mending."""

@@ -3,25 +3,42 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Mount, Route, Router
+from starlette.routing import BaseRoute, Mount, Route, Router
 from starlette.types import ASGIApp
 
+from lodur.api.access.authentication import Authentication, challenges, open_paths
+from lodur.api.access.authorization import Rules, guarded
+from lodur.api.access.login import Login
+from lodur.api.access.options import AccessOptions
 from lodur.api.errors import text_response
 from lodur.api.request_log import RequestLog, RouteNames
 from lodur.api.unread_body import UnreadBody
 from lodur.model.clock import Clock
+from lodur.telemetry.access_metrics import AccessMetrics
 from lodur.telemetry.request_metrics import RequestMetrics
 
 COMPRESSED_MIN_BYTES = 1024
 """Smaller answers fit one packet as they are."""
 
 _NOT_FOUND = 404
+_WRONG_METHOD = 405
+
+
+@dataclass(frozen=True, slots=True)
+class Gates:
+    """What stands in front of the routes where not everybody may do everything."""
+
+    options: AccessOptions
+    login: Login
+    checks_tenants: bool
+    metrics: AccessMetrics
 
 
 def build_application(
@@ -33,15 +50,24 @@ def build_application(
     metrics: RequestMetrics,
     clock: Clock,
     not_ready_reason: Callable[[], str | None],
+    gates: Gates | None = None,
 ) -> ASGIApp:
     """The application that serves these routes below a prefix."""
+    for route in routes:
+        # Starlette answers HEAD wherever GET is answered, Loki nowhere.
+        (route.methods or set()).discard("HEAD")
     # Clients do not follow redirects of pushes: a path with a slash too many is no path.
-    router = Router(list(routes), redirect_slashes=False)
+    router = Router(_behind(gates, routes), redirect_slashes=False)
     starlette = Starlette(routes=[Mount(path_prefix, app=router)], exception_handlers={HTTPException: _plain})
     starlette.router.redirect_slashes = False
     app: ASGIApp = starlette
     if compress_responses:
         app = GZipMiddleware(app, minimum_size=COMPRESSED_MIN_BYTES)
+    if gates is not None:
+        options = gates.options
+        app = Authentication(
+            app, gates.login, open_paths(options, path_prefix), tuple(challenges(options)), gates.metrics
+        )
     logged = RequestLog(
         app,
         RouteNames(routes),
@@ -54,11 +80,18 @@ def build_application(
     return UnreadBody(logged)
 
 
+def _behind(gates: Gates | None, routes: Sequence[Route]) -> list[BaseRoute]:
+    if gates is None:
+        return list(routes)
+    rules = Rules(gates.options.grants, gates.checks_tenants, gates.metrics)
+    return [guarded(route, rules) for route in routes]
+
+
 async def _plain(_: Request, error: Exception) -> Response:
     """Wrong paths and methods in the words that clients know."""
     if not isinstance(error, HTTPException):
         raise error
-    text = "404 page not found\n" if error.status_code == _NOT_FOUND else f"{error.detail}\n"
-    response = text_response(text, status=error.status_code)
+    texts = {_NOT_FOUND: "404 page not found\n", _WRONG_METHOD: ""}
+    response = text_response(texts.get(error.status_code, f"{error.detail}\n"), status=error.status_code)
     response.headers.update(error.headers or {})
     return response

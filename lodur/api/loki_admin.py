@@ -1,26 +1,37 @@
-"""Endpoints for operators: flush, stop, the root page."""
+"""Endpoints for operators: flush, stop, the level of the log, the root page."""
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
+import orjson
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from lodur.api.endpoint import query_endpoint
 from lodur.api.errors import text_response
+from lodur.api.loki_query import json_response
+from lodur.api.params import Params
+from lodur.telemetry.log import LevelSwitch
 
 _NO_CONTENT = 204
 
 
-def routes(flush: Callable[[], Awaitable[None]], stop: Callable[[], None]) -> list[Route]:
+FORM_MAX_BYTES = 4096
+"""Of a form with the name of a level."""
+
+
+def routes(flush: Callable[[], Awaitable[None]], stop: Callable[[], None], log_level: LevelSwitch) -> list[Route]:
     """The routes of this module. `flush` returns when all rows are in segments, `stop` begins the shutdown."""
-    pages = _Pages(flush, stop)
+    pages = _Pages(flush, stop, log_level)
     return [
         Route("/", pages.root, methods=["GET"]),
         Route("/flush", pages.flush_rows, methods=["GET", "POST"]),
         Route("/ingester/shutdown", pages.shutdown, methods=["GET", "POST"]),
+        Route("/log_level", pages.show_level, methods=["GET"]),
+        Route("/log_level", query_endpoint(pages.change_level, body_max_bytes=FORM_MAX_BYTES), methods=["POST"]),
     ]
 
 
@@ -28,6 +39,7 @@ def routes(flush: Callable[[], Awaitable[None]], stop: Callable[[], None]) -> li
 class _Pages:
     flush: Callable[[], Awaitable[None]]
     stop: Callable[[], None]
+    log_level: LevelSwitch
 
     async def root(self, _: Request) -> Response:
         return text_response("lodur\n", status=200)
@@ -42,3 +54,14 @@ class _Pages:
         if request.query_params.get("terminate", "true") == "true":
             self.stop()
         return Response(status_code=_NO_CONTENT)
+
+    async def show_level(self, _: Request) -> Response:
+        return json_response(orjson.dumps({"message": f"Current log level is {self.log_level.name}"}))
+
+    async def change_level(self, _: Request, params: Params) -> Response:
+        name = params.text("log_level")
+        try:
+            self.log_level.change(name)
+        except ValueError as error:
+            return json_response(orjson.dumps({"status": "failed", "message": str(error)}), status=400)
+        return json_response(orjson.dumps({"status": "success", "message": f"Log level set to {name}"}))

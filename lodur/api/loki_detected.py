@@ -15,9 +15,9 @@ from lodur.api.endpoint import query_endpoint
 from lodur.api.loki_query import METHODS, TAGS_HEADER, json_response
 from lodur.api.params import Params, checked_span, limit_param, query_tags, step_param
 from lodur.api.tenant import Tenancy
-from lodur.kernels.fields import DetectedField
 from lodur.logql.parser import parse_selector
 from lodur.model.clock import Clock
+from lodur.query.answers import Field
 from lodur.query.catalog import Catalog
 from lodur.query.engine import Engine
 from lodur.query.requests import FieldsRequest, RangeRequest
@@ -81,7 +81,7 @@ class _Detected:
         return FieldsRequest(entries, limit)
 
 
-def _field(field: DetectedField) -> dict[str, object]:
+def _field(field: Field) -> dict[str, object]:
     told: dict[str, object] = {
         "label": field.name,
         "type": field.kind,

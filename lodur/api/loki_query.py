@@ -30,7 +30,7 @@ from lodur.api.tenant import Tenancy
 from lodur.logql.parser import parse_tree
 from lodur.logql.pretty import format_query
 from lodur.model.clock import Clock
-from lodur.model.errors import QuerySyntaxError
+from lodur.model.errors import InvalidRequest, QuerySyntaxError
 from lodur.query.answers import InstantAnswer, MatrixAnswer, RangeAnswer, ScalarAnswer, StreamsAnswer
 from lodur.query.engine import Engine
 from lodur.query.requests import InstantRequest, RangeRequest
@@ -41,6 +41,9 @@ FLAGS_HEADER = "X-Loki-Response-Encoding-Flags"
 TAGS_HEADER = "X-Query-Tags"
 CATEGORIZE = "categorize-labels"
 METHODS = ("GET", "POST")
+
+PARQUET_TYPE = "application/vnd.apache.parquet"
+_NO_PARQUET = "support for Parquet encoded responses is disabled. Enable with -frontend.support-parquet-encoding=true"
 
 JSON_TYPE = "application/json; charset=UTF-8"
 
@@ -59,6 +62,11 @@ def routes(engine: Engine, tenancy: Tenancy, clock: Clock, *, body_max_bytes: in
 def json_response(body: bytes, *, status: int = 200) -> Response:
     """An answer whose body is JSON already."""
     return Response(body, status_code=status, headers={"Content-Type": JSON_TYPE})
+
+
+def _refuse_parquet(request: Request) -> None:
+    if PARQUET_TYPE in request.headers.get("Accept", ""):
+        raise InvalidRequest(_NO_PARQUET)
 
 
 def range_request(request: Request, params: Params, now_ns: int) -> RangeRequest:
@@ -87,6 +95,7 @@ class _Queries:
 
     async def instant(self, request: Request, params: Params) -> Response:
         tenants = self.tenancy.all(request)
+        _refuse_parquet(request)
         limit_param(params)
         backward_param(params)
         asked = InstantRequest(
@@ -98,6 +107,7 @@ class _Queries:
 
     async def range(self, request: Request, params: Params) -> Response:
         tenants = self.tenancy.all(request)
+        _refuse_parquet(request)
         asked = range_request(request, params, self.clock.now_ns())
         answer = await self.engine.range(tenants, asked)
         flags = encoding_flags(request.headers.getlist(FLAGS_HEADER))
@@ -123,19 +133,29 @@ def _range_body(answer: RangeAnswer, flags: tuple[str, ...]) -> bytes:
             return _body("streams", result, answer.statistics, flags)
         case MatrixAnswer(matrix=matrix):
             result = matrix_json(matrix.labels, answer.steps.times_ms(), matrix.values, matrix.present)
-            return _body("matrix", result, answer.statistics)
+            return _body("matrix", result, answer.statistics, warnings=answer.warnings)
 
 
 def _instant_body(answer: InstantAnswer) -> bytes:
     if isinstance(answer, ScalarAnswer):
         return _body("scalar", scalar_json(answer.time_ns, answer.value), answer.statistics)
     values = answer.matrix.values[:, 0].tolist()
-    return _body("vector", vector_json(answer.matrix.labels, answer.time_ns, values), answer.statistics)
+    result = vector_json(answer.matrix.labels, answer.time_ns, values)
+    return _body("vector", result, answer.statistics, warnings=answer.warnings)
 
 
-def _body(result_type: str, result: bytes, statistics: Statistics, flags: tuple[str, ...] = ()) -> bytes:
+def _body(
+    result_type: str,
+    result: bytes,
+    statistics: Statistics,
+    flags: tuple[str, ...] = (),
+    warnings: tuple[str, ...] = (),
+) -> bytes:
     data: dict[str, object] = {"resultType": result_type}
     if flags:
         data["encodingFlags"] = flags
     data |= {"result": orjson.Fragment(result), "stats": statistics_body(statistics)}
-    return orjson.dumps({"status": "success", "data": data})
+    body: dict[str, object] = {"status": "success", "data": data}
+    if warnings:
+        body["warnings"] = warnings
+    return orjson.dumps(body)

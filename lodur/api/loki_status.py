@@ -28,8 +28,9 @@ class ServerState:
 
     not_ready_reason: Callable[[], str | None]
     """Why the server cannot serve yet, or any more; None when it can."""
-    config_text: Callable[[], str]
-    """The effective configuration as YAML, without secrets."""
+    config_text: Callable[[str], str]
+    """The configuration as YAML, without secrets: what is in force, or with `diff` what is not as by default, or with
+    `defaults` that."""
     services: Callable[[], tuple[str, ...]]
     """Names of the modules that run."""
 
@@ -63,8 +64,8 @@ class _Pages:
         body = await asyncio.to_thread(encode, self.registry)
         return Response(body, headers={"Content-Type": content_type})
 
-    async def config(self, _: Request) -> Response:
-        return text_response(self.state.config_text(), status=200)
+    async def config(self, request: Request) -> Response:
+        return text_response(self.state.config_text(request.query_params.get("mode", "")), status=200)
 
     async def services(self, _: Request) -> Response:
         return text_response("".join(f"{name} => Running\n" for name in self.state.services()), status=200)

@@ -18,13 +18,20 @@ LogFormat = Literal["logfmt", "json"]
 """How the server's own log is written."""
 
 
+TlsVersion = Literal["tls1.2", "tls1.3"]
+"""Oldest protocol that is spoken."""
+
+
 @dataclass(frozen=True, slots=True)
 class TlsOptions:
-    """Serve HTTPS with this certificate; clients must present one of `client_ca_file` where it is given."""
+    """Serve HTTPS with this certificate; one that a client presents must be of `client_ca_file` where it is given."""
 
     cert_file: Path
     key_file: Path
     client_ca_file: Path | None = None
+    client_cert_required: bool = False
+    """Refuse clients without a certificate."""
+    min_version: TlsVersion = "tls1.2"
 
 
 @dataclass(frozen=True, slots=True)

@@ -101,7 +101,9 @@ def time_param(params: Params, name: str, default_ns: int) -> int:
     try:
         return max(-TIME_NS_MAX + 1, min(TIME_NS_MAX - 1, parse_time(text)))
     except ValueError as error:
-        raise InvalidRequest(f"could not parse '{name}' parameter: {error}") from error
+        # Of an instant query's time, Loki says no name.
+        place = "" if name == "time" else f"could not parse '{name}' parameter: "
+        raise InvalidRequest(f"{place}{error}") from error
 
 
 def span_params(params: Params, now_ns: int) -> TimeSpan:

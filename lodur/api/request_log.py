@@ -27,7 +27,7 @@ OTHER = "other"
 
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH"})
 
-QUERY_ROUTES = frozenset({"loki_api_v1_query", "loki_api_v1_query_range"})
+QUERY_ROUTES = frozenset({"loki_api_v1_query", "loki_api_v1_query_range", "api_prom_query"})
 
 _SERVER_ERROR = 500
 _UNAVAILABLE = 503

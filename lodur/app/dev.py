@@ -117,6 +117,8 @@ storage_config:
 ingester:
   wal:
     flush_on_shutdown: true
+pattern_ingester:
+  enabled: true
 # One person's server: nobody else needs to be kept from flooding it.
 limits_config:
   ingestion_rate_mb: 1024

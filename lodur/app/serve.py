@@ -107,9 +107,7 @@ def _serve(loaded: LoadedConfig) -> int:
     if loaded.actions.log_config_reversed:
         for line in reversed(effective_yaml(config).splitlines()):
             _log.info("configuration in force", text=line)
-    if not config.auth_enabled and not _is_loopback(config.server.host):
-        url = server_url(config.server)
-        _log.warning("everybody who reaches this address may read and write: auth_enabled is false", url=url)
+    _warn_of_exposure(config)
     _check_tls(config.server.tls)
     _check_port(config.server)
     _allow_open_files()
@@ -122,6 +120,17 @@ def _serve(loaded: LoadedConfig) -> int:
 
 async def _run_server(config: ServerConfig, journal: Journal) -> int:
     return await Server(config, journal, SystemClock()).run()
+
+
+def _warn_of_exposure(config: ServerConfig) -> None:
+    """Say who may do what without being asked who they are, and who may listen."""
+    tls, url = config.server.tls, server_url(config.server)
+    if _is_loopback(config.server.host):
+        return
+    if config.access is None and (tls is None or not tls.client_cert_required):
+        _log.warning("everybody who reaches this address may read and write: lodur.access names no users", url=url)
+    elif config.access is not None and tls is None:
+        _log.warning("passwords and tokens cross the network in the clear: server.http_tls_config is empty", url=url)
 
 
 def _check_tls(tls: TlsOptions | None) -> None:

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import secrets
 import signal
 import threading
 from collections.abc import Sequence
 
 import structlog
-from granian.constants import HTTPModes, Interfaces
+from granian.constants import HTTPModes, Interfaces, SSLProtocols
 from granian.http import HTTP1Settings
 from granian.server.embed import Server as HttpServer
 from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
@@ -22,6 +23,7 @@ from lodur.api import (
     loki_admin,
     loki_detected,
     loki_legacy,
+    loki_limits,
     loki_metadata,
     loki_patterns,
     loki_push,
@@ -30,13 +32,15 @@ from lodur.api import (
     loki_volume,
     otlp_push,
 )
-from lodur.api.application import build_application
+from lodur.api.access.login import KEY_BYTES, Login
+from lodur.api.application import Gates, build_application
 from lodur.api.options import ServerOptions
 from lodur.api.push_bodies import PushBodies
 from lodur.api.tenant import Tenancy
 from lodur.app.allocator import give_back_memory
-from lodur.config.printing import effective_yaml
+from lodur.config.printing import changed_yaml, default_yaml, effective_yaml, limits_yaml
 from lodur.config.server_config import ServerConfig
+from lodur.config.targets import Role
 from lodur.ingest.disk_space import DiskSpace
 from lodur.ingest.flush_policy import FlushPolicy
 from lodur.ingest.flusher import Flusher
@@ -46,10 +50,14 @@ from lodur.model.clock import Clock
 from lodur.model.errors import LodurError, Unavailable
 from lodur.query.catalog import Catalog
 from lodur.query.engine import Engine
+from lodur.store.compaction.compactor import Compactor
 from lodur.store.journal import Journal, NoJournal, Wal, WalOptions
 from lodur.store.object_stores import ObjectStores
 from lodur.store.store import Store
+from lodur.telemetry.access_metrics import AccessMetrics
+from lodur.telemetry.compaction_metrics import CompactionMetrics
 from lodur.telemetry.ingest_metrics import IngestMetrics, SizeCollector, TenantSize, WalSize
+from lodur.telemetry.log import LevelSwitch
 from lodur.telemetry.request_metrics import RequestMetrics
 
 BACKLOG = 1024
@@ -91,6 +99,13 @@ class Server:
             metrics=self._metrics,
             when_quiet=give_back_memory,
         )
+        self._compactor = Compactor(
+            self.store,
+            config.compactor,
+            retention=lambda _: config.retention,
+            clock=clock,
+            metrics=CompactionMetrics(self.registry),
+        )
         keeps_wal = isinstance(journal, Wal)
         self._writer = Writer(
             self.store,
@@ -117,6 +132,7 @@ class Server:
             metrics=self._metrics,
         )
         self._engine = Engine(self.store, config.querier, clock, lambda _: config.limits.query)
+        self._gates = _gates(config, self.registry, clock)
         self._register_sizes(journal)
 
     async def run(self) -> int:
@@ -128,16 +144,23 @@ class Server:
         stopped = asyncio.create_task(self._stop.wait())
         await asyncio.wait({serving, starting, stopped}, return_when=asyncio.FIRST_COMPLETED)
         flushing: asyncio.Task[None] | None = None
+        compacting: asyncio.Task[None] | None = None
         is_started = starting.done() and starting.result()
         if is_started and not serving.done():
             flushing = asyncio.create_task(self._flusher.run())
+            if Role.BACKEND in self._config.roles:
+                compacting = asyncio.create_task(self._compactor.run())
             await asyncio.wait({serving, stopped, flushing}, return_when=asyncio.FIRST_COMPLETED)
         failed = serving.done() or (starting.done() and not is_started)
         self._reason = self._writer.closed_reason = STOPPING
         self._stopping.set()
+        self._compactor.stop()
         await starting
         await self._close_http(server, serving)
         stopped.cancel()
+        if compacting is not None:
+            await compacting
+        await asyncio.to_thread(self._compactor.close)
         kept = await self._close_parts(flushing)
         _log.info("stopped")
         return 0 if kept and not failed else 1
@@ -200,6 +223,8 @@ class Server:
                 await flushing
         await asyncio.to_thread(self._writer.close)
         await asyncio.to_thread(self._engine.close)
+        if self._gates is not None:
+            await asyncio.to_thread(self._gates.login.close)
         keeps_wal = self._config.ingester.wal.enabled
         wants_flush = self._config.ingester.flush_on_shutdown or not keeps_wal
         is_flushed = await self._flusher.stop(flush=wants_flush and flushing is not None)
@@ -219,6 +244,7 @@ class Server:
             metrics=RequestMetrics(self.registry),
             clock=self._clock,
             not_ready_reason=lambda: self._reason,
+            gates=self._gates,
         )
         tls = options.tls
         return HttpServer(
@@ -236,7 +262,9 @@ class Server:
             ssl_cert=tls.cert_file if tls else None,
             ssl_key=tls.key_file if tls else None,
             ssl_ca=tls.client_ca_file if tls else None,
-            ssl_client_verify=bool(tls and tls.client_ca_file),
+            # With authorities and without this, a certificate is verified where one is given.
+            ssl_client_verify=bool(tls and tls.client_cert_required),
+            ssl_protocol_min=SSLProtocols(tls.min_version) if tls else SSLProtocols.tls12,
         )
 
     def _routes(self) -> Sequence[Route]:
@@ -245,7 +273,7 @@ class Server:
         catalog = Catalog(self.store, clock, lambda _: config.limits.query)
         state = loki_status.ServerState(
             not_ready_reason=lambda: self._reason,
-            config_text=lambda: effective_yaml(config),
+            config_text=lambda mode: _config_text(config, mode),
             services=lambda: config.targets,
         )
         options = config.server
@@ -265,8 +293,16 @@ class Server:
                 body_max_bytes=options.query_body_max_bytes,
             ),
             *loki_volume.routes(catalog, tenancy, clock, body_max_bytes=options.query_body_max_bytes),
+            *loki_limits.routes(
+                loki_limits.TenantFacts(
+                    limits_of=lambda _: config.limits,
+                    text_of=lambda _: limits_yaml(config),
+                    retention_ns_of=lambda _: config.retention.period_ns,
+                    patterns_enabled=config.querier.patterns_enabled,
+                )
+            ),
             *loki_status.routes(state, self.registry),
-            *loki_admin.routes(self._flusher.flush_all, self.stop),
+            *loki_admin.routes(self._flusher.flush_all, self.stop, LevelSwitch(options.log_level)),
         ]
 
     def _handle_signals(self) -> None:
@@ -300,6 +336,25 @@ class Server:
             return WalSize(stats.files, stats.bytes, stats.records, stats.fsyncs)
 
         self.registry.register(SizeCollector(tenants, wal))
+
+
+def _config_text(config: ServerConfig, mode: str) -> str:
+    match mode:
+        case "diff":
+            return changed_yaml(config)
+        case "defaults":
+            return default_yaml()
+        case _:
+            return effective_yaml(config)
+
+
+def _gates(config: ServerConfig, registry: CollectorRegistry, clock: Clock) -> Gates | None:
+    """Raises InvalidRequest and OSError where the credentials cannot be read."""
+    metrics = AccessMetrics(registry)
+    if config.access is None:
+        return None
+    login = Login(config.access, key=secrets.token_bytes(KEY_BYTES), clock=clock)
+    return Gates(config.access, login, config.auth_enabled, metrics)
 
 
 def server_url(options: ServerOptions) -> str:

@@ -85,7 +85,54 @@ class SeriesAnswer(msgspec.Struct, frozen=True):
     data: list[dict[str, str]] = []
 
 
-_Shape = TypeVar("_Shape", QueryAnswer, LabelsAnswer, SeriesAnswer)
+class StatsAnswer(msgspec.Struct, frozen=True):
+    """How much a selector covers."""
+
+    streams: int
+    chunks: int
+    bytes: int
+    entries: int
+
+
+class DetectedField(msgspec.Struct, frozen=True):
+    """A field of log lines; structured metadata has no parsers."""
+
+    label: str
+    type: str
+    cardinality: int
+    parsers: list[str] | None = None
+
+
+class FieldsAnswer(msgspec.Struct, frozen=True):
+    """The fields of log lines, which are left out where there are none."""
+
+    fields: list[DetectedField] = []
+
+
+class FieldValuesAnswer(msgspec.Struct, frozen=True):
+    """The values of a field, which are left out where there are none."""
+
+    values: list[str] = []
+
+
+class LinePattern(msgspec.Struct, frozen=True):
+    """A pattern; a sample is Unix seconds and a number of lines."""
+
+    pattern: str
+    samples: list[tuple[int, int]]
+    level: str = ""
+
+
+class PatternsAnswer(msgspec.Struct, frozen=True):
+    """What lines have in common."""
+
+    status: Literal["success"]
+    data: list[LinePattern] = []
+
+
+_Shape = TypeVar(
+    "_Shape", QueryAnswer, LabelsAnswer, SeriesAnswer, StatsAnswer, FieldsAnswer, FieldValuesAnswer, PatternsAnswer
+)
 
 
 def decode(body: bytes, shape: type[_Shape], *, url: str) -> _Shape:

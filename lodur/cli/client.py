@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from urllib.parse import urlencode
 
 from lodur.cli.connection import Connection
+from lodur.cli.tls import tls_context
 from lodur.model.errors import (
     DeadlineExceeded,
     InvalidRequest,
@@ -59,8 +60,12 @@ class LokiClient:
 
     def __init__(self, connection: Connection, *, timeout_s: float = TIMEOUT_S) -> None:
         self._connection = connection
-        kind = http.client.HTTPSConnection if connection.tls else http.client.HTTPConnection
-        self._http = kind(connection.host, connection.port, timeout=timeout_s)
+        host, port = connection.host, connection.port
+        self._http = (
+            http.client.HTTPSConnection(host, port, timeout=timeout_s, context=tls_context(connection.client_tls))
+            if connection.tls
+            else http.client.HTTPConnection(host, port, timeout=timeout_s)
+        )
         self._headers = _headers(connection)
 
     @property
@@ -114,7 +119,7 @@ class LokiClient:
             case ConnectionRefusedError():
                 what = f"connection refused: is `lodur serve` running at {url}?"
             case ssl.SSLCertVerificationError():
-                what = f"{error.verify_message}: SSL_CERT_FILE names a file of further trusted authorities"
+                what = f"{error.verify_message}: --ca-cert names a file of the authorities that sign for the server"
             case TimeoutError():
                 what = "no answer in time"
             case _:

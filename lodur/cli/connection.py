@@ -8,9 +8,12 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from urllib.parse import quote, unquote, urlsplit
 
 import click
+
+from lodur.cli.tls import SYSTEM_TRUST, ClientTls
 
 DEFAULT_ADDR = "http://127.0.0.1:3100"
 
@@ -28,6 +31,7 @@ class Connection:
     username: str | None = None
     password: str | None = None
     bearer_token: str | None = None
+    client_tls: ClientTls = SYSTEM_TRUST
 
     @property
     def url(self) -> str:
@@ -37,7 +41,12 @@ class Connection:
 
 
 def parse_connection(
-    addr: str, org_id: str | None, username: str | None, password: str | None, bearer_token: str | None
+    addr: str,
+    org_id: str | None,
+    username: str | None,
+    password: str | None,
+    bearer_token: str | None,
+    client_tls: ClientTls = SYSTEM_TRUST,
 ) -> Connection:
     """Build a connection from the options' text; raises click.BadParameter where the address is none."""
     text = addr if "://" in addr else f"http://{addr}"
@@ -56,6 +65,8 @@ def parse_connection(
     for option, value in (("--org-id", org_id), ("--bearer-token", bearer_token)):
         if value and not (value.isascii() and value.isprintable()):
             raise click.BadParameter("holds characters that no header may hold", param_hint=option)
+    if client_tls.key and not client_tls.cert:
+        raise click.UsageError("--key needs the certificate that it belongs to: --cert")
     tls = parts.scheme == "https"
     return Connection(
         tls=tls,
@@ -66,7 +77,17 @@ def parse_connection(
         username=username or (unquote(parts.username) if parts.username else None),
         password=password or (unquote(parts.password) if parts.password else None),
         bearer_token=bearer_token or None,
+        client_tls=client_tls,
     )
+
+
+def _token_in(path: str | None) -> str | None:
+    if not path:
+        return None
+    try:
+        return Path(path).read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise click.BadParameter(f"'{path}' cannot be read: {error}", param_hint="--bearer-token-file") from error
 
 
 _OPTIONS = (
@@ -107,6 +128,44 @@ _OPTIONS = (
         show_envvar=True,
         help="Token for bearer authentication; better given in the environment.",
     ),
+    click.option(
+        "--bearer-token-file",
+        metavar="FILE",
+        envvar=["LODUR_BEARER_TOKEN_FILE", "LOKI_BEARER_TOKEN_FILE"],
+        show_envvar=True,
+        help="File that holds the token.",
+    ),
+    click.option(
+        "--ca-cert",
+        metavar="FILE",
+        default="",
+        envvar=["LODUR_CA_CERT_PATH", "LOKI_CA_CERT_PATH"],
+        show_envvar=True,
+        help="Authorities that sign for the server (PEM).",
+    ),
+    click.option(
+        "--cert",
+        metavar="FILE",
+        default="",
+        envvar=["LODUR_CLIENT_CERT_PATH", "LOKI_CLIENT_CERT_PATH"],
+        show_envvar=True,
+        help="Certificate to show the server (PEM).",
+    ),
+    click.option(
+        "--key",
+        metavar="FILE",
+        default="",
+        envvar=["LODUR_CLIENT_KEY_PATH", "LOKI_CLIENT_KEY_PATH"],
+        show_envvar=True,
+        help="Its private key (PEM), where it has a file of its own.",
+    ),
+    click.option(
+        "--tls-skip-verify",
+        is_flag=True,
+        envvar=["LODUR_TLS_SKIP_VERIFY", "LOKI_TLS_SKIP_VERIFY"],
+        show_envvar=True,
+        help="Talk to whoever answers: the server's certificate is not checked.",
+    ),
 )
 
 
@@ -121,9 +180,16 @@ def connection_options(function: Callable[..., None]) -> Callable[..., None]:
         username: str | None,
         password: str | None,
         bearer_token: str | None,
+        bearer_token_file: str | None,
+        ca_cert: str,
+        cert: str,
+        key: str,
+        tls_skip_verify: bool,
         **others: object,
     ) -> None:
-        function(connection=parse_connection(addr, org_id, username, password, bearer_token), **others)
+        token = bearer_token or _token_in(bearer_token_file)
+        client_tls = ClientTls(ca_cert, cert, key, skip_verify=tls_skip_verify)
+        function(connection=parse_connection(addr, org_id, username, password, token, client_tls), **others)
 
     decorated: Callable[..., None] = collect
     for option in reversed(_OPTIONS):

@@ -35,6 +35,14 @@ COMMANDS = (
     LazyCommand("fmt", "lodur.cli.fmt", "Lay queries out."),
     LazyCommand("labels", "lodur.cli.labels", "List label names, or the values of one label."),
     LazyCommand("series", "lodur.cli.series", "List the label sets that match selectors."),
+    LazyCommand("volume", "lodur.cli.volume", "Tell how many bytes there are, by labels."),
+    LazyCommand("volume_range", "lodur.cli.volume_range", "Tell how many bytes there are, by labels and by time."),
+    LazyCommand("stats", "lodur.cli.stats", "Tell how much a selector covers."),
+    LazyCommand(
+        "detected-fields", "lodur.cli.detected_fields", "List the fields of log lines, or the values of one field."
+    ),
+    LazyCommand("patterns", "lodur.cli.patterns", "Tell what the lines of a selector have in common."),
+    LazyCommand("segments", "lodur.cli.segments", "List, describe and check the segments of a store."),
     LazyCommand("completion", "lodur.cli.completion", "Print the completion script for a shell."),
     LazyCommand("version", "lodur.cli.version", "Print the version of Lodur."),
 )

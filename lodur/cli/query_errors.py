@@ -41,7 +41,7 @@ def pointing_at_syntax(*texts: str, read: Callable[[str], None]) -> Iterator[Non
     try:
         yield
     except InvalidRequest as error:
-        place = next(filter(None, (syntax_error_place(text, read) for text in texts)), "")
+        place = next(filter(None, (syntax_error_place(text, read) for text in texts)), "") or _hint_at_answer(error)
         if not place:
             raise
         raise InvalidRequest(f"{error}\n{place}") from error
@@ -54,6 +54,14 @@ def syntax_error_place(text: str, read: Callable[[str], None]) -> str:
     except QuerySyntaxError as error:
         return _place_and_hint(error)
     return ""
+
+
+def _hint_at_answer(error: InvalidRequest) -> str:
+    """A hint at a well-formed query that was put to the wrong command."""
+    return f"hint: {_FOR_LINES}" if "not supported as an instant query type" in str(error) else ""
+
+
+_FOR_LINES = "`lodur query` asks for log lines; count them to have a metric: count_over_time({…}[5m])"
 
 
 def explained(error: QuerySyntaxError) -> str:

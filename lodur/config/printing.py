@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import assert_never
 
 import yaml
@@ -11,6 +12,7 @@ from lodur.config.blocks.all_blocks import CONFIG_FILE
 from lodur.config.records import nested
 from lodur.config.schema import Setting
 from lodur.config.server_config import ServerConfig
+from lodur.config.values import Values
 from lodur.config.yaml_nodes import MappingNode, Node, ScalarNode, SequenceNode
 
 _INT = re.compile(r"[+-]?(0|[1-9][0-9]{0,18})")
@@ -29,10 +31,39 @@ def effective_yaml(config: ServerConfig) -> str:
     Left out are settings that are empty by default and were not given, and of the object stores all that was not given.
     """
     values = config.values
+    return _yaml(values, lambda setting: values.given(setting) or _is_shown_unset(setting))
+
+
+def default_yaml() -> str:
+    """Every honoured setting with its default, but those that are empty by default, and the object stores."""
+    return _yaml(Values(), _is_shown_unset)
+
+
+def limits_yaml(config: ServerConfig) -> str:
+    """The limits in force, as the block of the configuration file has them."""
+    values = config.values
+    return _yaml(
+        values,
+        lambda setting: (
+            setting.path.startswith("limits_config.") and (values.given(setting) or _is_shown_unset(setting))
+        ),
+    )
+
+
+def changed_yaml(config: ServerConfig) -> str:
+    """The settings whose value is not the default."""
+    values = config.values
+    return _yaml(
+        values,
+        lambda setting: values.given(setting) and _plain(values.node(setting)) != _plain(setting.default_node()),
+    )
+
+
+def _yaml(values: Values, is_shown: Callable[[Setting[object]], bool]) -> str:
     nodes = {
         setting.path: setting.kind.masked(values.node(setting))
         for setting in CONFIG_FILE.settings()
-        if not setting.ignored and (values.given(setting) or _is_shown_unset(setting))
+        if not setting.ignored and is_shown(setting)
     }
     return yaml.safe_dump(_plain(nested(nodes)), sort_keys=False, default_flow_style=False, allow_unicode=True)
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from lodur.api.access.options import AccessOptions
 from lodur.api.options import ServerOptions
+from lodur.config.blocks.access import access_options
 from lodur.config.blocks.common import PATH_PREFIX
 from lodur.config.blocks.ingester import WAL_DIR, ingester_options
 from lodur.config.blocks.limits_ingest import ingest_limits
 from lodur.config.blocks.limits_query import query_limits
-from lodur.config.blocks.limits_retention import check_retention
+from lodur.config.blocks.limits_retention import check_retention, compactor_options, retention_periods
 from lodur.config.blocks.other import AUTH_ENABLED, TARGET
 from lodur.config.blocks.querier import querier_options
 from lodur.config.blocks.schema_periods import check_metadata_schema, schema_periods
@@ -21,6 +23,7 @@ from lodur.config.values import Values
 from lodur.ingest.options import IngesterOptions
 from lodur.model.limits import Limits
 from lodur.query.options import QuerierOptions
+from lodur.store.compaction.options import CompactorOptions, RetentionPeriods
 from lodur.store.options import StorageOptions
 
 DATA_DIRECTORY = "data"
@@ -35,10 +38,15 @@ class ServerConfig:
     roles: frozenset[Role]
     auth_enabled: bool
     server: ServerOptions
+    access: AccessOptions | None
+    """None where everybody may do everything."""
     limits: Limits
     """For every tenant."""
     ingester: IngesterOptions
     storage: StorageOptions
+    compactor: CompactorOptions
+    retention: RetentionPeriods
+    """For every tenant."""
     querier: QuerierOptions
     values: Values = field(repr=False)
     """What the options were made of, secrets included; for printing only."""
@@ -56,9 +64,12 @@ def build_server_config(values: Values, *, base: Path, now_ns: int, cores: int) 
         roles=roles_of(targets),
         auth_enabled=values.get(AUTH_ENABLED),
         server=server_options(values),
+        access=access_options(values, base),
         limits=Limits(ingest_limits(values), query_limits(values)),
         ingester=ingester_options(values, base),
         storage=storage_options(values, periods, base),
+        compactor=compactor_options(values),
+        retention=retention_periods(values),
         querier=querier_options(values, cores),
         values=values,
     )

@@ -458,6 +458,74 @@ class Segment:
     def min_ts_ns(self) -> int: ...
     @property
     def max_ts_ns(self) -> int: ...
+    @property
+    def line_bytes(self) -> int: ...
+    @property
+    def blocks(self) -> int: ...
+    @property
+    def codec(self) -> str:
+        """`none`, `gzip`, `snappy`, `lz4`, or `zstd-` and its level."""
+    @property
+    def sizes(self) -> PartSizes: ...
+    def streams(self) -> list[tuple[str, int]]:
+        """Label sets, printed, in their order, each with its rows."""
+
+    def metadata_columns(self) -> list[tuple[str, int | None]]:
+        """Metadata names with a column of their own, each with the size of its dictionary; None without one."""
+
+# --- compact ---
+
+@final
+class KeepRules:
+    """From which timestamp on rows of which streams are kept. Immutable, shared by threads."""
+
+    def __init__(self, rules: list[tuple[bytes, int]], *, default_from_ns: int) -> None:
+        """In: `rules` are lists of matchers (`encode_matchers`) and times; the first that accepts a stream decides.
+
+        Raises InvalidRequest for a regular expression that is none.
+        """
+
+    def expired(self, segment: Segment) -> tuple[int, int]:
+        """Rows and number of a segment's streams of which nothing is kept; from its directory, no page is read."""
+
+@final
+class SegmentsMerged:
+    """What a merge did: what was written (None without any row), and what became of the rows that it read."""
+
+    @property
+    def written(self) -> SegmentWritten | None: ...
+    @property
+    def rows_read(self) -> int: ...
+    @property
+    def rows_expired(self) -> int: ...
+    @property
+    def rows_repeated(self) -> int: ...
+
+def merge_segments(
+    inputs: list[Segment],
+    path: Path,
+    *,
+    start_ns: int,
+    end_ns: int,
+    keep: KeepRules,
+    codec: str,
+    zstd_level: int,
+    cancel: Cancel,
+) -> SegmentsMerged:
+    """Write the rows of local segments with `start_ns <= timestamp < end_ns` to a new file, fsynced.
+
+    In:    `inputs` oldest first; equal entries of different ones become one.
+    Cost:  decompresses, compresses and indexes at about 100 MB of lines a second (zstd 3); one thread; releases the
+           GIL. One block (some MB) of each input and one row group of the output are in memory.
+    Raises CorruptData for a damaged input, OSError where a file cannot be read or written (what was written is
+    removed), DeadlineExceeded once `cancel` is set, ValueError for another codec.
+    """
+
+def verify_segment(segment: Segment, cancel: Cancel) -> int:
+    """Read a local segment whole and check it against checksums and directory; its rows.
+
+    Raises CorruptData naming file and offset, OSError, DeadlineExceeded once `cancel` is set.
+    """
 
 # --- scan ---
 
@@ -678,7 +746,7 @@ class PatternScan:
 
         Out:   each line is counted under at most one pattern, which it passes as a line filter `|> pattern`. Lines of
                more than 3,000 bytes have none, and neither have those that share too little with another.
-        Bound: 64 MiB of templates a thread, beyond which rare ones are forgotten.
+        Bound: 128 MiB of templates, beyond which rare ones are forgotten.
         Cost:  about 100 MB of lines a second; on up to `threads` threads; releases the GIL.
         Raises Cancelled through DeadlineExceeded once `cancel` is set, CorruptData.
         """

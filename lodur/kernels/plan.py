@@ -202,7 +202,46 @@ class Decolorize(msgspec.Struct, frozen=True, tag="decolorize"):
     """Strips ANSI escape sequences from the line."""
 
 
-Stage: TypeAlias = LineFilter | Json | Logfmt | Regexp | Pattern | Unpack | LabelFilter | Drop | Keep | Decolorize
+class LineFormat(msgspec.Struct, frozen=True, tag="line_format"):
+    """Replaces the line by what a template makes of the labels."""
+
+    template: str
+
+
+class Rename(msgspec.Struct, frozen=True, tag="rename"):
+    """`name` takes the value of `source`, which goes."""
+
+    name: str
+    source: str
+
+
+class Template(msgspec.Struct, frozen=True, tag="template"):
+    """`name` takes what a template makes of the labels."""
+
+    name: str
+    template: str
+
+
+class LabelFormat(msgspec.Struct, frozen=True, tag="label_format"):
+    """Sets labels; each name at most once."""
+
+    changes: tuple[Rename | Template, ...]
+
+
+Stage: TypeAlias = (
+    LineFilter
+    | Json
+    | Logfmt
+    | Regexp
+    | Pattern
+    | Unpack
+    | LabelFilter
+    | Drop
+    | Keep
+    | Decolorize
+    | LineFormat
+    | LabelFormat
+)
 """One step of a pipeline."""
 
 

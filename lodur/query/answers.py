@@ -26,6 +26,7 @@ class MatrixAnswer:
     matrix: Matrix
     steps: Steps
     statistics: Statistics
+    warnings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -35,6 +36,7 @@ class VectorAnswer:
     matrix: Matrix
     time_ns: int
     statistics: Statistics
+    warnings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +46,19 @@ class ScalarAnswer:
     value: float
     time_ns: int
     statistics: Statistics
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """A field of log lines: the narrowest type of its values and how many differ."""
+
+    name: str
+    kind: str
+    cardinality: int
+    parsers: tuple[str, ...]
+    """The parsers that find it; none for structured metadata."""
+    json_path: tuple[str, ...] | None
+    """The keys that lead to it in a JSON line."""
 
 
 @dataclass(frozen=True, slots=True)

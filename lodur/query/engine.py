@@ -11,9 +11,10 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TypeAlias
 
-from lodur.kernels.fields import DetectedField, detect_fields, field_values
+from lodur.kernels.fields import detect_fields, field_values
 from lodur.kernels.head import HeadView
 from lodur.kernels.pattern_plan import PatternPlan
 from lodur.kernels.scan import LogResult, MetricResult, ScanStats
@@ -31,6 +32,7 @@ from lodur.model.tenant import TenantId
 from lodur.model.time_span import TimeSpan
 from lodur.query.admission import Admission
 from lodur.query.answers import (
+    Field,
     InstantAnswer,
     MatrixAnswer,
     Pattern,
@@ -51,9 +53,10 @@ from lodur.query.limit_checks import (
     check_series,
     visible_span,
 )
+from lodur.query.live_sources import on_live_sources
 from lodur.query.options import QuerierOptions
 from lodur.query.parser_names import parser_names
-from lodur.query.plan.lowering import check_executable, log_scan_plan, range_scan_plan, stream_matchers
+from lodur.query.plan.lowering import log_scan_plan, range_scan_plan, stream_matchers
 from lodur.query.plan.nodes import LogScan, MetricPlan, Number, Plan, RangeScan, walk
 from lodur.query.plan.planner import make_plan
 from lodur.query.requests import FieldsRequest, InstantRequest, RangeRequest
@@ -65,6 +68,11 @@ from lodur.query.tenants import TENANT_LABEL, chosen_tenants, labelled
 
 SCAN_SERIES_MAX = 200_000
 """Series of one scan whatever aggregates them afterwards: more labels than this take seconds to group."""
+
+TAKES_A_PART = ("source", "grafana-lokiexplore-app")
+"""The tag of clients that show some series rather than an error where they are too many."""
+
+PART_WARNING = "maximum number of series ({}) reached for a single query; returning partial results"
 
 PATTERNS_MAX = 300
 """Patterns in one answer: those of fewest lines are left out, which nobody reads."""
@@ -93,6 +101,9 @@ class _Run:
     started_s: float
     queue_s: float = 0.0
     scanned: list[ScanStats] = field(default_factory=list)
+    takes_a_part: bool = False
+    """Whether a part of too many series is welcome, with a warning."""
+    warnings: list[str] = field(default_factory=list)
 
     @property
     def series_max(self) -> int:
@@ -126,13 +137,14 @@ class Engine:
                 return await self._entries(run, plan, request)
             for limits in run.limits:
                 check_plan(plan, limits)
+            run.takes_a_part = TAKES_A_PART in request.tags
             span = self._visible(run, TimeSpan(request.start_ns, request.end_ns))
             if span is None:
                 return MatrixAnswer(empty_matrix(1), one_step(request.end_ns), self._statistics(run))
             aligned = all(limits.steps_aligned for limits in run.limits)
             steps = (aligned_steps if aligned else steps_from)(span.start_ns, span.end_ns, request.step_ns)
             matrix = (await self._series(run, plan, steps)).sorted_by_labels()
-            return MatrixAnswer(matrix, steps, self._statistics(run))
+            return MatrixAnswer(matrix, steps, self._statistics(run), tuple(run.warnings))
 
     async def instant(self, tenants: Sequence[TenantId], request: InstantRequest) -> InstantAnswer:
         """Answer a metric query at one time. InvalidRequest for a log query."""
@@ -146,20 +158,31 @@ class Engine:
                 return ScalarAnswer(plan.value, request.time_ns, self._statistics(run))
             for limits in run.limits:
                 check_plan(plan, limits)
+            run.takes_a_part = TAKES_A_PART in request.tags
             if self._visible(run, TimeSpan(request.time_ns, request.time_ns)) is None:
                 return VectorAnswer(empty_matrix(1), request.time_ns, self._statistics(run))
             matrix = (await self._series(run, plan, one_step(request.time_ns))).sorted_by_labels()
-            return VectorAnswer(matrix, request.time_ns, self._statistics(run))
+            return VectorAnswer(matrix, request.time_ns, self._statistics(run), tuple(run.warnings))
 
-    async def fields(self, tenants: Sequence[TenantId], request: FieldsRequest) -> list[DetectedField]:
+    async def fields(self, tenants: Sequence[TenantId], request: FieldsRequest) -> list[Field]:
         """The fields of the entries of a log query. InvalidRequest for a metric query."""
         plan = await self._planned_log(tenants, request.entries)
         parsers = parser_names(plan.query.stages)
         async with self._run(tenants) as run:
             result = (await self._entries(run, plan, request.entries)).result
-            return await self._scanner.in_thread(
+            found = await self._scanner.in_thread(
                 lambda cancel: detect_fields(result, parsers=parsers, limit=request.limit, cancel=cancel)
             )
+        return [
+            Field(
+                one.name,
+                one.kind,
+                one.cardinality,
+                tuple(one.parsers),
+                None if one.json_path is None else tuple(one.json_path),
+            )
+            for one in found
+        ]
 
     async def field_values(self, tenants: Sequence[TenantId], name: str, request: FieldsRequest) -> list[str]:
         """Values of one of the fields. InvalidRequest for a metric query."""
@@ -181,8 +204,8 @@ class Engine:
                 return []
             matchers = stream_matchers(selector)
             plan = PatternPlan(matchers, seen.start_ns, seen.end_ns, step_ns, PATTERNS_MAX)
-            sources = await self._store.sources(tenant, seen.start_ns, seen.end_ns)
-            patterns, _ = await self._scanner.patterns(plan, sources)
+            sources = partial(self._store.sources, tenant, seen.start_ns, seen.end_ns)
+            patterns, _ = await on_live_sources(sources, partial(self._scanner.patterns, plan))
             return patterns
 
     async def _planned_log(self, tenants: Sequence[TenantId], request: RangeRequest) -> LogScan:
@@ -199,7 +222,6 @@ class Engine:
     def _plan(self, text: str, tenants: Sequence[TenantId], tags: Sequence[tuple[str, str]]) -> Plan:
         query = parse_query(text)
         plan = make_plan(query, many_tenants=len(tenants) > 1)
-        check_executable(plan)
         for tenant in tenants:
             limits = self._limits_of(tenant)
             check_blocked(text, plan, tags, limits)
@@ -243,8 +265,8 @@ class Engine:
         )
         results: list[tuple[LogResult, list[tuple[str, str]]]] = []
         for tenant in tenants:
-            sources = await self._readable(run, tenant, plan, span)
-            result = await self._scanner.logs(message, sources)
+            readable = partial(self._readable, run, tenant, plan, span)
+            result = await on_live_sources(readable, partial(self._scanner.logs, message))
             run.scanned.append(result.stats)
             results.append((result, [(TENANT_LABEL, tenant.value)]))
         if len(run.tenants) == 1:
@@ -262,11 +284,14 @@ class Engine:
         left = RESULT_MAX_BYTES // (SAMPLE_BYTES * steps.count)
         for scan in dict.fromkeys(node for node in walk(plan) if isinstance(node, RangeScan)):
             series_max = max(1, min(SCAN_SERIES_MAX, left))
-            if scan is plan and run.series_max:
+            if scan is plan and run.series_max and not run.takes_a_part:
                 series_max = min(series_max, run.series_max)
             scanned[scan] = await self._scan(run, scan, steps, series_max)
             left -= len(scanned[scan].labels)
         matrix = await self._scanner.in_thread(lambda _: compute(plan, scanned, steps.count))
+        if run.takes_a_part and 0 < run.series_max < len(matrix.labels):
+            run.warnings.append(PART_WARNING.format(run.series_max))
+            return matrix.select(range(run.series_max))
         check_series(len(matrix.labels), run.series_max)
         return matrix
 
@@ -280,8 +305,8 @@ class Engine:
         span = TimeSpan(first_ns, steps.end_ns - scan.source.offset_ns + 1)
         parts: list[Matrix] = []
         for tenant in run.tenants:
-            sources = await self._readable(run, tenant, scan, span)
-            results = await self._scanner.metric(message, sources)
+            readable = partial(self._readable, run, tenant, scan, span)
+            results = await on_live_sources(readable, partial(self._scanner.metric, message))
             run.scanned += [result.stats for result in results]
             part = beside([_matrix(result) for result in results])
             parts.append(labelled(part, tenant) if len(run.tenants) > 1 else part)

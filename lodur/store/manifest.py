@@ -12,8 +12,10 @@ import msgspec
 
 from lodur.model.errors import CorruptData
 
-VERSION = 1
-"""Of the format that is written; the only one that is read so far."""
+VERSION = 2
+"""Of the format that is written. Version 1, without claims and removed segments, is read too."""
+
+VERSIONS_READ = frozenset({1, VERSION})
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +33,26 @@ class SegmentMeta:
     streams: int
     level: int
     """0 as flushed; each merge adds one."""
+    zstd_level: int = 0
+    """That its columns are compressed with; 0 for another codec, and where it is not known."""
+
+
+@dataclass(frozen=True, slots=True)
+class RemovedSegment:
+    """A segment that is live no more; its object stays for those who read it still."""
+
+    path: str
+    delete_at_ns: int
+    """When the object may be deleted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A process that works on the day's segments; others leave them alone meanwhile."""
+
+    owner: str
+    until_ns: int
+    """When it is taken for dead."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +63,10 @@ class Manifest:
     segments: tuple[SegmentMeta, ...] = ()
     covered: Mapping[str, int] = field(default_factory=dict)
     """By writer: every row of this day from its WAL records up to this number is in `segments`."""
+    removed: tuple[RemovedSegment, ...] = ()
+    claim: Claim | None = None
+    revision: int = 0
+    """Grows with each commit."""
     version: int = VERSION
 
 
@@ -54,15 +80,66 @@ class Flushed:
 
 
 def with_flushed(manifest: Manifest, flushed: Flushed) -> Manifest:
-    """The manifest after a flush. The same flush applied again changes nothing."""
-    known = {segment.id for segment in manifest.segments}
-    added = (flushed.segment,) if flushed.segment and flushed.segment.id not in known else ()
-    covered_seq = max(flushed.up_to_seq, manifest.covered.get(flushed.writer_id, 0))
+    """The manifest after a flush. The same flush again changes nothing, even if its segment is merged by then."""
+    if manifest.covered.get(flushed.writer_id, 0) >= flushed.up_to_seq:
+        return manifest
     return replace(
         manifest,
-        segments=(*manifest.segments, *added),
-        covered={**manifest.covered, flushed.writer_id: covered_seq},
+        segments=(*manifest.segments, flushed.segment) if flushed.segment else manifest.segments,
+        covered={**manifest.covered, flushed.writer_id: flushed.up_to_seq},
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Replaced:
+    """Live segments that are replaced by others with the same rows, but for repetitions and what has expired."""
+
+    inputs: tuple[SegmentMeta, ...]
+    outputs: tuple[SegmentMeta, ...]
+    delete_at_ns: int
+
+
+def with_replaced(manifest: Manifest, replaced: Replaced) -> Manifest:
+    """The manifest after a merge; unchanged where one of the inputs is live no more, as after the same merge."""
+    live = {segment.path for segment in manifest.segments}
+    gone = {segment.path for segment in replaced.inputs}
+    if not gone <= live:
+        return manifest
+    last = max(number for number, segment in enumerate(manifest.segments) if segment.path in gone)
+    # What is committed between the inputs does not overlap those before it, or it would be among them.
+    before = [segment for segment in manifest.segments[:last] if segment.path not in gone]
+    removed = (RemovedSegment(segment.path, replaced.delete_at_ns) for segment in replaced.inputs)
+    return replace(
+        manifest,
+        segments=(*before, *replaced.outputs, *manifest.segments[last + 1 :]),
+        removed=(*manifest.removed, *removed),
+    )
+
+
+def has_replaced(manifest: Manifest, replaced: Replaced) -> bool:
+    """Whether this merge is in the manifest."""
+    known = {segment.path for segment in manifest.segments} | {segment.path for segment in manifest.removed}
+    return all(segment.path in known for segment in replaced.outputs) and (
+        {segment.path for segment in manifest.segments}.isdisjoint(segment.path for segment in replaced.inputs)
+    )
+
+
+def without_removed(manifest: Manifest, paths: frozenset[str]) -> Manifest:
+    """The manifest once the objects of removed segments are deleted."""
+    return replace(manifest, removed=tuple(segment for segment in manifest.removed if segment.path not in paths))
+
+
+def with_claim(manifest: Manifest, claim: Claim, now_ns: int) -> Manifest:
+    """The manifest with a claim; unchanged while another's holds."""
+    other = manifest.claim
+    if other is not None and other.owner != claim.owner and other.until_ns > now_ns:
+        return manifest
+    return replace(manifest, claim=claim)
+
+
+def without_claim(manifest: Manifest, owner: str) -> Manifest:
+    """The manifest without a claim of this owner."""
+    return replace(manifest, claim=None) if manifest.claim is not None and manifest.claim.owner == owner else manifest
 
 
 def segments_between(manifests: Sequence[Manifest], start_ns: int, end_ns: int) -> list[SegmentMeta]:
@@ -84,9 +161,10 @@ def decode_manifest(data: bytes, path: str) -> Manifest:
     """The manifest of a file. Raises CorruptData for damage and for versions that this build does not know."""
     try:
         version = _VERSIONED.decode(data).version
-        if version != VERSION:
-            raise CorruptData(f"{path}: manifest version {version} is not known, this build reads 1", path=path)
-        return _MANIFEST.decode(data)
+        if version not in VERSIONS_READ:
+            known = " and ".join(map(str, sorted(VERSIONS_READ)))
+            raise CorruptData(f"{path}: manifest version {version} is not known, this build reads {known}", path=path)
+        return replace(_MANIFEST.decode(data), version=VERSION)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise CorruptData(f"{path}: not a manifest: {error}", path=path) from error
 

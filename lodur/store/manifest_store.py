@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from lodur.model.errors import Unavailable
 from lodur.model.tenant import TenantId
@@ -64,6 +64,7 @@ def commit(
         manifest = change(known.manifest if known else Manifest(day_name(day)))
         if known is not None and manifest == known.manifest:
             return known
+        manifest = replace(manifest, revision=manifest.revision + 1)
         version = store.replace_if(path, encode_manifest(manifest), known.version if known else None)
         if version is not None:
             return Committed(manifest, version)

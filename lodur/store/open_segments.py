@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -39,15 +39,32 @@ class RemoteSegment:
     segment: Segment
     path: str
     store: ObjectStore
+    on_missing: Callable[[str], None]
 
     async def read_ranges(self, ranges: Sequence[tuple[int, int]]) -> list[tuple[int, bytes]]:
-        """The bytes at each (offset, length), as (offset, bytes), in the same order. Raises Unavailable."""
-        parts = await self.store.read_ranges(self.path, ranges)
+        """The bytes at each (offset, length), as (offset, bytes), in the same order.
+
+        Raises Unavailable, and NotFound where the object is gone: others are in its place, and sources are to be asked
+        for anew.
+        """
+        try:
+            parts = await self.store.read_ranges(self.path, ranges)
+        except NotFound:
+            self.on_missing(self.path)
+            raise
         return [(offset, part) for (offset, _), part in zip(ranges, parts, strict=True)]
 
 
 OpenSegment = Segment | RemoteSegment
 Place = tuple[ObjectStore, SegmentMeta]
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """Segments, and those of the wanted ones whose object is not there."""
+
+    segments: list[OpenSegment]
+    missing: list[SegmentMeta]
 
 
 class OpenSegments:
@@ -74,9 +91,31 @@ class OpenSegments:
                 found.append(segment)
         return found
 
-    def open_all(self, places: Sequence[Place]) -> list[OpenSegment]:
-        """The segments, opened; those that are damaged or gone are left out and logged once. Raises Unavailable."""
-        return [segment for segment in self._threads.map(self._opened, places) if segment is not None]
+    def open_all(self, places: Sequence[Place]) -> Opened:
+        """The segments, opened; those that are damaged are left out and logged once. Raises Unavailable."""
+        opened = Opened([], [])
+        for found in self._threads.map(self._opened, places):
+            if isinstance(found, SegmentMeta):
+                opened.missing.append(found)
+            elif found is not None:
+                opened.segments.append(found)
+        return opened
+
+    def forget(self, paths: Iterable[str]) -> None:
+        """Keep these open no longer: they are live no more."""
+        with self._lock:
+            for path in paths:
+                self._open.pop(path, None)
+                self._set_aside.pop(path, None)
+
+    def put_aside(self, meta: SegmentMeta, reason: str) -> None:
+        """Leave a segment out from now on, for it cannot be read."""
+        with self._lock:
+            is_new = meta.path not in self._set_aside
+            self._set_aside[meta.path] = reason
+        if is_new:
+            self._on_damage()
+            _log.error("segment set aside, queries go on without its rows", path=meta.path, rows=meta.rows, err=reason)
 
     def set_aside(self) -> dict[str, str]:
         """Paths that are not read, and why."""
@@ -86,7 +125,8 @@ class OpenSegments:
     def close(self) -> None:
         self._threads.shutdown(cancel_futures=True)
 
-    def _opened(self, place: Place) -> OpenSegment | None:
+    def _opened(self, place: Place) -> OpenSegment | SegmentMeta | None:
+        """The segment; None where it is set aside, its description where its object is missing."""
         store, meta = place
         with self._lock:
             if meta.path in self._set_aside:
@@ -95,26 +135,23 @@ class OpenSegments:
         if known is not None:
             return known
         try:
-            segment = _open(store, meta)
-        except (CorruptData, NotFound, FileNotFoundError) as error:
-            self._put_aside(meta, str(error))
+            segment = _open(store, meta, self._on_missing)
+        except CorruptData as error:
+            self.put_aside(meta, str(error))
             return None
+        except (NotFound, FileNotFoundError):
+            return meta
         with self._lock:
             self._open[meta.path] = segment
             while len(self._open) > SEGMENTS_OPEN_MAX:
                 self._open.popitem(last=False)
         return segment
 
-    def _put_aside(self, meta: SegmentMeta, reason: str) -> None:
-        with self._lock:
-            is_new = meta.path not in self._set_aside
-            self._set_aside[meta.path] = reason
-        if is_new:
-            self._on_damage()
-            _log.error("segment set aside, queries go on without its rows", path=meta.path, rows=meta.rows, err=reason)
+    def _on_missing(self, path: str) -> None:
+        self.forget([path])
 
 
-def _open(store: ObjectStore, meta: SegmentMeta) -> OpenSegment:
+def _open(store: ObjectStore, meta: SegmentMeta, on_missing: Callable[[str], None]) -> OpenSegment:
     local = store.local_path(meta.path)
     if local is not None:
         return Segment.open_file(local)
@@ -129,4 +166,4 @@ def _open(store: ObjectStore, meta: SegmentMeta) -> OpenSegment:
 
     footer = part(*Segment.footer_range(tail[-_FOOTER_TAIL_BYTES:], size))
     directory = part(*Segment.directory_range(footer, size))
-    return RemoteSegment(Segment.from_parts(meta.path, footer, directory, size), meta.path, store)
+    return RemoteSegment(Segment.from_parts(meta.path, footer, directory, size), meta.path, store, on_missing)

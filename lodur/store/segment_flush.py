@@ -53,11 +53,15 @@ class SegmentWriter:
 
     def is_mine(self, path: str) -> bool:
         """Whether a segment was written by this writer."""
-        return path.rpartition("/")[2].startswith(f"{self._prefix()}-")
+        return path.rpartition("/")[2].startswith(f"{self.prefix()}-")
+
+    def prefix(self) -> str:
+        """What the ids of all its segments begin with."""
+        return self.writer_id.replace("-", "")[:WRITER_CHARS]
 
     def _write_day(self, tenant: TenantId, generation: Generation, day: int) -> SegmentMeta | None:
-        segment_id = f"{self._prefix()}-{generation.up_to_seq:016x}"
-        path = f"{segment_folder(tenant)}/{day_name(day)}/{segment_id}.parquet"
+        segment_id = f"{self.prefix()}-{generation.up_to_seq:016x}"
+        path = segment_path(tenant, day, segment_id)
         store, span = self.stores.of_day(day), day_span(day)
         spooled = store.spool(path)
         spooled.unlink(missing_ok=True)
@@ -82,14 +86,16 @@ class SegmentWriter:
             file_bytes=written.file_bytes,
             streams=written.streams,
             level=0,
+            zstd_level=ZSTD_LEVEL if self.codec is SegmentCodec.ZSTD else 0,
         )
-
-    def _prefix(self) -> str:
-        return self.writer_id.replace("-", "")[:WRITER_CHARS]
 
 
 def segment_folder(tenant: TenantId) -> str:
     return f"{tenant}/segments"
+
+
+def segment_path(tenant: TenantId, day: int, segment_id: str) -> str:
+    return f"{segment_folder(tenant)}/{day_name(day)}/{segment_id}.parquet"
 
 
 def segment_day(path: str) -> int | None:

@@ -13,14 +13,15 @@ from concurrent.futures import ThreadPoolExecutor
 import structlog
 
 from lodur.kernels.head import HeadView
-from lodur.model.errors import InvalidRequest, Unauthenticated
+from lodur.model.errors import InvalidRequest, Unauthenticated, Unavailable
 from lodur.model.tenant import TenantId
 from lodur.store.days import day_of
 from lodur.store.journal import Journal
+from lodur.store.manifest import SegmentMeta
 from lodur.store.manifest_store import Committed, read_manifest, stored_days
 from lodur.store.object_store import ObjectStore
 from lodur.store.object_stores import ObjectStores
-from lodur.store.open_segments import OpenSegment, OpenSegments, Place
+from lodur.store.open_segments import Opened, OpenSegment, OpenSegments, Place
 from lodur.store.options import SegmentCodec
 from lodur.store.segment_flush import SegmentWriter, segment_day, segment_folder
 from lodur.store.tenant_store import HeadBytes, TenantStore
@@ -28,6 +29,9 @@ from lodur.store.wal_marks import WalMarks
 
 LOAD_THREADS = 16
 """Manifests read at the same time at start: they wait for the network."""
+
+SOURCES_ATTEMPTS_MAX = 5
+"""Each failed one means that another process has replaced segments meanwhile, which takes it seconds."""
 
 _log = structlog.get_logger(__name__)
 
@@ -96,12 +100,42 @@ class Store:
             tenant_store = self._tenants.get(tenant)
         if tenant_store is None:
             return []
-        metas, view = tenant_store.snapshot(start_ns, end_ns)
-        places: list[Place] = [(self._stores.of_day(day_of(meta.min_ts_ns)), meta) for meta in metas]
-        segments = self._segments.cached(places)
-        if segments is None:
-            segments = await asyncio.to_thread(self._segments.open_all, places)
-        return [*segments, view] if view.rows else segments
+        for _ in range(SOURCES_ATTEMPTS_MAX):
+            metas, view = tenant_store.snapshot(start_ns, end_ns)
+            places: list[Place] = [(self._stores.of_day(day_of(meta.min_ts_ns)), meta) for meta in metas]
+            segments = self._segments.cached(places)
+            if segments is None:
+                segments = await asyncio.to_thread(self._opened, tenant_store, places)
+            if segments is not None:
+                return [*segments, view] if view.rows else segments
+        raise Unavailable("segments are being replaced faster than they can be opened, try again", retry_after_s=1.0)
+
+    def refresh(self, tenant_store: TenantStore, day: int) -> Committed | None:
+        """Read a day's manifest, which another process may have committed; None where there is none. Blocks.
+
+        Raises as `ObjectStore`, and CorruptData.
+        """
+        committed = read_manifest(self._stores.of_day(day), tenant_store.tenant, day)
+        if committed is not None:
+            self.adopt(tenant_store, day, committed)
+        return committed
+
+    def adopt(self, tenant_store: TenantStore, day: int, committed: Committed) -> None:
+        """Read a day's segments from now on as a newer manifest of it says."""
+        before = tenant_store.known_day(day)
+        tenant_store.adopt(day, committed)
+        after = tenant_store.known_day(day)
+        if before is not None and after is not None:
+            live = {segment.path for segment in after.manifest.segments}
+            self._segments.forget(segment.path for segment in before.manifest.segments if segment.path not in live)
+
+    def open_segments(self, places: Sequence[Place]) -> Opened:
+        """Segments for something else than a query. Blocks. Raises Unavailable."""
+        return self._segments.open_all(places)
+
+    def put_aside(self, meta: SegmentMeta, reason: str) -> None:
+        """A segment was found damaged: queries go on without it."""
+        self._segments.put_aside(meta, reason)
 
     def set_aside(self) -> dict[str, str]:
         """Segments that are not read, by path, and why."""
@@ -111,6 +145,20 @@ class Store:
         """Let go of the WAL and of threads; pushes and queries have ended."""
         self.journal.close()
         self._segments.close()
+
+    def _opened(self, tenant_store: TenantStore, places: Sequence[Place]) -> list[OpenSegment] | None:
+        """The segments of a snapshot, opened; None where it was out of date and a newer one is to be taken."""
+        opened = self._segments.open_all(places)
+        is_stale = False
+        for day in {day_of(meta.min_ts_ns) for meta in opened.missing}:
+            committed = self.refresh(tenant_store, day)
+            live = {segment.path for segment in committed.manifest.segments} if committed is not None else None
+            for meta in opened.missing:
+                if live is None or meta.path in live:
+                    self._segments.put_aside(meta, "there is no such object")
+                else:
+                    is_stale = True
+        return None if is_stale else opened.segments
 
     def _stored_tenants(self) -> list[TenantId]:
         names = sorted({name for store in self._stores.each() for name in store.list_folders("")})
@@ -137,15 +185,17 @@ class Store:
             days = {day: committed for day, committed in threads.map(read, places) if committed is not None}
         if days:
             self.tenant(tenant).set_days(days)
-        live = {segment.path for committed in days.values() for segment in committed.manifest.segments}
-        self._drop_orphans(tenant, live)
+        manifests = [committed.manifest for committed in days.values()]
+        known = {segment.path for manifest in manifests for segment in manifest.segments}
+        known |= {segment.path for manifest in manifests for segment in manifest.removed}
+        self._drop_orphans(tenant, known)
 
-    def _drop_orphans(self, tenant: TenantId, live: set[str]) -> None:
+    def _drop_orphans(self, tenant: TenantId, known: set[str]) -> None:
         for store in self._stores.each():
             for listed in store.list_objects(segment_folder(tenant)):
                 # Where the periods have changed, a day's manifest may lie in a store that is not read for it any more.
                 day = segment_day(listed.path)
                 is_read_here = day is not None and self._stores.of_day(day) is store
-                if is_read_here and listed.path not in live and self.writer.is_mine(listed.path):
+                if is_read_here and listed.path not in known and self.writer.is_mine(listed.path):
                     _log.info("segment that was never committed is removed", path=listed.path)
                     store.delete(listed.path)

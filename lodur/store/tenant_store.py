@@ -78,6 +78,8 @@ class TenantStore:
         self._head = Head()
         self._lock = threading.Lock()
         self._days: dict[int, Committed] = {}
+        self._ahead: dict[int, Committed] = {}
+        """Manifests that have rows of a generation which the head still shows."""
         self._first_row_s = 0.0
         self._last_row_s = 0.0
         self._has_rows = False
@@ -160,11 +162,30 @@ class TenantStore:
     def flushed(self, generation: Generation, days: Mapping[int, Committed]) -> None:
         """Let the rows of a generation go: the manifests of its days, committed, have them."""
         with self._lock:
-            self._days |= days
             self._head.release(generation.frozen)
             self._generations = [other for other in self._generations if other is not generation]
+            for day, committed in [*days.items(), *list(self._ahead.items())]:
+                self._take(day, committed)
         self._measure()
         self._marks.flushed(self.tenant, generation.up_to_seq)
+
+    def adopt(self, day: int, committed: Committed) -> None:
+        """Take a newer manifest of a day, whoever committed it.
+
+        One that has rows of a generation on its way waits until the head lets go of them: else a query saw them twice.
+        """
+        with self._lock:
+            self._take(day, committed)
+
+    def days(self) -> list[int]:
+        """The days that have a manifest, oldest first."""
+        with self._lock:
+            return sorted(self._days)
+
+    def live(self) -> list[SegmentMeta]:
+        """The segments of all days."""
+        with self._lock:
+            return [segment for committed in self._days.values() for segment in committed.manifest.segments]
 
     def known_day(self, day: int) -> Committed | None:
         """The day's manifest as it was last read or committed."""
@@ -182,6 +203,15 @@ class TenantStore:
             manifests = [committed.manifest for committed in self._days.values()]
             view = self._head.snapshot()
         return segments_between(manifests, start_ns, end_ns), view
+
+    def _take(self, day: int, committed: Committed) -> None:
+        is_ahead = any(self._covers(committed, generation.up_to_seq) for generation in self._generations)
+        manifests = self._ahead if is_ahead else self._days
+        known = manifests.get(day)
+        if known is None or known.manifest.revision < committed.manifest.revision:
+            manifests[day] = committed
+        if not is_ahead and self._ahead.get(day) is committed:
+            del self._ahead[day]
 
     def _touched(self, now_s: float) -> None:
         self._last_row_s = now_s

@@ -7,7 +7,25 @@ import sys
 
 import structlog
 
+from lodur.model.go_strings import quote
+
 _LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warn": logging.WARNING, "error": logging.ERROR}
+
+
+class LevelSwitch:
+    """The level from which on events are written, to be changed while the process runs."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def change(self, name: str) -> None:
+        """Write events from `name` on; ValueError if there is no such level."""
+        if name not in _LEVELS:
+            raise ValueError(f"unrecognized log level {quote(name)}")
+        structlog.configure(
+            **{**structlog.get_config(), "wrapper_class": structlog.make_filtering_bound_logger(_LEVELS[name])}
+        )
+        self.name = name
 
 
 def configure_log(*, level: str, is_json: bool) -> None:

@@ -6,6 +6,7 @@ import math
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TypeAlias
 
 import orjson
@@ -91,7 +92,7 @@ def is_sorted_by_value(vector: Vector, *, descending: bool) -> bool:
     """Numbers in order, up to rounding, and NaN behind them."""
     values = [value for _, value in vector]
     numbers = [-value if descending else value for value in values if not math.isnan(value)]
-    in_order = all(left <= right or is_same(left, right) for left, right in zip(numbers, numbers[1:], strict=False))
+    in_order = all(left <= right or is_same(left, right) for left, right in pairwise(numbers))
     return in_order and not any(math.isnan(value) for value in values[: len(numbers)])
 
 
@@ -136,7 +137,9 @@ def compare_logs(
         return f"number of entries: {total}"
     if extra := shown - wanted:
         return f"entries that should not be there: {_few(extra)}"
-    sure = Counter({one: count for one, count in wanted.items() if last_ns is None or _is_before(one, last_ns, backward)})
+    sure = Counter(
+        {one: count for one, count in wanted.items() if last_ns is None or _is_before(one, last_ns, backward)}
+    )
     if missing := sure - shown:
         return f"entries that are missing: {_few(missing)}"
     return _compare_arrival(got, ordered, backward=backward, categorize=categorize)
@@ -159,18 +162,20 @@ def _few(entries: Iterable[object]) -> str:
 def _compare_arrival(
     got: list[tuple[Pairs, list[Shown]]], ordered: Sequence[FoundEntry], *, backward: bool, categorize: bool
 ) -> str | None:
-    """Entries of one stream at one time come in the order of their arrival, backwards in the reverse."""
-    arrived: dict[tuple[Pairs, int], list[FoundEntry]] = defaultdict(list)
+    """Entries of one time and label set come in the order of their arrival, backwards in the reverse."""
+    arrived: dict[tuple[Pairs, int, Pairs, Pairs], list[FoundEntry]] = defaultdict(list)
     for one in ordered:
-        arrived[_as_shown(one, categorize=categorize)[0], one.ts_ns].append(one)
+        labels, (ts_ns, _, metadata, parsed) = _as_shown(one, categorize=categorize)
+        arrived[labels, ts_ns, metadata, parsed].append(one)
+    shown: dict[tuple[Pairs, int, Pairs, Pairs], list[str]] = defaultdict(list)
     for labels, values in got:
-        by_time: dict[int, list[Shown]] = defaultdict(list)
-        for value in values:
-            by_time[value[0]].append(value)
-        for ts_ns, tied in by_time.items():
-            expected = arrived[labels, ts_ns]
-            if len(tied) == len(expected) > 1 and len({one.origin.stream for one in expected}) == 1:
-                shown = [_as_shown(one, categorize=categorize)[1] for one in expected]
-                if order := difference(tied, shown[::-1] if backward else shown):
-                    return f"arrival: {order}"
+        for ts_ns, line, metadata, parsed in values:
+            shown[labels, ts_ns, metadata, parsed].append(line)
+    for key, lines in shown.items():
+        expected = arrived[key]
+        # Of several streams, or of entries that stages made equal, the order is open.
+        if len(lines) == len(expected) > 1 and len({one.origins for one in expected}) == 1 == len(expected[0].origins):
+            wanted = [one.line for one in expected]
+            if order := difference(lines, wanted[::-1] if backward else wanted):
+                return f"arrival: {order}"
     return None

@@ -30,7 +30,7 @@ from tests.differential.answers import (
     streams_of,
 )
 from tests.differential.layouts import TENANT, make_engines
-from tests.oracles.logql.generate_entries import BASE_NS, SPAN_S, generate_entries
+from tests.oracles.logql.generate_entries import BASE_NS, generate_entries
 from tests.oracles.logql.generate_queries import QueryGenerator
 from tests.oracles.logql.row import Entry
 from tests.oracles.logql.twin import FoundEntry, LogqlTwin
@@ -264,5 +264,3 @@ async def _differs(candidate: Difference) -> Difference | None:
         except Difference as found:
             return found
     return None
-
-

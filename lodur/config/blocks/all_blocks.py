@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from lodur.config.blocks import (
+    access,
     common,
     extras,
     ingester,
@@ -32,6 +33,7 @@ CONFIG_FILE = Schema.of(
         *limits_retention.ENTRIES,
         *querier.ENTRIES,
         *extras.ENTRIES,
+        *access.ENTRIES,
     ),
     {
         **other.TYPE_NAMES,
@@ -43,6 +45,7 @@ CONFIG_FILE = Schema.of(
         **otlp.TYPE_NAMES,
         **querier.TYPE_NAMES,
         **extras.TYPE_NAMES,
+        **access.TYPE_NAMES,
     },
 )
 """Every key of Loki's configuration file, and Lodur's own."""

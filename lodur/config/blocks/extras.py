@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
-from lodur.config.kinds import COUNT, POSITIVE_SIZE
+from lodur.config.kinds import COUNT, DURATION, POSITIVE_SIZE, int_kind
 from lodur.config.schema import Entry, Setting
 
-TYPE_NAMES = {"lodur": "lodur.Config", "lodur.ingester": "lodur.IngesterConfig", "lodur.query": "lodur.QueryConfig"}
+TYPE_NAMES = {
+    "lodur": "lodur.Config",
+    "lodur.compactor": "lodur.CompactorConfig",
+    "lodur.ingester": "lodur.IngesterConfig",
+    "lodur.query": "lodur.QueryConfig",
+}
+
+ZSTD_LEVEL_MAX = 22
+"""The highest that zstd has."""
+
 
 FLUSH_BYTES = Setting(
     "lodur.ingester.flush_bytes",
@@ -20,5 +29,45 @@ HEAD_MAX_BYTES = Setting(
     "Raw bytes of all rows in memory at which pushes are answered with 503 until a flush made room.",
 )
 THREADS = Setting("lodur.query.threads", COUNT, "0", "Threads that scan segments; 0 means one for each core.")
+TARGET_BYTES = Setting(
+    "lodur.compactor.target_bytes",
+    POSITIVE_SIZE,
+    "1GiB",
+    "Raw bytes of lines of a segment that small ones are merged into.",
+)
+SETTLED_AFTER = Setting(
+    "lodur.compactor.settled_after",
+    DURATION,
+    "2h",
+    "How long after its end a day's small segments are merged, however few they are.",
+)
+COLD_AFTER = Setting(
+    "lodur.compactor.cold_after",
+    DURATION,
+    "24h",
+    "How long after its end a day's segments are compressed for good.",
+)
+COLD_LEVEL = Setting(
+    "lodur.compactor.cold_zstd_level",
+    int_kind(0, ZSTD_LEVEL_MAX),
+    "8",
+    "The zstd level of that; 0 leaves segments as they are. 8 takes a tenth of the bytes away, for some 15 CPU-seconds "
+    "per GB of lines, once.",
+)
+READER_GRACE = Setting(
+    "lodur.compactor.reader_grace",
+    DURATION,
+    "15m",
+    "How long the objects of merged segments stay for queries that still read them.",
+)
 
-ENTRIES: tuple[Entry, ...] = (FLUSH_BYTES, HEAD_MAX_BYTES, THREADS)
+ENTRIES: tuple[Entry, ...] = (
+    FLUSH_BYTES,
+    HEAD_MAX_BYTES,
+    THREADS,
+    TARGET_BYTES,
+    SETTLED_AFTER,
+    COLD_AFTER,
+    COLD_LEVEL,
+    READER_GRACE,
+)

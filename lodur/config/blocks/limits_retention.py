@@ -1,17 +1,22 @@
 """`limits_config`, the limits on retention, rules and storage; and `compactor`, which enforces retention in Loki.
 
-Nothing here is enforced yet; what Loki checks at start-up is checked, so that a file that it refuses is refused.
+What Loki checks at start-up is checked, so that a file that it refuses is refused. What the compactor does besides has
+no key in Loki: it is in `lodur.compactor` (see `extras`).
 """
 
 from __future__ import annotations
 
-from lodur.config.blocks.reasons import NO_BLOOMS, NO_OVERRIDES_YET, NO_RETENTION_YET, NO_RULER_YET
-from lodur.config.errors import ConfigError
-from lodur.config.kinds import BOOL, COUNT, DURATION, TEXT, choice
+from lodur.config.blocks.extras import COLD_AFTER, COLD_LEVEL, READER_GRACE, SETTLED_AFTER, TARGET_BYTES
+from lodur.config.blocks.reasons import NO_BLOOMS, NO_DELETES_YET, NO_OVERRIDES_YET, NO_RULER_YET
+from lodur.config.errors import BadValue, ConfigError, Problem
+from lodur.config.kinds import BOOL, COUNT, DURATION, POSITIVE, POSITIVE_DURATION, TEXT, choice
 from lodur.config.records import record_list
 from lodur.config.schema import Entry, RemovedKey, Schema, Setting, inert_keys
 from lodur.config.values import Values
+from lodur.logql.parser import parse_selector
 from lodur.model.durations import NS_PER_HOUR, format_prometheus_duration
+from lodur.model.errors import QuerySyntaxError
+from lodur.store.compaction.options import CompactionPolicy, CompactorOptions, RetentionPeriods, StreamRetention
 
 RETENTION_LEAST_NS = 24 * NS_PER_HOUR
 """Shortest retention of streams that Loki accepts."""
@@ -21,8 +26,12 @@ _PRIORITY = Setting("priority", COUNT, "0", "The highest wins.")
 _PERIOD = Setting("period", DURATION, "0s", "How long they are kept.")
 
 
-def _stream_period(values: Values) -> int:
-    return values.get(_PERIOD)
+def _stream_retention(values: Values) -> StreamRetention:
+    try:
+        selector = parse_selector(values.get(_SELECTOR))
+    except QuerySyntaxError as error:
+        raise BadValue(Problem(0, f"invalid labels matchers: {error}")) from error
+    return StreamRetention(selector.matchers, values.get(_PRIORITY), values.get(_PERIOD))
 
 
 STREAM_RETENTION = Schema.of((_SELECTOR, _PRIORITY, _PERIOD), {"": "validation.StreamRetention"})
@@ -33,14 +42,12 @@ RETENTION = Setting(
     "0s",
     "How long entries are kept; 0 means for ever.",
     ("store.retention",),
-    NO_RETENTION_YET,
 )
 RETENTION_STREAM = Setting(
     "limits_config.retention_stream",
-    record_list("stream periods", STREAM_RETENTION, _stream_period),
+    record_list("stream periods", STREAM_RETENTION, _stream_retention),
     "[]",
     "Other periods for some streams: `selector`, `priority`, `period`.",
-    ignored=NO_RETENTION_YET,
 )
 DELETION_MODE = Setting(
     "limits_config.deletion_mode",
@@ -48,13 +55,40 @@ DELETION_MODE = Setting(
     "filter-and-delete",
     "What delete requests do.",
     ("compactor.deletion-mode",),
-    NO_RETENTION_YET,
+    NO_DELETES_YET,
 )
 RETENTION_ENABLED = Setting(
-    "compactor.retention_enabled", BOOL, "false", "Enforce retention.", ignored=NO_RETENTION_YET
+    "compactor.retention_enabled",
+    BOOL,
+    "false",
+    "Drop what is older than its retention period. Without it everything is kept.",
+)
+RETENTION_DELAY = Setting(
+    "compactor.retention_delete_delay",
+    DURATION,
+    "2h",
+    "How long the objects of segments with expired entries stay in the store once nobody reads them.",
+)
+RETENTION_INTERVAL = Setting(
+    "compactor.apply_retention_interval",
+    DURATION,
+    "0s",
+    "How often expired entries are looked for; 0s: at each compaction.",
+)
+INTERVAL = Setting(
+    "compactor.compaction_interval",
+    POSITIVE_DURATION,
+    "10m",
+    "How often segments are looked at for merging.",
+)
+PARALLELISM = Setting(
+    "compactor.max_compaction_parallelism",
+    POSITIVE,
+    "1",
+    "Days of a tenant that are compacted at the same time.",
 )
 DELETE_STORE = Setting(
-    "compactor.delete_request_store", TEXT, "", "Where delete requests are kept.", ignored=NO_RETENTION_YET
+    "compactor.delete_request_store", TEXT, "", "Where delete requests are kept.", ignored=NO_DELETES_YET
 )
 
 ENTRIES: tuple[Entry, ...] = (
@@ -88,19 +122,27 @@ ENTRIES: tuple[Entry, ...] = (
     ),
     RemovedKey("limits_config.enforce_metric_name", "delete it"),
     RETENTION_ENABLED,
+    RETENTION_DELAY,
+    RETENTION_INTERVAL,
+    INTERVAL,
+    PARALLELISM,
     DELETE_STORE,
     *inert_keys(
         "compactor",
-        NO_RETENTION_YET,
-        "retention_delete_delay retention_delete_worker_count retention_table_timeout retention_backoff_config "
+        NO_DELETES_YET,
         "delete_request_store_key_prefix delete_request_store_db_type delete_batch_size delete_request_cancel_period "
-        "delete_max_interval apply_retention_interval skip_latest_n_tables",
+        "delete_max_interval",
     ),
     *inert_keys(
         "compactor",
-        "segments are not merged yet",
-        "working_directory compaction_interval max_compaction_parallelism upload_parallelism compactor_ring "
-        "tables_to_compact horizontal_scaling_mode worker_config jobs_config",
+        "there are no index tables: segments are dropped and rewritten one by one",
+        "retention_delete_worker_count retention_table_timeout retention_backoff_config skip_latest_n_tables "
+        "working_directory upload_parallelism tables_to_compact",
+    ),
+    *inert_keys(
+        "compactor",
+        "processes divide the work by claims in the manifests",
+        "compactor_ring horizontal_scaling_mode worker_config jobs_config",
     ),
     RemovedKey("compactor.shared_store", "use compactor.delete_request_store"),
     RemovedKey("compactor.deletion_mode", "use limits_config.deletion_mode"),
@@ -114,7 +156,30 @@ def check_retention(values: Values) -> None:
             "CONFIG ERROR: invalid compactor config: "
             "compactor.delete-request-store should be configured when retention is enabled"
         )
-    for period_ns in values.get(RETENTION_STREAM):
-        if period_ns < RETENTION_LEAST_NS:
-            was = format_prometheus_duration(period_ns)
+    for stream in values.get(RETENTION_STREAM):
+        if stream.period_ns < RETENTION_LEAST_NS:
+            was = format_prometheus_duration(stream.period_ns)
             raise ConfigError(f"CONFIG ERROR: invalid limits_config config: retention period must be >= 24h was {was}")
+
+
+def retention_periods(values: Values) -> RetentionPeriods:
+    """How long entries of a tenant are kept."""
+    return RetentionPeriods(values.get(RETENTION), values.get(RETENTION_STREAM))
+
+
+def compactor_options(values: Values) -> CompactorOptions:
+    """What the compactor is told."""
+    return CompactorOptions(
+        interval_ns=values.get(INTERVAL),
+        retention_interval_ns=values.get(RETENTION_INTERVAL),
+        parallelism=values.get(PARALLELISM),
+        retention_enabled=values.get(RETENTION_ENABLED),
+        retention_delete_delay_ns=values.get(RETENTION_DELAY),
+        reader_grace_ns=values.get(READER_GRACE),
+        policy=CompactionPolicy(
+            target_bytes=values.get(TARGET_BYTES),
+            settled_after_ns=values.get(SETTLED_AFTER),
+            cold_after_ns=values.get(COLD_AFTER),
+            cold_zstd_level=values.get(COLD_LEVEL),
+        ),
+    )

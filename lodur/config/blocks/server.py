@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import cast
 
-from lodur.api.options import LogFormat, LogLevel, ServerOptions, TlsOptions
+from lodur.api.options import LogFormat, LogLevel, ServerOptions, TlsOptions, TlsVersion
 from lodur.config.blocks.reasons import NO_GRPC, NO_KAFKA, NO_POLICIES_YET, NO_RING
 from lodur.config.errors import ConfigError
 from lodur.config.kinds import BOOL, DURATION, PORT, POSITIVE_SIZE, TEXT, choice
@@ -60,11 +60,17 @@ TLS_CERT = Setting(
 TLS_KEY = Setting(
     "server.http_tls_config.key_file", TEXT, "", "Private key of the certificate.", ("server.http-tls-key-path",)
 )
+UNVERIFIED = ("RequestClientCert", "RequireAnyClientCert")
+"""Kinds of client authentication that accept certificates of whomever: the TLS library verifies or does not ask."""
+
+TLS_VERSIONS: dict[str, TlsVersion] = {"": "tls1.2", "VersionTLS12": "tls1.2", "VersionTLS13": "tls1.3"}
+
 TLS_CLIENT_AUTH = Setting(
     "server.http_tls_config.client_auth_type",
-    choice("", "NoClientCert", "RequireAndVerifyClientCert"),
+    choice("", "NoClientCert", "VerifyClientCertIfGiven", "RequireAndVerifyClientCert", *UNVERIFIED),
     "",
-    "Whether clients must present a certificate.",
+    "Whether clients must present a certificate. The two kinds without `Verify` are refused at the start: "
+    "certificates are always verified.",
     ("server.http-tls-client-auth",),
 )
 TLS_CLIENT_CA = Setting(
@@ -73,6 +79,12 @@ TLS_CLIENT_CA = Setting(
     "",
     "Certificates that sign those of clients.",
     ("server.http-tls-ca-path",),
+)
+TLS_MIN = Setting(
+    "server.tls_min_version",
+    choice("", "VersionTLS10", "VersionTLS11", "VersionTLS12", "VersionTLS13"),
+    "",
+    "Oldest protocol of HTTPS; VersionTLS12 where nothing is said. Older ones are refused at the start.",
 )
 PUSH_BODY = Setting(
     "distributor.max_recv_msg_size",
@@ -100,6 +112,7 @@ ENTRIES: tuple[Entry, ...] = (
     TLS_KEY,
     TLS_CLIENT_AUTH,
     TLS_CLIENT_CA,
+    TLS_MIN,
     *inert_keys(
         "server",
         NO_GRPC,
@@ -115,7 +128,7 @@ ENTRIES: tuple[Entry, ...] = (
         "server",
         "the HTTP server has no such switch",
         "http_listen_network http_listen_conn_limit http_server_read_header_timeout tls_cipher_suites "
-        "tls_min_version proxy_protocol_enabled register_instrumentation cluster_validation "
+        "proxy_protocol_enabled register_instrumentation cluster_validation "
         "http_log_closed_connections_without_response_enabled",
     ),
     *inert_keys(
@@ -167,13 +180,43 @@ def _path_prefix(text: str) -> str:
 
 def _tls(values: Values) -> TlsOptions | None:
     cert, key, client_ca = values.get(TLS_CERT), values.get(TLS_KEY), values.get(TLS_CLIENT_CA)
-    must_verify = values.get(TLS_CLIENT_AUTH) == "RequireAndVerifyClientCert"
+    client_auth = values.get(TLS_CLIENT_AUTH)
+    verifies = client_auth in ("VerifyClientCertIfGiven", "RequireAndVerifyClientCert")
+    if client_auth in UNVERIFIED:
+        raise _wrong_tls(
+            f".client_auth_type {client_auth} would accept certificates of anybody, use VerifyClientCertIfGiven or "
+            "RequireAndVerifyClientCert"
+        )
     if not cert and not key:
-        if client_ca or must_verify:
-            raise ConfigError("CONFIG ERROR: invalid server config: http_tls_config needs cert_file and key_file")
+        if client_ca or verifies:
+            raise _wrong_tls(" needs cert_file and key_file")
         return None
     if not cert or not key:
-        raise ConfigError("CONFIG ERROR: invalid server config: http_tls_config needs both cert_file and key_file")
-    if must_verify and not client_ca:
-        raise ConfigError("CONFIG ERROR: invalid server config: http_tls_config.client_auth_type needs client_ca_file")
-    return TlsOptions(Path(cert), Path(key), Path(client_ca) if must_verify else None)
+        raise _wrong_tls(" needs both cert_file and key_file")
+    if verifies and not client_ca:
+        raise _wrong_tls(".client_auth_type needs client_ca_file")
+    if client_ca and not verifies:
+        raise _wrong_tls(
+            ".client_ca_file has no effect without client_auth_type VerifyClientCertIfGiven or "
+            "RequireAndVerifyClientCert"
+        )
+    return TlsOptions(
+        Path(cert),
+        Path(key),
+        Path(client_ca) if verifies else None,
+        client_cert_required=client_auth == "RequireAndVerifyClientCert",
+        min_version=_min_version(values.get(TLS_MIN)),
+    )
+
+
+def _min_version(name: str) -> TlsVersion:
+    if name not in TLS_VERSIONS:
+        raise ConfigError(
+            f"CONFIG ERROR: invalid server config: tls_min_version {name} is not spoken any more, use VersionTLS12 or "
+            "VersionTLS13"
+        )
+    return TLS_VERSIONS[name]
+
+
+def _wrong_tls(what: str) -> ConfigError:
+    return ConfigError(f"CONFIG ERROR: invalid server config: http_tls_config{what}")

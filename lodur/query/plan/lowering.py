@@ -24,7 +24,7 @@ from lodur.logql.stages.label_filter import (
     NumberPredicate,
     StringPredicate,
 )
-from lodur.logql.stages.label_format import LabelFormat
+from lodur.logql.stages.label_format import LabelChange, LabelFormat, LabelRename
 from lodur.logql.stages.line_filter import LineAddress, LineFilter, LineFilterOp, LineOperand
 from lodur.logql.stages.line_format import LineFormat
 from lodur.logql.stages.logfmt_parser import LogfmtParser
@@ -36,7 +36,7 @@ from lodur.model.byte_size import format_byte_size, parse_byte_size
 from lodur.model.durations import NS_PER_HOUR, format_prometheus_duration
 from lodur.model.errors import InvalidRequest
 from lodur.model.matcher import Matcher, MatchOp
-from lodur.query.plan.nodes import LogScan, Plan, RangeScan, walk
+from lodur.query.plan.nodes import LogScan, RangeScan
 
 WINDOW_MAX_NS = 50 * 365 * 24 * NS_PER_HOUR
 """Longest window and offset: with any time of day within a century of now, sums stay far within 64 bits."""
@@ -72,15 +72,6 @@ _CONVERSIONS = {
     UnwrapConversion.DURATION: message.Conversion.DURATION_SECONDS,
     UnwrapConversion.DURATION_SECONDS: message.Conversion.DURATION_SECONDS,
 }
-
-
-def check_executable(plan: Plan) -> None:
-    """InvalidRequest where a stage of a scan cannot be executed yet."""
-    for node in walk(plan):
-        if isinstance(node, LogScan):
-            pipeline_plan(node.query.stages, None)
-        elif isinstance(node, RangeScan):
-            pipeline_plan(node.source.stages, node.source.unwrap)
 
 
 def log_scan_plan(scan: LogScan, task: Logs) -> ScanPlan:
@@ -120,7 +111,7 @@ def _stored_text(text: str) -> str:
 
 
 def pipeline_plan(stages: tuple[Stage, ...], unwrap: Unwrap | None) -> message.PipelinePlan:
-    """The stages in the order of the query. InvalidRequest for those that cannot be executed yet."""
+    """The stages in the order of the query."""
     return message.PipelinePlan(tuple(map(_stage, stages)), None if unwrap is None else _unwrap(unwrap))
 
 
@@ -150,11 +141,17 @@ def _stage(stage: Stage) -> message.Stage:
         case KeepLabels():
             return message.Keep(tuple(map(_target, stage.targets)))
         case LineFormat():
-            raise InvalidRequest(f"stage '{stage}' : line_format is not supported yet")
+            return message.LineFormat(_stored_text(stage.template))
         case LabelFormat():
-            raise InvalidRequest(f"stage '{stage}' : label_format is not supported yet")
+            return message.LabelFormat(tuple(map(_label_change, stage.changes)))
         case _:
             assert_never(stage)
+
+
+def _label_change(change: LabelChange) -> message.Rename | message.Template:
+    if isinstance(change, LabelRename):
+        return message.Rename(change.name, change.source)
+    return message.Template(change.name, _stored_text(change.template))
 
 
 def _line_operand(operand: LineOperand) -> message.LineText | message.LineIp:

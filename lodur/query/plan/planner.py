@@ -9,6 +9,7 @@ from typing import TypeAlias
 from lodur.logql.tree import Query
 from lodur.query.plan.building import build_plan
 from lodur.query.plan.nodes import LogScan, MetricPlan, Plan
+from lodur.query.plan.rules.drop_line_format import drop_line_format
 from lodur.query.plan.rules.fold_constants import fold_constants
 from lodur.query.plan.rules.push_extreme import push_extreme
 from lodur.query.plan.rules.push_sum import push_partial_sum, push_sum
@@ -16,10 +17,10 @@ from lodur.query.plan.rules.push_sum import push_partial_sum, push_sum
 Rule: TypeAlias = Callable[[MetricPlan], MetricPlan]
 """A rewrite; the plan it returns gives the same answer."""
 
-RULES: tuple[Rule, ...] = (fold_constants, push_sum, push_extreme)
+RULES: tuple[Rule, ...] = (drop_line_format, fold_constants, push_sum, push_extreme)
 """What is done to a query of one tenant, in this order."""
 
-RULES_OF_MANY_TENANTS: tuple[Rule, ...] = (fold_constants, push_partial_sum)
+RULES_OF_MANY_TENANTS: tuple[Rule, ...] = (drop_line_format, fold_constants, push_partial_sum)
 """The same where each scan gives one result per tenant, told apart by a label: what lies above it adds them up."""
 
 

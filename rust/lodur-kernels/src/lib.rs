@@ -4,6 +4,7 @@
 //! allocation and nothing reachable from input panics.
 
 pub mod batch;
+pub mod compact;
 pub mod error;
 pub mod fields;
 pub mod head;

@@ -117,7 +117,7 @@ fn run(plan: &PipelinePlan, needs: &LabelNeeds, line: &str) -> Option<Outcome> {
         parsed: shown(&parsed),
         line: String::from_utf8_lossy(labels.line()).into_owned(),
         unwrapped: labels.unwrapped(),
-        metric_error: labels.metric_error(),
+        metric_error: labels.metric_error(false, true),
     })
 }
 

@@ -2,6 +2,7 @@
 
 use pyo3::prelude::*;
 
+mod compact;
 mod errors;
 mod fields;
 mod head;
@@ -24,6 +25,7 @@ fn _native(m: &Bound<'_, PyModule>) -> PyResult<()> {
     volume::register(m)?;
     fields::register(m)?;
     patterns::register(m)?;
+    compact::register(m)?;
     relabel::register(m)?;
     Ok(())
 }

@@ -39,7 +39,7 @@ impl From<Sizes> for PartSizes {
 }
 
 #[pyclass(frozen, get_all, module = "lodur.kernels._native")]
-struct SegmentWritten {
+pub(crate) struct SegmentWritten {
     rows: u64,
     line_bytes: u64,
     file_bytes: u64,
@@ -48,6 +48,21 @@ struct SegmentWritten {
     streams: u64,
     blocks: u64,
     sizes: Py<PartSizes>,
+}
+
+impl SegmentWritten {
+    pub(crate) fn new(py: Python<'_>, written: Written) -> PyResult<Self> {
+        Ok(SegmentWritten {
+            rows: written.rows,
+            line_bytes: written.line_bytes,
+            file_bytes: written.file_bytes,
+            min_ts_ns: written.min_ts_ns,
+            max_ts_ns: written.max_ts_ns,
+            streams: written.streams,
+            blocks: written.blocks,
+            sizes: Py::new(py, PartSizes::from(written.sizes))?,
+        })
+    }
 }
 
 #[pyfunction]
@@ -61,33 +76,23 @@ fn write_segment(
     codec: &str,
     zstd_level: i32,
 ) -> PyResult<Option<SegmentWritten>> {
-    let codec = match codec {
-        "none" => Codec::None,
-        "gzip" => Codec::Gzip,
-        "snappy" => Codec::Snappy,
-        "lz4" => Codec::Lz4,
-        "zstd" => Codec::Zstd { level: zstd_level },
-        other => {
-            return Err(PyValueError::new_err(format!(
-                "codec '{other}' is not known; known are none, gzip, snappy, lz4, zstd"
-            )));
-        }
-    };
+    let codec = codec_named(codec, zstd_level)?;
     let written = py.detach(|| write_file(frozen, &path, start_ns..end_ns, codec)).map_err(|e| to_py(py, e))?;
-    written
-        .map(|written| {
-            Ok(SegmentWritten {
-                rows: written.rows,
-                line_bytes: written.line_bytes,
-                file_bytes: written.file_bytes,
-                min_ts_ns: written.min_ts_ns,
-                max_ts_ns: written.max_ts_ns,
-                streams: written.streams,
-                blocks: written.blocks,
-                sizes: Py::new(py, PartSizes::from(written.sizes))?,
-            })
-        })
-        .transpose()
+    written.map(|written| SegmentWritten::new(py, written)).transpose()
+}
+
+/// The codec that Python names.
+pub(crate) fn codec_named(name: &str, zstd_level: i32) -> PyResult<Codec> {
+    match name {
+        "none" => Ok(Codec::None),
+        "gzip" => Ok(Codec::Gzip),
+        "snappy" => Ok(Codec::Snappy),
+        "lz4" => Ok(Codec::Lz4),
+        "zstd" => Ok(Codec::Zstd { level: zstd_level }),
+        other => {
+            Err(PyValueError::new_err(format!("codec '{other}' is not known; known are none, gzip, snappy, lz4, zstd")))
+        }
+    }
 }
 
 fn write_file(
@@ -112,7 +117,7 @@ fn write_file(
 #[pyclass(frozen, module = "lodur.kernels._native")]
 pub(crate) struct Segment {
     pub(crate) segment: Arc<KernelSegment>,
-    pages: Arc<PageSource>,
+    pub(crate) pages: Arc<PageSource>,
 }
 
 impl Segment {
@@ -174,6 +179,47 @@ impl Segment {
     #[getter]
     fn max_ts_ns(&self) -> i64 {
         self.segment.directory.max_ts_ns
+    }
+
+    #[getter]
+    fn line_bytes(&self) -> u64 {
+        self.segment.directory.line_bytes
+    }
+
+    #[getter]
+    fn blocks(&self) -> usize {
+        self.segment.directory.blocks.len()
+    }
+
+    #[getter]
+    fn codec(&self) -> String {
+        match self.segment.directory.codec {
+            Codec::None => "none".to_string(),
+            Codec::Gzip => "gzip".to_string(),
+            Codec::Snappy => "snappy".to_string(),
+            Codec::Lz4 => "lz4".to_string(),
+            Codec::Zstd { level } => format!("zstd-{level}"),
+        }
+    }
+
+    #[getter]
+    fn sizes(&self, py: Python<'_>) -> PyResult<Py<PartSizes>> {
+        Py::new(py, PartSizes::from(self.segment.directory.sizes))
+    }
+
+    fn streams(&self, py: Python<'_>) -> Vec<(String, u64)> {
+        py.detach(|| {
+            let mut rows = vec![0; self.segment.streams.len()];
+            for run in self.segment.directory.blocks.iter().flat_map(|block| &block.runs) {
+                rows[run.stream as usize] += u64::from(run.rows);
+            }
+            self.segment.streams.iter().map(ToString::to_string).zip(rows).collect()
+        })
+    }
+
+    fn metadata_columns(&self) -> Vec<(String, Option<usize>)> {
+        let columns = self.segment.directory.meta_columns.iter();
+        columns.map(|column| (column.name.clone(), column.dictionary.as_ref().map(Vec::len))).collect()
     }
 }
 

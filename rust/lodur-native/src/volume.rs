@@ -6,6 +6,9 @@ use pyo3::prelude::*;
 
 use crate::scan::{guarded, sources_of};
 
+/// The labels of a group, and its bytes by bucket.
+type Found = (Vec<(String, String)>, Vec<u64>);
+
 #[pyclass(frozen, get_all, module = "lodur.kernels._native")]
 struct IndexStats {
     streams: u64,
@@ -41,7 +44,7 @@ fn volumes(
     names: Option<Vec<String>>,
     by_name: bool,
     limit: usize,
-) -> PyResult<Vec<(Vec<(String, String)>, Vec<u64>)>> {
+) -> PyResult<Vec<Found>> {
     let sources = sources_of(&sources)?;
     guarded(py, || {
         let by = if by_name { By::Names } else { By::Series };

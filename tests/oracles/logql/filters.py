@@ -165,5 +165,3 @@ def names_of(predicate: LabelPredicate) -> set[str]:
             return {matcher.name}
         case _:
             return {predicate.name}
-
-

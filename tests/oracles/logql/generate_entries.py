@@ -88,7 +88,9 @@ def json_line(random: Random) -> str:
         inner = ",".join(f'"{key}":{_json_value(random, value)}' for key, value in _fields(random)[:3])
         parts.append(f'"o":{{"k":[1,"two",{{"x":3}}],"z":"q"{"," * bool(inner)}{inner}}}')
     if random.random() < 0.3:
-        parts.append(random.choice(('"nothing":null', '"list":["a","b"]', '"yes":true', '"e":{}', '"deep":{"o":{"n":5}}')))
+        parts.append(
+            random.choice(('"nothing":null', '"list":["a","b"]', '"yes":true', '"e":{}', '"deep":{"o":{"n":5}}'))
+        )
     random.shuffle(parts)
     separator = random.choice((",", ", ", " ,"))
     return random.choice(("{", "{ ")) + separator.join(parts) + "}"
@@ -138,7 +140,9 @@ def plain_line(random: Random) -> str:
 
 
 def coloured_line(random: Random) -> str:
-    return f"{random.choice(_COLOURS)}level={random.choice(FIELDS['level'])}{random.choice(_COLOURS)} {plain_line(random)}"
+    return (
+        f"{random.choice(_COLOURS)}level={random.choice(FIELDS['level'])}{random.choice(_COLOURS)} {plain_line(random)}"
+    )
 
 
 def packed_line(random: Random) -> str:

@@ -15,16 +15,69 @@ _NAMES = (*FIELDS, "app", "env", "pod", "trace", "detected_level", "app_extracte
           "a_b", "_1st", "node", "missing")  # fmt: skip
 _NUMERIC = ("n", "n", "n", "n", "status", "status", "took", "size", "o_n", "missing")
 _ADDRESSES = ("10.0.0.0/8", "10.0.0.1", "192.168.4.1-192.168.4.9", "::1", "2001:db8::/32", "0.0.0.0/0")
-_NEEDLES = ("error", "level", "=", '"', "e", "a", "n", "", "needle", "ünï", "10.0", "info", "{", "zzz", "timeout", " ", "\\", "GET /a")
+_NEEDLES = (
+    "error",
+    "level",
+    "=",
+    '"',
+    "e",
+    "a",
+    "n",
+    "",
+    "needle",
+    "ünï",
+    "10.0",
+    "info",
+    "{",
+    "zzz",
+    "timeout",
+    " ",
+    "\\",
+    "GET /a",
+)
 _LINE_REGEXPS = ("err(or)?", "(?i)error", "[0-9]+ms", "^GET", "level=(info|warn)", "n[=:]", "", "x{2}", "日本|zoë",
                  "\\{\"", "status.+500", "\\bfrom\\b", "(info|error|debug)", "needle.*xx", "(?i)NEEDLE")  # fmt: skip
-_VALUE_REGEXPS = ("info|error", "[a-z]+", ".+", "[0-9]+", "", "/.", "(?i)INFO", "e[a-z]{4}", "[^a]+", "p[01]", "ann|", "日本")
+_VALUE_REGEXPS = (
+    "info|error",
+    "[a-z]+",
+    ".+",
+    "[0-9]+",
+    "",
+    "/.",
+    "(?i)INFO",
+    "e[a-z]{4}",
+    "[^a]+",
+    "p[01]",
+    "ann|",
+    "日本",
+)
 _PATTERNS = ("<_>error<_>", "<_> - <_>", "level=<_>", "{<_>}", "<_>", "GET<_>", "", "<_>=<_>", '<_>"GET <_>" <_>')
 _LABEL_PATTERNS = ('<addr> - [<user>] "<_> <path>" <status> <took>', "level=<level> <rest>", "<first> <_>", "{<body>}",
                    "<_>=<n> <more>", "<addr> <_>")  # fmt: skip
 _LABEL_REGEXPS = ("level=(?P<level>[a-z]+)", "(?P<method>GET|POST) (?P<path>[^ ]+)", "(?P<n>[0-9]+)",
                   "^(?P<first>[^ ]*) ?(?P<more>x)?", "(?P<status>[0-9]{3})")  # fmt: skip
-_JSON_PATHS = ("level", "o.z", "o.k[0]", "o.k[2].x", 'o["z"]', "o", "o.k", "nothing", "n", '["a.b"]', "deep.o.n", "list[1]")
+_LINE_TEMPLATES = ("{{.level}}:{{.n}}", "{{ __line__ | upper }}", "constant", "", "level={{.level}} n={{ .n }}",
+                   "{{ if .level }}has {{.level}}{{ else }}none{{ end }}", '{{ .path | replace "/" "-" }}',
+                   '{"level":"{{.level}}","n":"{{.status}}"}', "{{ alignLeft 6 .user }}|{{ alignRight 4 .n }}",
+                   '{{ .missing | default "none" }}', "{{ trimPrefix \"in\" .level | ToUpper }}",
+                   "{{ repeat 2 .app }}", "{{ __line__ }} app={{.app}}")  # fmt: skip
+_LABEL_TEMPLATES = ("{{.level}}-{{.n}}", "fixed", "{{ .status | lower }}", "{{.missing}}", "{{ ToUpper .level }}",
+                    "{{.n}}",
+                    "{{ if .took }}{{ .took }}{{ else }}0s{{ end }}", '{{ TrimPrefix .path "/" }}')  # fmt: skip
+_JSON_PATHS = (
+    "level",
+    "o.z",
+    "o.k[0]",
+    "o.k[2].x",
+    'o["z"]',
+    "o",
+    "o.k",
+    "nothing",
+    "n",
+    '["a.b"]',
+    "deep.o.n",
+    "list[1]",
+)
 _RANGES_S = (1, 4, 8, 16, 32, 32, 64, 64, 128, 128)
 _NUMBERS = ("1", "2", "0.5", "3.25", "10", "200", "-4", "0", "1e3")
 _DURATIONS = ("10ms", "1s", "1.5s", "1m", "-1s", "250us")
@@ -64,7 +117,9 @@ class QueryGenerator:
         return f"`{text}`" if "`" not in text and self._chance(0.4) else quote(text)
 
     def _selector(self) -> str:
-        matchers = [self._pick(('app=~".+"', 'app=~".+"', 'app="api"', 'app=~"api|web"', 'env="prod"', 'app=~"[aw].*"'))]
+        matchers = [
+            self._pick(('app=~".+"', 'app=~".+"', 'app="api"', 'app=~"api|web"', 'env="prod"', 'app=~"[aw].*"'))
+        ]
         if self._chance(0.2):
             name = self._pick(tuple(STREAM_LABELS))
             op = self._pick(("=", "!=", "=~", "!~"))
@@ -90,12 +145,27 @@ class QueryGenerator:
             return f"| {self._parser()}"
         if kind < 0.8:
             return f"| {self._label_filter(2)}"
-        if kind < 0.86:
+        if kind < 0.84:
             return "| decolorize"
+        if kind < 0.88:
+            return f"| line_format {self._text(self._pick(_LINE_TEMPLATES))}"
+        if kind < 0.93:
+            return f"| label_format {self._changes()}"
         return f"| {self._pick(('drop', 'keep'))} {self._targets()}"
 
     def _targets(self) -> str:
-        return ", ".join(self._matcher() if self._chance(0.25) else name for name in self._some((*_NAMES, "__error__"), 4))
+        return ", ".join(
+            self._matcher() if self._chance(0.25) else name for name in self._some((*_NAMES, "__error__"), 4)
+        )
+
+    def _changes(self) -> str:
+        names = self._random.sample((*_NAMES[:9], "app", "new"), self._random.randint(1, 3))
+        changes: list[str] = []
+        for name in names:
+            source = self._pick(_NAMES)
+            renames = self._chance(0.4) and source != name
+            changes.append(f"{name}={source if renames else self._text(self._pick(_LABEL_TEMPLATES))}")
+        return ", ".join(changes)
 
     def _line_filter(self) -> str:
         op = self._pick(("|=", "|=", "!=", "|~", "|~", "!~", "|>", "!>", "!>"))
@@ -113,7 +183,9 @@ class QueryGenerator:
         if kind < 0.7:
             return "logfmt" + self._pick(("", "", " --strict", " --keep-empty", " --strict --keep-empty"))
         if kind < 0.78:
-            return "logfmt " + ", ".join(self._pick((name, f'{name}="{self._pick(_NAMES)}"')) for name in self._some(_NAMES, 3))
+            return "logfmt " + ", ".join(
+                self._pick((name, f'{name}="{self._pick(_NAMES)}"')) for name in self._some(_NAMES, 3)
+            )
         if kind < 0.86:
             return f"regexp {self._text(self._pick(_LABEL_REGEXPS))}"
         if kind < 0.94:
@@ -167,7 +239,9 @@ class QueryGenerator:
         return self._sides(self._pick(("and", "or", "unless")), depth, joins=False)
 
     def _label_replace(self, depth: int) -> str:
-        regexp, new = self._random.choice((("(.*)", "$1"), ("(.)(.*)", "$2-${1}"), ("a(?P<x>.*)", "${x}"), ("x", "y"), ("", "none")))
+        regexp, new = self._random.choice(
+            (("(.*)", "$1"), ("(.)(.*)", "$2-${1}"), ("a(?P<x>.*)", "${x}"), ("x", "y"), ("", "none"))
+        )
         target, source = self._pick(("new", "app", "level")), self._pick(("app", "level", "missing", "pod"))
         return f'label_replace({self._metric(depth - 1)}, "{target}", "{new}", "{source}", "{regexp}")'
 

@@ -159,5 +159,3 @@ def parse_pattern(row: Row, parts: tuple[PatternPart, ...]) -> None:
 
 def decolorize(row: Row) -> None:
     row.line = _COLOUR.sub("", row.line)
-
-

@@ -32,14 +32,15 @@ _SUMMED_WITH_THE_SCAN = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class FoundEntry:
-    """An entry of an answer: its line and labels after the pipeline, and the stream it comes from."""
+    """An entry of an answer: its line and labels after the pipeline, and where it comes from."""
 
     ts_ns: int
     line: str
     stream: Pairs
     metadata: Pairs
     parsed: Pairs
-    origin: Entry
+    origins: tuple[Pairs, ...]
+    """The streams of the entries that were this one when the pipeline was done with them."""
 
     @property
     def labels(self) -> Pairs:
@@ -53,16 +54,16 @@ class LogqlTwin:
         self.entries = list(dict.fromkeys(entries))
 
     def logs(self, query: LogQuery, start_ns: int, end_ns: int) -> list[FoundEntry]:
-        """All entries with `start_ns <= ts < end_ns` that pass, by time and then arrival."""
+        """All entries with `start_ns <= ts < end_ns` that pass, by time and then arrival; equal ones are one."""
         pipeline = make_pipeline(query.stages)
-        found: list[FoundEntry] = []
+        found: dict[tuple[int, str, Pairs, Pairs, Pairs], list[Pairs]] = {}
         for entry in self.entries:
             if not start_ns <= entry.ts_ns < end_ns or not stream_passes(query.selector.matchers, entry.stream):
                 continue
             if done := run_pipeline(pipeline, entry):
-                categories = map(pairs_of, done[0].categories())
-                found.append(FoundEntry(entry.ts_ns, done[0].line, *categories, entry))
-        return sorted(found, key=lambda one: one.ts_ns)
+                stream, metadata, parsed = map(pairs_of, done[0].categories())
+                found.setdefault((entry.ts_ns, done[0].line, stream, metadata, parsed), []).append(entry.stream)
+        return sorted((FoundEntry(*one, tuple(origins)) for one, origins in found.items()), key=lambda one: one.ts_ns)
 
     def metric(self, query: MetricQuery, times_ns: Sequence[int]) -> list[Vector]:
         """The vector at each time. Raises PipelineError, MatchingError and Ambiguous."""
@@ -74,8 +75,7 @@ class LogqlTwin:
             ):
                 grouping = query.grouping or Grouping(())
                 return [
-                    aggregate(query, vector)
-                    for vector in aggregate_range(operand, self.entries, times_ns, grouping)
+                    aggregate(query, vector) for vector in aggregate_range(operand, self.entries, times_ns, grouping)
                 ]
             case VectorAggregation():
                 return [aggregate(query, vector) for vector in self.metric(query.operand, times_ns)]

@@ -6,6 +6,7 @@ import math
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TypeAlias
 
 from lodur.logql.operators import RangeOp
@@ -84,9 +85,7 @@ def _series(row: Row, grouping: Grouping | None, unwrapped: str | None) -> Pairs
 def _labels_named_once(query: RangeAggregation) -> Pairs:
     matchers = query.log_range.selector.matchers
     names = [matcher.name for matcher in matchers]
-    return pairs_of(
-        {one.name: one.value for one in matchers if one.op is MatchOp.EQUAL and names.count(one.name) == 1}
-    )
+    return pairs_of({one.name: one.value for one in matchers if one.op is MatchOp.EQUAL and names.count(one.name) == 1})
 
 
 def _vector(query: RangeAggregation, samples: Sequence[_Sample], end_ns: int) -> Vector:
@@ -165,7 +164,7 @@ def _rate_counter(window: Sequence[_Sample], range_ns: int) -> float:
     if len({sample.ts_ns for sample in window}) < len(window):
         raise Ambiguous("a counter with two values at one time")
     values = [sample.value for sample in window]
-    resets = sum(before for before, after in zip(values, values[1:], strict=False) if after < before)
+    resets = sum(before for before, after in pairwise(values) if after < before)
     increase = values[-1] - values[0] + resets
     span_ns = window[-1].ts_ns - window[0].ts_ns
     reach = range_ns / 10**6

@@ -8,10 +8,10 @@ import json
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lodur.kernels.fields import DetectedField
 from lodur.model.clock import ManualClock
 from lodur.model.limits import QueryLimits
 from lodur.model.tenant import TenantId
+from lodur.query.answers import Field
 from lodur.query.engine import Engine
 from lodur.query.options import QuerierOptions
 from lodur.query.requests import FieldsRequest, RangeRequest
@@ -38,13 +38,13 @@ logfmt_lines = st.lists(st.tuples(keys, words), max_size=4).map(
 lines = st.lists(json_lines | logfmt_lines | st.sampled_from(["", "plain text", "{", "[1]", '{"a":']), max_size=8)
 
 
-def fields_of(lines: list[str], name: str = "") -> tuple[list[DetectedField], list[str]]:
+def fields_of(lines: list[str], name: str = "") -> tuple[list[Field], list[str]]:
     store = MemoryStore()
     store.add_head("t", {"app=x": [(T0_NS + k, line) for k, line in enumerate(lines)]})
     engine = Engine(store, QuerierOptions(threads=1), ManualClock(T0_NS), lambda _: QueryLimits())
     entries = RangeRequest('{app="x"}', T0_NS, T0_NS + 1000, 10**9, limit=100, backward=False)
 
-    async def ask() -> tuple[list[DetectedField], list[str]]:
+    async def ask() -> tuple[list[Field], list[str]]:
         request = FieldsRequest(entries, 1000)
         return await engine.fields([TENANT], request), await engine.field_values([TENANT], name, request)
 
@@ -61,6 +61,12 @@ def test_fields_are_the_twins(lines: list[str]) -> None:
     fields, values = fields_of(lines, "a")
     told = {field.name: (field.kind, field.cardinality, field.parsers, field.json_path) for field in fields}
     assert told == {
-        name: (field.kind(), len(set(field.values)), field.parsers, field.path) for name, field in twin.items()
+        name: (
+            field.kind(),
+            len(set(field.values)),
+            tuple(field.parsers),
+            None if field.path is None else tuple(field.path),
+        )
+        for name, field in twin.items()
     }
     assert values == (list(dict.fromkeys(twin["a"].values)) if "a" in twin else [])

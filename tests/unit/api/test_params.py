@@ -59,6 +59,12 @@ def test_what_is_no_time(text: str) -> None:
         time_param(params(start=text), "start", 0)
 
 
+def test_an_instant_has_no_name_in_errors() -> None:
+    with pytest.raises(InvalidRequest) as refused:
+        time_param(params(time="abc"), "time", 0)
+    assert str(refused.value) == 'strconv.ParseInt: parsing "abc": invalid syntax'
+
+
 def test_times_stay_within_what_can_be_computed_with() -> None:
     assert abs(time_param(params(end="9223372036854775807"), "end", 0)) < 1 << 62
     assert abs(time_param(params(end="1" + "0" * 300 + ".0"), "end", 0)) < 1 << 62

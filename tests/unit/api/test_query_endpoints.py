@@ -11,34 +11,48 @@ import pytest
 from prometheus_client import CollectorRegistry
 from starlette.applications import Starlette
 
-from lodur.api import loki_legacy, loki_metadata, loki_query, loki_status, loki_volume
+from lodur.api import (
+    loki_detected,
+    loki_legacy,
+    loki_limits,
+    loki_metadata,
+    loki_patterns,
+    loki_query,
+    loki_status,
+    loki_volume,
+)
 from lodur.api.errors import CLIENT_GONE_TEXT
 from lodur.api.tenant import Tenancy
 from lodur.model.clock import ManualClock
 from lodur.model.durations import NS_PER_S
-from lodur.model.limits import QueryLimits
+from lodur.model.limits import Limits, QueryLimits
 from lodur.query.catalog import Catalog
 from lodur.query.engine import Engine
 from lodur.query.options import QuerierOptions
-from tests.memory_store import MemoryStore
+from tests.memory_store import DAY_NS, MemoryStore
 
 T0_S = 1_700_000_100
 HEADERS = {"X-Scope-OrgID": "t"}
 BODY_MAX_BYTES = 4096
 
 
-def application(store: MemoryStore) -> Starlette:
+def application(store: MemoryStore, *, patterns: bool = True) -> Starlette:
     clock = ManualClock((T0_S + 60) * NS_PER_S)
     tenancy = Tenancy(auth_enabled=True, multi_tenant_queries=True)
     engine = Engine(store, QuerierOptions(threads=1), clock, lambda _: QueryLimits())
     catalog = Catalog(store, clock, lambda _: QueryLimits())
-    state = loki_status.ServerState(lambda: None, lambda: "server: {}\n", lambda: ("all",))
+    state = loki_status.ServerState(lambda: None, lambda mode: f"# {mode}\n", lambda: ("all",))
     return Starlette(
         routes=[
             *loki_query.routes(engine, tenancy, clock, body_max_bytes=BODY_MAX_BYTES),
             *loki_legacy.routes(engine, tenancy, clock, body_max_bytes=BODY_MAX_BYTES),
             *loki_metadata.routes(catalog, tenancy, clock, body_max_bytes=BODY_MAX_BYTES),
+            *loki_detected.routes(engine, catalog, tenancy, clock, body_max_bytes=BODY_MAX_BYTES),
+            *loki_patterns.routes(engine, tenancy, clock, enabled=patterns, body_max_bytes=BODY_MAX_BYTES),
             *loki_volume.routes(catalog, tenancy, clock, body_max_bytes=BODY_MAX_BYTES),
+            *loki_limits.routes(
+                loki_limits.TenantFacts(lambda _: Limits(), lambda tenant: f"# {tenant}\n", lambda _: 7 * DAY_NS, True)
+            ),
             *loki_status.routes(state, CollectorRegistry()),
         ]
     )
@@ -165,6 +179,33 @@ def test_matrix(client: Client) -> None:
     assert data["result"] == [{"metric": {}, "values": [[T0_S, "1"], [T0_S + 30, "3"], [T0_S + 60, "2"]]}]
 
 
+def test_parquet_is_not_answered(client: Client) -> None:
+    for path in ("query", "query_range"):
+        headers = {"Accept": "application/vnd.apache.parquet"}
+        answer = client.get(f"/loki/api/v1/{path}", {"query": "vector(1)"}, headers)
+        assert answer.status_code == 400
+        assert answer.text.startswith("support for Parquet encoded responses is disabled.")
+
+
+@pytest.mark.parametrize("path", ["query", "query_range"])
+def test_too_many_series_are_a_part_and_a_warning_for_drilldown(path: str) -> None:
+    store = MemoryStore()
+    store.add_head("t", {f"app=x,n={k}": [(T0_S * NS_PER_S, "line")] for k in range(510)})
+    client = Client(application(store))
+    params = {"query": 'count_over_time({app="x"}[1m])', "time": str(T0_S), "start": str(T0_S), "end": str(T0_S)}
+    assert "maximum number of series (500) reached" in get(client, path, 400, **params)
+    for query in (params["query"], f"{params['query']} * 2"):
+        asked = {**params, "query": query}
+        answer = client.get(f"/loki/api/v1/{path}", asked, {"X-Query-Tags": "Source=grafana-lokiexplore-app"})
+        body = answer.json()
+        assert len(body["data"]["result"]) == 500
+        assert body["warnings"] == [
+            "maximum number of series (500) reached for a single query; returning partial results"
+        ]
+    few = client.get(f"/loki/api/v1/{path}", {**params, "query": "vector(1)"}, {"X-Query-Tags": "a=b"}).json()
+    assert "warnings" not in few
+
+
 def test_a_form_is_as_good_as_the_url(client: Client) -> None:
     form = {"query": 'count_over_time({app="x"}[5m])'}
     answer = client.post("/loki/api/v1/query", data=form, params={"time": f"{T0_S + 60}.5"})
@@ -217,6 +258,27 @@ def test_without_a_tenant(client: Client) -> None:
     assert get(client, "labels", 401) == "no org id\n"
     assert get(client, "status/buildinfo")["version"].startswith("3.")
     assert client.get("/ready", {}).text == "ready\n"
+
+
+def test_the_configuration_in_three_ways(client: Client) -> None:
+    assert client.get("/config", {}).text == "# \n"
+    assert client.get("/config", {"mode": "diff"}).text == "# diff\n"
+
+
+def test_limits_of_the_tenant(client: Client) -> None:
+    body = get(client, "drilldown-limits")
+    assert (body["pattern_ingester_enabled"], body["version"]) == (True, "unknown")
+    limits = body["limits"]
+    assert limits["max_query_length"] == "30d1h"
+    assert (limits["max_query_bytes_read"], limits["query_timeout"], limits["max_query_lookback"]) == ("0B", "1m", "0s")
+    assert limits["retention_period"] == "1w"
+    assert limits["discover_service_name"][0] == "service"
+    (rule,) = limits["otlp_config"]["resource_attributes"]["attributes_config"]
+    assert (rule["action"], rule["attributes"][0]) == ("index_label", "service.name")
+    assert client.get("/config/tenant/v1/limits", {}).text == "# t\n"
+    client.headers.pop("X-Scope-OrgID")
+    assert get(client, "drilldown-limits", 401) == "no org id\n"
+    assert client.get("/config/tenant/v1/limits", {}).status_code == 401
 
 
 def test_format_query(client: Client) -> None:

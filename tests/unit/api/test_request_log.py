@@ -101,7 +101,8 @@ def test_unknown_paths_and_methods_are_told_plainly() -> None:
     app, _ = application()
     assert ask(app, "/nope")[:2] == (404, b"404 page not found\n")
     status, body, headers = ask(app, "/loki/api/v1/push", "GET")
-    assert (status, body, headers["allow"]) == (405, b"Method Not Allowed\n", "POST")
+    assert (status, body, headers["allow"]) == (405, b"", "POST")
+    assert ask(app, "/ready", "HEAD")[:2] == (405, b"")
 
 
 def test_requests_are_counted_by_route() -> None:

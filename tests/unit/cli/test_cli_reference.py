@@ -43,7 +43,7 @@ def test_every_option_is_described(name: str) -> None:
 @pytest.mark.parametrize("name", [entry.name for entry in COMMANDS])
 def test_no_other_option_is_described(name: str) -> None:
     known = {spelling for option in options(command(name)) for spelling in (*option.opts, *option.secondary_opts)}
-    described = set(re.findall(r"^\| `(--?[a-z-]+)", section(f"lodur {name}"), re.MULTILINE))
+    described = set(re.findall(r"^\| `(--?[A-Za-z-]+)", section(f"lodur {name}"), re.MULTILINE))
     assert described <= known
 
 
@@ -57,4 +57,4 @@ def test_main_flags_are_described(name: str) -> None:
 
 
 def test_every_command_is_listed() -> None:
-    assert re.findall(r"^\| \[`lodur ([a-z-]+)`\]", PAGE, re.MULTILINE) == [entry.name for entry in COMMANDS]
+    assert re.findall(r"^\| \[`lodur ([a-z_-]+)`\]", PAGE, re.MULTILINE) == [entry.name for entry in COMMANDS]

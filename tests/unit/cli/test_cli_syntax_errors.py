@@ -50,6 +50,12 @@ def test_hint_says_what_was_meant(cli: Cli, loki: FakeLoki, words: tuple[str, ..
     assert f"\nhint: {hint}" in cli(*words).stderr
 
 
+def test_lines_asked_for_at_one_moment(cli: Cli, loki: FakeLoki) -> None:
+    loki.will_answer("/loki/api/v1/query", "log queries are not supported as an instant query type, please change", 400)
+    result = cli("instant-query", '{app="shop"}')
+    assert result.stderr.splitlines()[-1].startswith("hint: `lodur query` asks for log lines")
+
+
 def test_explain_needs_no_server_for_it(offline: Cli) -> None:
     result = offline("query", '{app="shop"} | jsn | x="y"', "--explain")
     assert result.exit_code == 1

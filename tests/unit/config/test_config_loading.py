@@ -11,7 +11,10 @@ from lodur.config.loading import LoadedConfig, load_server_config
 from lodur.config.targets import ROLES_OF_TARGETS, Role
 from lodur.ingest.options import WalOptions
 from lodur.model.clock import ManualClock
+from lodur.model.durations import NS_PER_HOUR
 from lodur.model.limits import MIB, IngestLimits, Limits, QueryLimits
+from lodur.model.matcher import Matcher, MatchOp
+from lodur.store.compaction.options import CompactorOptions, RetentionPeriods, StreamRetention
 from lodur.store.options import FilesystemOptions, S3Options, SegmentCodec
 
 DAY_NS = 24 * 3600 * 10**9
@@ -204,7 +207,29 @@ def test_a_file_on_s3_with_the_roles_of_the_pod_loads(tmp_path: Path) -> None:
     loaded = load(tmp_path, text=ON_S3)
     (period,) = loaded.config.storage.periods
     assert period.object_store == S3Options(bucket="loki-bucket", region="eu-west-3", path_style=True)
-    assert {key.path for key in loaded.ignored} >= {"limits_config.retention_period", "compactor.retention_enabled"}
+    assert loaded.config.compactor.retention_enabled
+    assert loaded.config.compactor.retention_delete_delay_ns == 2 * NS_PER_HOUR
+    assert loaded.config.retention == RetentionPeriods(48 * NS_PER_HOUR)
+    assert {key.path for key in loaded.ignored} >= {"compactor.delete_request_store", "compactor.working_directory"}
+
+
+def test_retention_of_streams_is_read(tmp_path: Path) -> None:
+    streams = '[{selector: \'{app="x", env=~"p.*"}\', priority: 3, period: 7d}, {selector: \'{app="y"}\', period: 24h}]'
+    loaded = load(tmp_path, text=f"limits_config: {{retention_stream: {streams}}}")
+    x_matchers = (Matcher("app", MatchOp.EQUAL, "x"), Matcher("env", MatchOp.MATCHES, "p.*"))
+    assert loaded.config.retention.streams == (
+        StreamRetention(x_matchers, 3, 7 * 24 * NS_PER_HOUR),
+        StreamRetention((Matcher("app", MatchOp.EQUAL, "y"),), 0, 24 * NS_PER_HOUR),
+    )
+
+
+def test_the_compactor_has_settings_of_its_own(tmp_path: Path) -> None:
+    text = "compactor: {compaction_interval: 5m, max_compaction_parallelism: 2}\n"
+    text += "lodur: {compactor: {target_bytes: 64MiB, cold_after: 48h, cold_zstd_level: 0, reader_grace: 1m}}"
+    options = load(tmp_path, text=text).config.compactor
+    assert (options.interval_ns, options.parallelism, options.reader_grace_ns) == (300 * 10**9, 2, 60 * 10**9)
+    assert (options.policy.target_bytes, options.policy.cold_zstd_level) == (64 * 2**20, 0)
+    assert load(tmp_path, text="{}").config.compactor == CompactorOptions()
 
 
 @pytest.mark.parametrize(
@@ -214,6 +239,11 @@ def test_a_file_on_s3_with_the_roles_of_the_pod_loads(tmp_path: Path) -> None:
             "compactor: {retention_enabled: true}",
             "CONFIG ERROR: invalid compactor config: "
             "compactor.delete-request-store should be configured when retention is enabled",
+        ),
+        (
+            "limits_config: {retention_stream: [{selector: '{a=', priority: 1, period: 24h}]}",
+            "failed parsing config: config.yaml: yaml: unmarshal errors:\n"
+            "  line 1: invalid labels matchers: parse error at line 1, col 4: syntax error: unexpected $end, ",
         ),
         (
             "limits_config: {retention_stream: [{selector: '{a=\"b\"}', priority: 1, period: 1h}]}",

@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from lodur.config.loading import BUILT_IN_FILE, parse_config_text
-from lodur.config.printing import effective_yaml
+from lodur.config.printing import changed_yaml, default_yaml, effective_yaml
 from lodur.config.server_config import ServerConfig, build_server_config
 
 FULL = """\
@@ -67,3 +67,13 @@ storage_config:
     assert "hush" not in printed
     assert "s3://********@eu-west-3/logs" in printed
     assert printed.count("********") >= 8
+
+
+def test_what_is_changed_and_what_is_by_default() -> None:
+    config = config_of("server: {http_listen_port: 3200}\nlimits_config: {max_query_series: 500, query_timeout: 5m}\n")
+    changed = yaml.safe_load(changed_yaml(config))
+    assert changed["server"] == {"http_listen_port": 3200}
+    assert changed["limits_config"] == {"query_timeout": "5m"}
+    defaults = yaml.safe_load(default_yaml())
+    assert defaults["server"]["http_listen_port"] == 3100
+    assert defaults["limits_config"]["query_timeout"] == "1m"

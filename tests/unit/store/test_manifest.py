@@ -9,13 +9,21 @@ import pytest
 from lodur.model.errors import CorruptData
 from lodur.store.days import day_name, day_of, day_span, parse_day_name
 from lodur.store.manifest import (
+    Claim,
     Flushed,
     Manifest,
+    RemovedSegment,
+    Replaced,
     SegmentMeta,
     decode_manifest,
     encode_manifest,
+    has_replaced,
     segments_between,
+    with_claim,
     with_flushed,
+    with_replaced,
+    without_claim,
+    without_removed,
 )
 
 COMPAT = Path(__file__).parents[2] / "compat" / "manifest"
@@ -74,8 +82,8 @@ def test_damage_is_told_with_the_path(data: bytes) -> None:
 
 
 def test_an_unknown_version_is_told() -> None:
-    with pytest.raises(CorruptData, match="version 2 is not known"):
-        decode_manifest(b'{"version":2,"day":[]}', "x")
+    with pytest.raises(CorruptData, match="version 3 is not known, this build reads 1 and 2"):
+        decode_manifest(b'{"version":3,"day":[]}', "x")
 
 
 def test_version_1_is_read() -> None:
@@ -96,8 +104,69 @@ def test_version_1_is_read() -> None:
             ),
         ),
         covered={"0f6c1e2a-7d3b-4c55-9a53-0a4b1c2d3e4f": 42},
-        version=1,
     )
+
+
+def test_version_2_is_read() -> None:
+    data = (COMPAT / "v2" / "2024-01-31.json").read_bytes()
+    manifest = decode_manifest(data, "x")
+    assert encode_manifest(manifest) == data
+    assert [segment.zstd_level for segment in manifest.segments] == [8]
+    assert manifest.removed == (
+        RemovedSegment("fake/segments/2024-01-31/0f6c1e2a-000000000000002a.parquet", 1706835600000000000),
+    )
+    assert manifest.claim == Claim("0f6c1e2a-7d3b-4c55-9a53-0a4b1c2d3e4f", 1706836500000000000)
+    assert manifest.revision == 4
+
+
+def merged(name: str, *inputs: str) -> Replaced:
+    return Replaced(tuple(map(meta, inputs)), (meta(name),) if name else (), 99)
+
+
+FOUR = Manifest("2024-01-01", tuple(map(meta, "abcd")))
+
+
+def test_a_merge_takes_the_place_of_its_last_input_and_lists_what_is_to_be_deleted() -> None:
+    manifest = with_replaced(FOUR, merged("m", "a", "c"))
+    assert [segment.id for segment in manifest.segments] == ["b", "m", "d"]
+    assert manifest.removed == (RemovedSegment(meta("a").path, 99), RemovedSegment(meta("c").path, 99))
+    assert has_replaced(manifest, merged("m", "a", "c"))
+    assert with_replaced(manifest, merged("m", "a", "c")) == manifest
+
+
+def test_a_merge_that_comes_late_changes_nothing() -> None:
+    manifest = with_replaced(FOUR, merged("m", "a", "b"))
+    late = merged("n", "b", "c")
+    assert with_replaced(manifest, late) == manifest
+    assert not has_replaced(manifest, late)
+
+
+def test_a_merge_that_was_merged_again_is_still_known() -> None:
+    manifest = with_replaced(with_replaced(FOUR, merged("m", "a", "b")), merged("n", "m", "c"))
+    assert [segment.id for segment in manifest.segments] == ["n", "d"]
+    assert has_replaced(manifest, merged("m", "a", "b"))
+
+
+def test_segments_may_go_without_successors() -> None:
+    manifest = with_replaced(FOUR, merged("", "b"))
+    assert [segment.id for segment in manifest.segments] == ["a", "c", "d"]
+    assert without_removed(manifest, frozenset({meta("b").path})).removed == ()
+
+
+def test_a_flush_that_was_merged_before_its_answer_came_is_not_added_again() -> None:
+    manifest = with_flushed(Manifest("2024-01-01"), Flushed(meta("a"), "w", 7))
+    manifest = with_replaced(manifest, merged("m", "a"))
+    assert with_flushed(manifest, Flushed(meta("a"), "w", 7)) == manifest
+
+
+def test_a_claim_holds_against_others_until_its_end() -> None:
+    manifest = with_claim(Manifest("2024-01-01"), Claim("w", 100), 10)
+    assert manifest.claim == Claim("w", 100)
+    assert with_claim(manifest, Claim("v", 150), 50) == manifest
+    assert with_claim(manifest, Claim("w", 150), 50).claim == Claim("w", 150)
+    assert with_claim(manifest, Claim("v", 200), 100).claim == Claim("v", 200)
+    assert without_claim(manifest, "v") == manifest
+    assert without_claim(manifest, "w").claim is None
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from prometheus_client import CollectorRegistry
 
+from lodur.telemetry.access_metrics import AccessMetrics
 from lodur.telemetry.ingest_metrics import IngestMetrics, SizeCollector, TenantSize, WalSize
 from lodur.telemetry.request_metrics import RequestMetrics
 
@@ -17,6 +18,7 @@ def test_the_reference_names_every_metric() -> None:
     registry = CollectorRegistry()
     IngestMetrics(registry)
     RequestMetrics(registry)
+    AccessMetrics(registry)
     registry.register(SizeCollector(lambda: [TenantSize("t", 1, 2, 3)], lambda: WalSize(1, 2, 3, 4)))
     made = {
         family.name + ("_total" if family.type == "counter" else "")

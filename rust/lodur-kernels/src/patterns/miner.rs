@@ -16,9 +16,6 @@ pub const PLACEHOLDER: &str = "<_>";
 /// Templates of one shape: further kinds of lines with that shape are not counted.
 const TEMPLATES_MAX: usize = 32;
 
-/// Memory of one miner; beyond it templates of a single line are forgotten, and then no new ones are made.
-const BYTES_MAX: usize = 64 << 20;
-
 /// What a template takes beside its texts, and each of its words and counts.
 const TEMPLATE_BYTES: usize = 200;
 const WORD_BYTES: usize = 24;
@@ -58,17 +55,23 @@ pub struct Pattern {
 }
 
 /// Finds patterns in the lines it is given.
-#[derive(Default)]
 pub struct Miner {
     shapes: HashMap<Box<[u8]>, Shape>,
     words: Words,
     key: Vec<u8>,
     bytes: usize,
-    /// Whether there is room for new templates.
+    bytes_max: usize,
+    /// No new templates are made any more.
     full: bool,
 }
 
 impl Miner {
+    /// A miner that takes about so much memory; beyond it templates of a single line are forgotten, and where that does
+    /// not help, no new ones are made.
+    pub fn new(bytes_max: usize) -> Self {
+        Miner { shapes: HashMap::new(), words: Words::default(), key: Vec::new(), bytes: 0, bytes_max, full: false }
+    }
+
     /// Count a line at a time; lines that are too long, or of too many kinds, are passed over.
     pub fn add(&mut self, line: &[u8], level: Level, time: i64) {
         if !self.words.cut(line) {
@@ -145,9 +148,9 @@ impl Miner {
     }
 
     fn has_room(&mut self) -> bool {
-        if self.bytes >= BYTES_MAX && !self.full {
+        if self.bytes >= self.bytes_max && !self.full {
             self.forget_single_lines();
-            self.full = self.bytes >= BYTES_MAX / 4 * 3;
+            self.full = self.bytes >= self.bytes_max / 4 * 3;
         }
         !self.full
     }
@@ -282,7 +285,7 @@ mod tests {
     use crate::pipeline::pattern_filter::PatternFilter;
 
     fn mine(lines: &[String]) -> Vec<Pattern> {
-        let mut miner = Miner::default();
+        let mut miner = Miner::new(1 << 20);
         lines.iter().enumerate().for_each(|(time, line)| miner.add(line.as_bytes(), Level::Info, time as i64));
         miner.patterns(1)
     }
@@ -333,6 +336,18 @@ mod tests {
         assert!(found.iter().map(|pattern| pattern.lines).sum::<u64>() <= 100);
     }
 
+    #[test]
+    fn rare_templates_make_room() {
+        let mut miner = Miner::new(20_000);
+        for n in 0..2000 {
+            miner.add(b"heartbeat of node one", Level::Info, 0);
+            miner.add("x ".repeat(n % 300 + 1).as_bytes(), Level::Info, 0);
+            assert!(miner.bytes < 40_000);
+        }
+        let most = &miner.patterns(2)[0];
+        assert_eq!((most.text.as_str(), most.lines), ("heartbeat of node one", 2000));
+    }
+
     fn lines() -> impl Strategy<Value = Vec<String>> {
         let piece = prop_oneof![
             "[a-c]{1,3}",
@@ -352,7 +367,7 @@ mod tests {
         #[test]
         fn each_line_passes_its_pattern(lines in lines(), cut in 0usize..40) {
             let cut = cut.min(lines.len());
-            let (mut miner, mut other) = (Miner::default(), Miner::default());
+            let (mut miner, mut other) = (Miner::new(1 << 20), Miner::new(1 << 20));
             for (time, line) in lines.iter().enumerate() {
                 let miner = if time < cut { &mut miner } else { &mut other };
                 miner.add(line.as_bytes(), Level::Info, time as i64);

@@ -27,6 +27,9 @@ pub mod words;
 /// A pattern is what at least two lines share.
 const LINES_MIN: u64 = 2;
 
+/// Memory of the templates of one search, shared by its threads: ten thousands of kinds of lines.
+const TEMPLATE_BYTES_MAX: usize = 128 << 20;
+
 /// Rows after which a worker looks at the cancel flag.
 const CANCEL_ROWS: usize = 4096;
 
@@ -88,7 +91,7 @@ impl PatternScan {
     /// Whether a block is among those that are read: the same choice wherever it is asked.
     fn keeps(&self, source: &Source, block: &BlockRef) -> bool {
         let first = match source {
-            Source::Head(view) => view.generation,
+            Source::Head(_) => 0,
             Source::Segment(segment, _) => xxh3_64(segment.path.as_bytes()),
         };
         first.wrapping_add(block.block as u64).is_multiple_of(self.plan.keep_every)
@@ -107,11 +110,17 @@ impl PatternScan {
             streams: pruned.streams as u64,
             ..ScanStats::default()
         };
-        let workers = run(&pruned.blocks, threads, cancel, Worker::new, |worker, block| {
-            self.visit(worker, &selected[block.source], block, cancel)?;
-            Ok(Flow::More)
-        })?;
-        let mut miner = Miner::default();
+        let workers = run(
+            &pruned.blocks,
+            threads,
+            cancel,
+            || Worker::new(threads),
+            |worker, block| {
+                self.visit(worker, &selected[block.source], block, cancel)?;
+                Ok(Flow::More)
+            },
+        )?;
+        let mut miner = Miner::new(TEMPLATE_BYTES_MAX);
         for worker in workers {
             stats.add(&worker.stats);
             miner.merge(worker.miner);
@@ -161,11 +170,11 @@ struct Worker {
 }
 
 impl Worker {
-    fn new() -> Self {
+    fn new(threads: usize) -> Self {
         Worker {
             buffers: PooledBuffers::take(),
             rows: Bitmap::default(),
-            miner: Miner::default(),
+            miner: Miner::new(TEMPLATE_BYTES_MAX / threads.max(1)),
             stats: ScanStats::default(),
         }
     }

@@ -1,5 +1,6 @@
 //! Keys under which rows are grouped: label sets as bytes, unambiguous and readable without the pipeline.
 
+use super::go_quote::shown;
 use super::label_name::NameSet;
 use super::row_labels::{Category, RowLabels};
 use crate::error::{KernelError, Result};
@@ -73,12 +74,14 @@ impl RowLabels<'_> {
 
     /// The error that a metric query answers when this row reaches it; None if the row carries none.
     ///
-    /// A query that groups by errors `counts` those of stages; a field of the line that is named like them stays one.
-    pub fn metric_error(&self, counts: bool) -> Option<String> {
+    /// A query that groups by errors `counts` those of stages. A field of the line that is named like them is one where
+    /// the series `shows` it.
+    pub fn metric_error(&self, counts: bool, shows: bool) -> Option<String> {
         let error = match self.error() {
             Some(_) if counts => return None,
             Some(error) => error.text().into(),
-            None => String::from_utf8_lossy(self.error_field()?),
+            None if shows => String::from_utf8_lossy(self.error_field()?),
+            None => return None,
         };
         let mut key = Vec::new();
         self.write_sorted(&mut key, |_, _| true);
@@ -122,5 +125,5 @@ fn take_text(rest: &mut &[u8]) -> Result<String> {
     let (length, tail) = rest.split_first_chunk::<4>().ok_or_else(cut)?;
     let (text, tail) = tail.split_at_checked(u32::from_le_bytes(*length) as usize).ok_or_else(cut)?;
     *rest = tail;
-    Ok(String::from_utf8_lossy(text).into_owned())
+    Ok(shown(text).into_owned())
 }

@@ -1,9 +1,11 @@
 //! Which parsed labels anybody will look at, so that parsers may pass over the rest and stop early.
 
+use super::format::needs_of;
 use super::label_filter::FilterMatcher;
 use super::label_name::{EXTRACTED_SUFFIX, NameSet};
-use super::plan::{LabelFilter, PipelinePlan, Stage};
+use super::plan::{LabelChange, LabelFilter, PipelinePlan, Stage};
 use super::row_labels::{ERROR_DETAILS_NAME, ERROR_NAME};
+use super::template::Needs;
 use crate::error::Result;
 
 /// Gates of one pipeline: each is asked about every label found, and the filters come after them anyway.
@@ -54,9 +56,25 @@ impl Hints {
             LabelNeeds::Only(names) => names.iter().map(String::as_str).collect(),
             LabelNeeds::None => Vec::new(),
         };
+        let templates: Vec<Needs> = plan.stages.iter().flat_map(templates_of).collect();
+        if templates.iter().any(|needs| needs.all) {
+            return Hints::default();
+        }
+        names.extend(templates.iter().flat_map(|needs| &needs.names).map(|name| &**name));
+        let mut renames = false;
         for stage in &plan.stages {
-            if let Stage::LabelFilter { filter } = stage {
-                add_names(filter, &mut names);
+            match stage {
+                Stage::LabelFilter { filter } => add_names(filter, &mut names),
+                Stage::LabelFormat { changes } => {
+                    let sources = changes.iter().filter_map(|change| match change {
+                        LabelChange::Rename { source, .. } => Some(source.as_str()),
+                        LabelChange::Template { .. } => None,
+                    });
+                    let known = names.len();
+                    names.extend(sources);
+                    renames |= names.len() > known;
+                }
+                _ => {}
             }
         }
         if let Some(unwrap) = &plan.unwrap {
@@ -73,7 +91,8 @@ impl Hints {
         }
         let asks_for_errors =
             [ERROR_NAME, ERROR_DETAILS_NAME].iter().any(|name| needed.names.contains(name.as_bytes()));
-        needed.finds = if asks_for_errors { usize::MAX } else { needed.names.len() };
+        // A label that was renamed away may be found again, so that finds cannot be counted.
+        needed.finds = if asks_for_errors || renames { usize::MAX } else { needed.names.len() };
         Hints { needed: Some(needed), gates: Vec::new() }
     }
 
@@ -115,6 +134,21 @@ impl Hints {
     #[inline]
     pub fn satisfied_by(&self, finds: usize) -> bool {
         self.needed.as_ref().is_some_and(|needed| finds >= needed.finds)
+    }
+}
+
+/// What the templates of a stage look at.
+fn templates_of(stage: &Stage) -> Vec<Needs> {
+    match stage {
+        Stage::LineFormat { template } => vec![needs_of("line", template)],
+        Stage::LabelFormat { changes } => changes
+            .iter()
+            .filter_map(|change| match change {
+                LabelChange::Template { template, .. } => Some(needs_of("label", template)),
+                LabelChange::Rename { .. } => None,
+            })
+            .collect(),
+        _ => Vec::new(),
     }
 }
 

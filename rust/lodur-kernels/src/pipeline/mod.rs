@@ -8,9 +8,10 @@
 mod bitmap;
 mod decolorize;
 mod drop_keep;
+mod format;
 pub(crate) mod go_duration;
 pub(crate) mod go_number;
-mod go_quote;
+pub(crate) mod go_quote;
 pub mod go_regex;
 mod go_syntax;
 mod group_key;
@@ -33,6 +34,7 @@ mod pattern_syntax;
 pub mod plan;
 mod regexp;
 mod row_labels;
+pub mod template;
 mod unpack;
 mod unwrap;
 
@@ -49,6 +51,7 @@ pub use row_labels::{Category, ERROR_DETAILS_NAME, ERROR_NAME, ErrorKind, MetaRe
 use crate::error::{KernelError, Result};
 use decolorize::Decolorizer;
 use drop_keep::LabelTargets;
+use format::{LabelFormatter, LineFormatter};
 use hints::{Hints, gates_of};
 use json::JsonParser;
 use json_path::JsonPaths;
@@ -91,6 +94,8 @@ enum RowStage {
     Drop(LabelTargets),
     Keep(LabelTargets),
     Decolorize(Decolorizer),
+    LineFormat(LineFormatter),
+    LabelFormat(LabelFormatter),
 }
 
 impl Pipeline {
@@ -164,7 +169,9 @@ impl Pipeline {
 
     /// Whether `process` may leave another line than it was given.
     pub fn changes_line(&self) -> bool {
-        self.stages.iter().any(|stage| matches!(stage, RowStage::Unpack(_) | RowStage::Decolorize(_)))
+        self.stages
+            .iter()
+            .any(|stage| matches!(stage, RowStage::Unpack(_) | RowStage::Decolorize(_) | RowStage::LineFormat(_)))
     }
 
     /// The label whose value is the sample; no part of a series that is not grouped by it.
@@ -195,6 +202,8 @@ fn compile_stage(stage: &Stage, hints: Hints) -> Result<RowStage> {
         Stage::Drop { targets } => RowStage::Drop(LabelTargets::compile(targets)?),
         Stage::Keep { targets } => RowStage::Keep(LabelTargets::compile(targets)?),
         Stage::Decolorize {} => RowStage::Decolorize(Decolorizer::compile()?),
+        Stage::LineFormat { template } => RowStage::LineFormat(LineFormatter::compile(template)?),
+        Stage::LabelFormat { changes } => RowStage::LabelFormat(LabelFormatter::compile(changes)?),
     })
 }
 
@@ -238,6 +247,8 @@ impl RowStage {
                     labels.line = Cow::Owned(line);
                 }
             }
+            RowStage::LineFormat(formatter) => formatter.format(labels),
+            RowStage::LabelFormat(formatter) => formatter.format(labels),
         }
         !labels.is_rejected()
     }
@@ -245,6 +256,7 @@ impl RowStage {
     fn reads_line(&self) -> bool {
         match self {
             RowStage::LabelFilter(_) | RowStage::Drop(_) | RowStage::Keep(_) => false,
+            RowStage::LabelFormat(formatter) => formatter.reads_line(),
             RowStage::LineFilter(_)
             | RowStage::Json(_)
             | RowStage::JsonPaths(_)
@@ -252,7 +264,8 @@ impl RowStage {
             | RowStage::Regexp(_)
             | RowStage::Pattern(_)
             | RowStage::Unpack(_)
-            | RowStage::Decolorize(_) => true,
+            | RowStage::Decolorize(_)
+            | RowStage::LineFormat(_) => true,
         }
     }
 
@@ -267,8 +280,11 @@ impl RowStage {
             | RowStage::Pattern(_)
             | RowStage::Unpack(_)
             | RowStage::Drop(_)
-            | RowStage::Keep(_) => true,
-            RowStage::LineFilter(_) | RowStage::LabelFilter(_) | RowStage::Decolorize(_) => false,
+            | RowStage::Keep(_)
+            | RowStage::LabelFormat(_) => true,
+            RowStage::LineFilter(_) | RowStage::LabelFilter(_) | RowStage::Decolorize(_) | RowStage::LineFormat(_) => {
+                false
+            }
         }
     }
 }

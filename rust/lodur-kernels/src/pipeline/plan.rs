@@ -56,6 +56,14 @@ pub enum Stage {
         targets: Vec<LabelTarget>,
     },
     Decolorize {},
+    /// `| line_format "{{.a}}"`
+    LineFormat {
+        template: String,
+    },
+    /// `| label_format a=b, c="{{.d}}"`; each name once.
+    LabelFormat {
+        changes: Vec<LabelChange>,
+    },
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -135,6 +143,21 @@ pub enum CompareOp {
     GreaterOrEqual,
     Less,
     LessOrEqual,
+}
+
+/// One assignment of `label_format`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case", deny_unknown_fields)]
+pub enum LabelChange {
+    /// `name` takes the value of `source`, which goes.
+    Rename {
+        name: String,
+        source: String,
+    },
+    Template {
+        name: String,
+        template: String,
+    },
 }
 
 /// A member of `drop` or `keep`: a name, perhaps only where its value matches.
@@ -243,7 +266,7 @@ impl Stage {
 
     /// Whether later stages see another line than earlier ones.
     pub fn changes_line(&self) -> bool {
-        matches!(self, Stage::Unpack {} | Stage::Decolorize {})
+        matches!(self, Stage::Unpack {} | Stage::Decolorize {} | Stage::LineFormat { .. })
     }
 
     /// Whether line filters written after this stage are evaluated before it (Loki moves them).
@@ -256,8 +279,9 @@ impl Stage {
             | Stage::Decolorize {}
             | Stage::Drop { .. }
             | Stage::Keep { .. }
+            | Stage::LabelFormat { .. }
             | Stage::LineFilter { .. } => true,
-            Stage::Unpack {} | Stage::LabelFilter { .. } => false,
+            Stage::Unpack {} | Stage::LabelFilter { .. } | Stage::LineFormat { .. } => false,
         }
     }
 }
@@ -291,7 +315,7 @@ mod tests {
     #[test]
     fn reads_what_python_writes() {
         let plan = PipelinePlan::decode(RECORDED).unwrap();
-        assert_eq!(plan.stages.len(), 13);
+        assert_eq!(plan.stages.len(), 15);
         assert_eq!(plan.unwrap.as_ref().unwrap().conversion, Conversion::DurationSeconds);
         let Stage::LabelFilter { filter: LabelFilter::Or { operands } } = &plan.stages[9] else { panic!("no filter") };
         let size = LabelFilter::Bytes { name: "size".to_owned(), op: CompareOp::NotEqual, value_bytes: 1 << 63 };

@@ -15,6 +15,9 @@ use crate::level::{LEVEL_NAME, Level};
 pub const ERROR_NAME: &str = "__error__";
 pub const ERROR_DETAILS_NAME: &str = "__error_details__";
 
+/// Largest line whose memory is kept for later rows.
+const SPARE_BYTES_MAX: usize = 1 << 20;
+
 /// A name or value: UTF-8 as far as the stored line is.
 pub type Text<'a> = Cow<'a, [u8]>;
 
@@ -32,6 +35,7 @@ pub enum ErrorKind {
     JsonParser,
     LogfmtParser,
     LabelFilter,
+    TemplateFormat,
     SampleExtraction,
 }
 
@@ -41,6 +45,7 @@ impl ErrorKind {
             ErrorKind::JsonParser => "JSONParserErr",
             ErrorKind::LogfmtParser => "LogfmtParserErr",
             ErrorKind::LabelFilter => "LabelFilterErr",
+            ErrorKind::TemplateFormat => "TemplateFormatErr",
             ErrorKind::SampleExtraction => "SampleExtractionErr",
         }
     }
@@ -99,6 +104,8 @@ struct Label<'a> {
 pub struct RowLabels<'a> {
     ts_ns: i64,
     pub(super) line: Text<'a>,
+    /// Memory of a line that an earlier row was given, for the next that is made.
+    pub(super) spare: Vec<u8>,
     stream: Option<&'a LabelSet>,
     /// Bits of the names of `stream`.
     stream_bits: u64,
@@ -129,7 +136,9 @@ impl<'a> RowLabels<'a> {
     /// Start over with a stored row. `Pipeline::process` does this itself.
     pub fn begin(&mut self, row: RowInput<'a>) {
         self.ts_ns = row.ts_ns;
-        self.line = Cow::Borrowed(row.line);
+        if let Cow::Owned(made) = std::mem::replace(&mut self.line, Cow::Borrowed(row.line)) {
+            self.keep_spare(made);
+        }
         if !self.stream.is_some_and(|stream| std::ptr::eq(stream, row.stream)) {
             self.stream = Some(row.stream);
             self.stream_bits = row.stream.iter().fold(0, |bits, (name, _)| bits | name_bit(name.as_bytes()));
@@ -149,6 +158,13 @@ impl<'a> RowLabels<'a> {
         }
         if row.level != Level::None {
             self.add_meta(LEVEL_NAME, row.level.text());
+        }
+    }
+
+    fn keep_spare(&mut self, mut made: Vec<u8>) {
+        if made.capacity() > self.spare.capacity() && made.capacity() <= SPARE_BYTES_MAX {
+            made.clear();
+            self.spare = made;
         }
     }
 
@@ -299,6 +315,37 @@ impl<'a> RowLabels<'a> {
         if !self.rejected && !self.is_taken(name) && !self.is_parsed(name) {
             self.add_parsed(Cow::Borrowed(name), Cow::Borrowed(b""), hints);
         }
+    }
+
+    /// Set a label, over what any other stage or the stored row has under its name.
+    pub(super) fn set_label(&mut self, name: &'a [u8], value: Text<'a>) {
+        if let Some(label) = self.parsed.iter_mut().find(|label| *label.name == *name) {
+            label.value = value;
+            return;
+        }
+        self.parsed_bits |= name_bit(name);
+        self.parsed.push(Label { name: Cow::Borrowed(name), value });
+    }
+
+    /// Give the value of a label, if there is one, to another name; then the label goes. Errors are no labels here.
+    pub(super) fn rename(&mut self, source: &[u8], name: &'a [u8]) {
+        let parsed = self.parsed.iter().find(|label| *label.name == *source);
+        let held = parsed.or_else(|| self.meta.iter().find(|label| *label.name == *source));
+        let value = held.map(|label| label.value.clone()).or_else(|| self.stream_label(source).map(Cow::Borrowed));
+        let Some(value) = value else { return };
+        self.set_label(name, value);
+        self.drop_named(source);
+    }
+
+    fn drop_named(&mut self, name: &[u8]) {
+        let stream_at = self.stream.and_then(|stream| stream.iter().position(|(known, _)| known.as_bytes() == name));
+        if let Some(at) = stream_at
+            && !self.stream_dropped.contains(&at)
+        {
+            self.stream_dropped.push(at);
+        }
+        self.meta.retain(|label| *label.name != *name);
+        self.parsed.retain(|label| *label.name != *name);
     }
 
     pub(super) fn is_rejected(&self) -> bool {

@@ -6,6 +6,7 @@ use std::fmt::Write as _;
 use crate::error::Result;
 use crate::labels::write_go_quoted;
 use crate::pipeline::decode_pairs;
+use crate::pipeline::go_quote::shown;
 use crate::push::time::rfc3339_nanos;
 use crate::scan::logs::{Entry, LogResult};
 
@@ -58,7 +59,7 @@ pub fn legacy_streams(result: &LogResult, extra: &[(String, String)]) -> Result<
             out.extend_from_slice(b"{\"ts\":");
             write_text(&mut out, &rfc3339_nanos(entry.ts_ns));
             out.extend_from_slice(b",\"line\":");
-            write_text(&mut out, &String::from_utf8_lossy(&entry.line));
+            write_text(&mut out, &shown(&entry.line));
             out.push(b'}');
         }
         out.extend_from_slice(b"]}");
@@ -128,7 +129,7 @@ fn write_value(out: &mut Vec<u8>, entry: &Entry, categorize: bool) -> Result<()>
     out.extend_from_slice(b"[\"");
     out.extend_from_slice(itoa::Buffer::new().format(entry.ts_ns).as_bytes());
     out.extend_from_slice(b"\",");
-    write_text(out, &String::from_utf8_lossy(&entry.line));
+    write_text(out, &shown(&entry.line));
     if categorize {
         out.extend_from_slice(b",{");
         let mut first = true;

@@ -9,7 +9,9 @@ use std::collections::BinaryHeap;
 use std::ops::Range;
 use std::sync::atomic::{AtomicI64, Ordering as Memory};
 
+use hashbrown::HashSet;
 use parking_lot::Mutex;
+use xxhash_rust::xxh3::Xxh3Default;
 
 use crate::error::{KernelError, Result};
 use crate::pipeline::{Bitmap, Category, RowLabels, Scratch};
@@ -34,6 +36,18 @@ pub struct Entry {
     pub line: Vec<u8>,
 }
 
+impl Entry {
+    /// A digest of the line and the labels.
+    fn content(&self) -> u128 {
+        let mut hash = Xxh3Default::new();
+        for part in [&self.stream, &self.metadata, &self.parsed, &self.line] {
+            hash.update(&(part.len() as u64).to_le_bytes());
+            hash.update(part);
+        }
+        hash.digest128()
+    }
+}
+
 /// Entries in the direction of the query.
 #[derive(Clone, Debug, Default)]
 pub struct LogResult {
@@ -55,6 +69,8 @@ struct Candidate {
     order: u64,
     place: Place,
     entry: Option<Entry>,
+    /// Tells the content of the entry from that of all others at its time; None as long as it is not read.
+    content: Option<u128>,
 }
 
 /// The greatest candidate is the worst, so that it is on top of the heap.
@@ -81,7 +97,7 @@ impl Eq for Candidate {}
 
 /// The best entries so far.
 struct Best {
-    heap: Mutex<(BinaryHeap<Candidate>, usize)>,
+    held: Mutex<Held>,
     limit: usize,
     backward: bool,
     bytes_max: usize,
@@ -89,10 +105,18 @@ struct Best {
     threshold: AtomicI64,
 }
 
+#[derive(Default)]
+struct Held {
+    heap: BinaryHeap<Candidate>,
+    bytes: usize,
+    /// Times and contents: entries equal in both are one, and count once for the limit.
+    contents: HashSet<(i64, u128)>,
+}
+
 impl Best {
     fn new(task: &LogsTask, bytes_max: usize) -> Self {
         let threshold = AtomicI64::new(if task.backward { i64::MIN } else { i64::MAX });
-        Best { heap: Mutex::default(), limit: task.limit as usize, backward: task.backward, bytes_max, threshold }
+        Best { held: Mutex::default(), limit: task.limit as usize, backward: task.backward, bytes_max, threshold }
     }
 
     /// Whether an entry at this time can still get in.
@@ -106,8 +130,11 @@ impl Best {
     }
 
     fn offer(&self, candidate: Candidate) -> Result<()> {
-        let mut held = self.heap.lock();
-        let (heap, bytes) = &mut *held;
+        let mut held = self.held.lock();
+        let Held { heap, bytes, contents } = &mut *held;
+        if candidate.content.is_some_and(|content| contents.contains(&(candidate.ts_ns, content))) {
+            return Ok(());
+        }
         if heap.len() >= self.limit {
             match heap.peek() {
                 Some(worst) if candidate < *worst => {}
@@ -115,6 +142,9 @@ impl Best {
             }
             if let Some(gone) = heap.pop() {
                 *bytes -= gone.size();
+                if let Some(content) = gone.content {
+                    contents.remove(&(gone.ts_ns, content));
+                }
             }
         }
         *bytes += candidate.size();
@@ -123,6 +153,9 @@ impl Best {
                 limit: "max_query_memory",
                 message: format!("the result of the query would take more than {} bytes of memory", self.bytes_max),
             });
+        }
+        if let Some(content) = candidate.content {
+            contents.insert((candidate.ts_ns, content));
         }
         heap.push(candidate);
         if heap.len() >= self.limit
@@ -215,8 +248,8 @@ pub fn run_logs(
         Ok(Flow::More)
     })?;
     workers.iter().for_each(|worker| stats.add(&worker.stats));
-    let (heap, _) = std::mem::take(&mut *log_scan.best.heap.lock());
-    let mut candidates = heap.into_sorted_vec();
+    let held = std::mem::take(&mut *log_scan.best.held.lock());
+    let mut candidates = held.heap.into_sorted_vec();
     if by_time_alone {
         log_scan.fill(&mut candidates, &mut stats)?;
     }
@@ -317,8 +350,9 @@ impl LogScan<'_> {
             };
             let order = block.order + row as u64;
             let place = Place { block: number, row, stream };
+            let content = entry.as_ref().map(Entry::content);
             let entry = entry.map(|entry| Entry { ts_ns, order, ..entry });
-            self.best.offer(Candidate { backward: self.best.backward, ts_ns, order, place, entry })?;
+            self.best.offer(Candidate { backward: self.best.backward, ts_ns, order, place, entry, content })?;
         }
         Ok(())
     }

@@ -71,6 +71,8 @@ struct MetricScan<'a> {
     grouping: Grouping,
     /// Whether a row that a stage failed on may pass: its series says so.
     groups_errors: bool,
+    /// Whether a series has the label of errors.
+    shows_errors: bool,
     bytes_max: usize,
     cancel: &'a Cancel,
 }
@@ -105,10 +107,11 @@ impl<'a> MetricScan<'a> {
             }
         };
         // Lines can be counted by their errors; samples of an unwrap cannot be had of them.
-        let groups_errors = task.grouping.mode == GroupingMode::By
-            && scan.pipeline.unwrap_name().is_none()
-            && names.iter().any(|n| n == crate::pipeline::ERROR_NAME);
-        MetricScan { scan, task, selected: select(sources, &scan.selector), grouping, groups_errors, bytes_max, cancel }
+        let is_by = task.grouping.mode == GroupingMode::By;
+        let shows_errors = is_by == names.iter().any(|n| n == crate::pipeline::ERROR_NAME);
+        let groups_errors = is_by && shows_errors && scan.pipeline.unwrap_name().is_none();
+        let selected = select(sources, &scan.selector);
+        MetricScan { scan, task, selected, grouping, groups_errors, shows_errors, bytes_max, cancel }
     }
 
     fn run<A: Accumulator>(&self, threads: usize) -> Result<MetricResult> {
@@ -240,7 +243,7 @@ impl<'a> MetricScan<'a> {
                 if !self.scan.pipeline.process(columns.row(row, run.stream), &mut labels) {
                     continue;
                 }
-                if let Some(message) = labels.metric_error(self.groups_errors) {
+                if let Some(message) = labels.metric_error(self.groups_errors, self.shows_errors) {
                     return Err(KernelError::InvalidRequest(message));
                 }
                 worker.stats.lines_kept += 1;

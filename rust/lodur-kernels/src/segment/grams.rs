@@ -237,12 +237,7 @@ fn read_slice(layout: &GramLayout, at: u64, length: usize, read: &mut ReadAt<'_>
             return Err(KernelError::corrupt("", layout.offset + start, "gram filter is cut short"));
         }
         let size = (layout.length - start).min(CHUNK_BYTES as u64) as usize;
-        let bytes = read(layout.offset + start, size)?;
-        let split = bytes.len().saturating_sub(4);
-        let (data, crc) = bytes.split_at(split);
-        if crc != crc32c::crc32c(data).to_le_bytes() {
-            return Err(KernelError::corrupt("", layout.offset + start, "gram filter checksum does not match"));
-        }
+        let data = read_chunk(layout, start, size, read)?;
         let from = at - chunk * CHUNK_DATA_BYTES;
         let to = (end - chunk * CHUNK_DATA_BYTES).min(data.len());
         if from >= to {
@@ -252,6 +247,30 @@ fn read_slice(layout: &GramLayout, at: u64, length: usize, read: &mut ReadAt<'_>
         at += to - from;
     }
     Ok(slice)
+}
+
+/// The data of one chunk, without its checksum.
+fn read_chunk(layout: &GramLayout, start: u64, size: usize, read: &mut ReadAt<'_>) -> Result<Vec<u8>> {
+    let mut bytes = read(layout.offset + start, size)?;
+    let crc = bytes.split_off(bytes.len().saturating_sub(4));
+    if crc != crc32c::crc32c(&bytes).to_le_bytes() {
+        return Err(KernelError::corrupt("", layout.offset + start, "gram filter checksum does not match"));
+    }
+    Ok(bytes)
+}
+
+/// Read the whole filter and check its checksums.
+pub fn check_filter(layout: &GramLayout, read: &mut ReadAt<'_>) -> Result<()> {
+    if layout.policy != GRAM_POLICY {
+        return Ok(());
+    }
+    let mut start = 0;
+    while start < layout.length {
+        let size = (layout.length - start).min(CHUNK_BYTES as u64) as usize;
+        read_chunk(layout, start, size, read)?;
+        start += size as u64;
+    }
+    Ok(())
 }
 
 #[cfg(test)]

@@ -249,6 +249,24 @@ impl PageReader {
         Ok(found.into_metadata(rows))
     }
 
+    /// Calls `each` with name and value of all metadata of a block that has no column.
+    pub fn rest(
+        &mut self,
+        source: &PageSource,
+        segment: &Segment,
+        block: &BlockEntry,
+        mut each: impl FnMut(&str, &str),
+    ) -> Result<()> {
+        let Some((keys, values)) = block.rest else { return Ok(()) };
+        let codec = segment.directory.codec;
+        self.page(source, codec, keys)?;
+        let keys_raw = std::mem::take(&mut self.raw);
+        let entries = self.page(source, codec, values)?;
+        let rows = block.rows as usize;
+        columns::decode_map(&keys_raw, &self.raw, entries, rows, |_, name, value| each(name, value))
+            .map_err(|e| e.at(values.offset))
+    }
+
     /// All rows of a block, for merging and tests.
     pub fn rows(&mut self, source: &PageSource, segment: &Segment, block: &BlockEntry) -> Result<Rows> {
         let codec = segment.directory.codec;

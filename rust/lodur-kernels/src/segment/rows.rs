@@ -10,13 +10,13 @@ use crate::labels::LabelSet;
 use crate::segment::directory::MetaColumn;
 
 /// A metadata name on more than one row in this many gets a column of its own.
-const COLUMN_SHARE: usize = 100;
+pub const COLUMN_SHARE: usize = 100;
 
 /// Metadata columns in a segment at most; further names go to the map.
-const META_COLUMNS_MAX: usize = 64;
+pub const META_COLUMNS_MAX: usize = 64;
 
 /// Distinct values up to which a metadata column is written with a dictionary.
-const DICTIONARY_MAX: usize = 256;
+pub const DICTIONARY_MAX: usize = 256;
 
 /// A row of a batch, with its place in the segment's stream table.
 #[derive(Clone, Copy)]
@@ -28,6 +28,11 @@ pub struct SortedRow<'a> {
 }
 
 impl<'a> SortedRow<'a> {
+    /// A row of `rows`, of the stream with this number in the segment.
+    pub fn new(stream: u32, rows: &'a Rows, row: usize) -> Self {
+        SortedRow { stream, ts_ns: rows.ts_ns[row], rows, row: row as u32 }
+    }
+
     pub fn line(&self) -> &'a [u8] {
         self.rows.line(self.row as usize)
     }
@@ -114,22 +119,28 @@ pub fn choose_meta_columns(sorted: &SortedRows<'_>) -> MetaSource {
         counts.into_iter().filter(|(_, (count, _))| count * COLUMN_SHARE > sorted.rows.len()).collect();
     frequent.sort_by(|a, b| b.1.0.cmp(&a.1.0).then(a.0.cmp(b.0)));
     frequent.truncate(META_COLUMNS_MAX);
-    let mut source = MetaSource { columns: Vec::new(), places: HashMap::new(), numbers: Vec::new() };
-    for (number, (name, (_, values))) in frequent.into_iter().enumerate() {
-        source.places.insert(name.to_string(), number);
+    let columns = frequent.into_iter().map(|(name, (_, values))| {
         let dictionary = (values.len() <= DICTIONARY_MAX).then(|| {
             let mut values: Vec<String> = values.into_iter().map(str::to_string).collect();
             values.sort();
             values
         });
-        let numbers = dictionary.iter().flatten().enumerate().map(|(i, value)| (value.clone(), i as u32)).collect();
-        source.numbers.push(numbers);
-        source.columns.push(MetaColumn { name: name.to_string(), dictionary });
-    }
-    source
+        MetaColumn { name: name.to_string(), dictionary }
+    });
+    MetaSource::new(columns.collect())
 }
 
 impl MetaSource {
+    /// The dictionaries must have every value of their columns.
+    pub fn new(columns: Vec<MetaColumn>) -> Self {
+        let places = columns.iter().enumerate().map(|(number, column)| (column.name.clone(), number)).collect();
+        let numbered = |column: &MetaColumn| {
+            column.dictionary.iter().flatten().enumerate().map(|(i, value)| (value.clone(), i as u32)).collect()
+        };
+        let numbers = columns.iter().map(numbered).collect();
+        MetaSource { columns, places, numbers }
+    }
+
     /// Dictionary number of a value of a column.
     pub fn number(&self, column: usize, value: &str) -> Option<u32> {
         self.numbers[column].get(value).copied()

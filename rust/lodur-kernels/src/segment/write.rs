@@ -70,14 +70,10 @@ pub fn write_segment<W: Write + Send>(
         return Ok(None);
     }
     let meta = choose_meta_columns(&sorted);
-    let names: Vec<String> = meta.columns.iter().map(|column| column.name.clone()).collect();
-    let schema = SegmentSchema::new(sorted.streams.iter().map(|labels| &**labels), &names)?;
-    let properties = WriterProperties::builder()
-        .set_created_by(format!("lodur {}", crate::version()))
-        .set_statistics_enabled(EnabledStatistics::None)
-        .build();
-    let file = SerializedFileWriter::new(out, schema.root.clone(), properties.into()).map_err(parquet_error)?;
-    let mut writer = SegmentWriter::new(file, &schema, &sorted.streams, meta, codec)?;
+    let mut writer = SegmentWriter::new(out, &sorted.streams, meta, codec)?;
+    for labels in &sorted.streams {
+        writer.add_stream(labels);
+    }
     let mut from = 0;
     while from < sorted.rows.len() {
         let until = block_end(&sorted.rows, from);
@@ -111,10 +107,11 @@ struct Chunk {
     encoding: i32,
 }
 
-struct SegmentWriter<'a, W: Write + Send> {
+/// Writes blocks of rows that come in segment order.
+pub struct SegmentWriter<W: Write + Send> {
     file: SerializedFileWriter<W>,
-    schema: &'a SegmentSchema,
-    streams: &'a [Arc<LabelSet>],
+    schema: SegmentSchema,
+    streams: Vec<Arc<LabelSet>>,
     meta: MetaSource,
     codec: Codec,
     compressor: Compressor,
@@ -130,18 +127,20 @@ struct SegmentWriter<'a, W: Write + Send> {
     folded: Vec<u8>,
 }
 
-impl<'a, W: Write + Send> SegmentWriter<'a, W> {
-    fn new(
-        file: SerializedFileWriter<W>,
-        schema: &'a SegmentSchema,
-        streams: &'a [Arc<LabelSet>],
-        meta: MetaSource,
-        codec: Codec,
-    ) -> Result<Self> {
+impl<W: Write + Send> SegmentWriter<W> {
+    /// The labels of `streams` get columns; what streams there are is told by `add_stream`.
+    pub fn new(out: W, streams: &[Arc<LabelSet>], meta: MetaSource, codec: Codec) -> Result<Self> {
+        let names: Vec<String> = meta.columns.iter().map(|column| column.name.clone()).collect();
+        let schema = SegmentSchema::new(streams.iter().map(|labels| &**labels), &names)?;
+        let properties = WriterProperties::builder()
+            .set_created_by(format!("lodur {}", crate::version()))
+            .set_statistics_enabled(EnabledStatistics::None)
+            .build();
+        let file = SerializedFileWriter::new(out, schema.root.clone(), properties.into()).map_err(parquet_error)?;
         Ok(SegmentWriter {
             file,
             schema,
-            streams,
+            streams: Vec::new(),
             meta,
             codec,
             compressor: Compressor::new(codec)?,
@@ -157,11 +156,17 @@ impl<'a, W: Write + Send> SegmentWriter<'a, W> {
         })
     }
 
+    /// The number by which rows of a stream name it. Streams come in their order, and each must get a row.
+    pub fn add_stream(&mut self, labels: &Arc<LabelSet>) -> u32 {
+        self.streams.push(Arc::clone(labels));
+        self.streams.len() as u32 - 1
+    }
+
     fn first_meta_column(&self) -> usize {
         FIRST_LABEL_COLUMN + self.schema.labels.len()
     }
 
-    fn add_block(&mut self, rows: &[SortedRow<'_>]) -> Result<()> {
+    pub fn add_block(&mut self, rows: &[SortedRow<'_>]) -> Result<()> {
         if self.chunks.is_empty() {
             self.begin_group()?;
         }
@@ -275,8 +280,9 @@ impl<'a, W: Write + Send> SegmentWriter<'a, W> {
     /// Label columns: their dictionary is the group's own, their pages are the group's runs.
     fn add_labels(&mut self) -> Result<()> {
         let group = std::mem::take(&mut self.group);
-        let streams = self.streams;
-        for (i, name) in self.schema.labels.iter().enumerate() {
+        let streams = std::mem::take(&mut self.streams);
+        for i in 0..self.schema.labels.len() {
+            let name = &self.schema.labels[i];
             let mut dictionary: Vec<&str> = Vec::new();
             let mut numbers = std::collections::HashMap::new();
             let mut number_of = |stream: u32| {
@@ -301,6 +307,7 @@ impl<'a, W: Write + Send> SegmentWriter<'a, W> {
             self.raw = raw;
         }
         self.group = group;
+        self.streams = streams;
         Ok(())
     }
 
@@ -346,14 +353,14 @@ impl<'a, W: Write + Send> SegmentWriter<'a, W> {
         Ok(())
     }
 
-    fn finish(mut self) -> Result<Written> {
+    pub fn finish(mut self) -> Result<Written> {
         if !self.group.is_empty() {
             self.end_group()?;
         }
         let (filter, grams) = slice_filters(&self.grams, self.file.bytes_written() as u64);
         self.file.write_all(&filter).map_err(|e| KernelError::io("segment", e))?;
         self.sizes.grams = filter.len() as u64;
-        let mut directory = directory_of(self.streams, self.meta.columns, self.blocks);
+        let mut directory = directory_of(&self.streams, self.meta.columns, self.blocks);
         directory.codec = self.codec;
         directory.grams = Some(grams);
         directory.sizes = self.sizes;

@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 
 from lodur.logql.parser import parse_query
-from lodur.model.errors import InvalidRequest
 from lodur.query.explain import explain
 from lodur.query.plan.building import build_plan
 from lodur.query.plan.nodes import LogScan, Plan
@@ -76,16 +75,3 @@ def test_explain_shows_each_change() -> None:
         '  Scan rate by () of {app="x"}[1m]\n'
         "  Constant 2\n"
     )
-
-
-@pytest.mark.parametrize(
-    "query",
-    [
-        '{app="x"} | line_format "{{.a}}"',
-        '{app="x"} | label_format a=b',
-        'sum(rate({app="x"} | label_format a="{{.b}}" [1m]))',
-    ],
-)
-def test_what_cannot_be_executed_yet_says_so(query: str) -> None:
-    with pytest.raises(InvalidRequest, match="is not supported yet"):
-        explain(query)

@@ -1,0 +1,231 @@
+"""One tenant's day in one run of the compactor: delete, plan, claim, merge, commit. Start at `DayCompaction.run`."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+
+import structlog
+
+from lodur.kernels.segment import Segment
+from lodur.model.clock import Clock
+from lodur.model.durations import NS_PER_MINUTE
+from lodur.store.compaction.merging import MergeOutcome, Merger
+from lodur.store.compaction.options import CompactorOptions, RetentionPeriods
+from lodur.store.compaction.policy import Compaction, CompactionReason, plan_compactions, rewriting
+from lodur.store.compaction.retention import is_worth_rewriting, keep_rules, plan_retention
+from lodur.store.days import day_name, day_of
+from lodur.store.manifest import (
+    Claim,
+    Manifest,
+    Replaced,
+    SegmentMeta,
+    has_replaced,
+    with_claim,
+    with_replaced,
+    without_claim,
+    without_removed,
+)
+from lodur.store.manifest_store import Committed, commit
+from lodur.store.store import Store
+from lodur.store.tenant_store import TenantStore
+from lodur.store.whole_segments import DamagedSegment, MissingSegment
+from lodur.telemetry.compaction_metrics import CompactionMetrics
+
+CLAIM_NS = 30 * NS_PER_MINUTE
+"""How long a process that says nothing more is left its day: longer than a merge takes, so that it is dead by then."""
+
+STEPS_MAX = 1000
+"""Compactions of one day in one run; more are left to the next."""
+
+RECENT_DAYS = 2
+"""Days whose manifests are read anew at each run: other processes write to them."""
+
+Change = Callable[[Manifest], Manifest]
+
+_log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class DayCompaction:
+    """Works on one day of one tenant. `periods` say what has expired; it is looked for only where `expires`."""
+
+    store: Store
+    tenant_store: TenantStore
+    day: int
+    options: CompactorOptions
+    periods: RetentionPeriods
+    expires: bool
+    merger: Merger
+    stopped: threading.Event
+    clock: Clock
+    metrics: CompactionMetrics
+
+    def run(self) -> None:
+        """Do what is to be done, until nothing is left, another process has the day, or the server stops.
+
+        Raises as `ObjectStore`, CorruptData for a manifest, DeadlineExceeded where a merge was broken off.
+        """
+        known = self._known()
+        if known is None:
+            return
+        known = self._delete_due(known)
+        if not self._plan(known.manifest):
+            return
+        known = self._commit(known, partial(_claimed, self._claim(), self.clock.now_ns()))
+        if known.manifest.claim is None or known.manifest.claim.owner != self.merger.owner:
+            _log.info("day is being compacted by another process", **self._place())
+            return
+        try:
+            for _ in range(STEPS_MAX):
+                plan = self._plan(known.manifest)
+                if not plan or self.stopped.is_set():
+                    break
+                known = self._carry_out(known, plan[0], left=len(plan) - 1)
+        finally:
+            self._commit(known, partial(_unclaimed, self.merger.owner))
+
+    def _known(self) -> Committed | None:
+        if self.day > day_of(self.clock.now_ns()) - RECENT_DAYS:
+            return self.store.refresh(self.tenant_store, self.day)
+        return self.tenant_store.known_day(self.day)
+
+    def _claim(self) -> Claim:
+        return Claim(self.merger.owner, self.clock.now_ns() + CLAIM_NS)
+
+    def _commit(self, known: Committed, change: Change) -> Committed:
+        store = self.store.writer.stores.of_day(self.day)
+        committed = commit(store, self.tenant_store.tenant, self.day, known, change)
+        self.store.adopt(self.tenant_store, self.day, committed)
+        return committed
+
+    def _delete_due(self, known: Committed) -> Committed:
+        """Delete the objects of segments that were removed long enough ago."""
+        now_ns = self.clock.now_ns()
+        due = [removed.path for removed in known.manifest.removed if removed.delete_at_ns <= now_ns]
+        if not due:
+            return known
+        store = self.store.writer.stores.of_day(self.day)
+        for path in due:
+            store.delete(path)
+        self.metrics.deleted.inc(len(due))
+        _log.info("segments deleted that were replaced or expired", segments=len(due), **self._place())
+        return self._commit(known, partial(_forgotten, frozenset(due)))
+
+    def _plan(self, manifest: Manifest) -> list[Compaction]:
+        """What has expired goes first: it need not be merged any more."""
+        aside = frozenset(self.store.set_aside())
+        live = [segment for segment in manifest.segments if segment.path not in aside]
+        now_ns, policy = self.clock.now_ns(), self.options.policy
+        planned: list[Compaction] = []
+        if self.expires:
+            retention = plan_retention(live, self.periods, now_ns)
+            if retention.dropped:
+                planned.append(Compaction(retention.dropped, (), 0, CompactionReason.EXPIRED))
+            planned += [rewriting(self.day, segment, policy, now_ns) for segment in self._opened(retention.suspects)]
+        busy = aside | {segment.path for compaction in planned for segment in compaction.inputs}
+        return [*planned, *plan_compactions(self.day, manifest.segments, policy, now_ns, busy=busy)]
+
+    def _opened(self, suspects: tuple[SegmentMeta, ...]) -> list[SegmentMeta]:
+        """Those of the segments whose directories show that it is time to rewrite them."""
+        store, now_ns = self.store.writer.stores.of_day(self.day), self.clock.now_ns()
+        rules = keep_rules(self.periods, now_ns)
+        day_rules = keep_rules(self.periods, now_ns, whole_days=True)
+        found: list[SegmentMeta] = []
+        for meta in suspects:
+            for opened in self.store.open_segments([(store, meta)]).segments:
+                segment = opened if isinstance(opened, Segment) else opened.segment
+                expired_rows, _ = rules.expired(segment)
+                expired_day_rows, _ = day_rules.expired(segment)
+                if is_worth_rewriting(expired_rows, expired_day_rows, meta.rows):
+                    found.append(meta)
+        return found
+
+    def _carry_out(self, known: Committed, compaction: Compaction, *, left: int) -> Committed:
+        """Merge and commit; the manifest as it is then."""
+        store, tenant = self.store.writer.stores.of_day(self.day), self.tenant_store.tenant
+        begun_s = self.clock.monotonic_s()
+        _log.info(
+            "compacting", segments=len(compaction.inputs), reason=compaction.reason.value, left=left, **self._place()
+        )
+        try:
+            keep = keep_rules(self.periods, self.clock.now_ns())
+            outcome = self.merger.merge(store, tenant, self.day, compaction, keep)
+        except DamagedSegment as error:
+            self.store.put_aside(error.segment, str(error))
+            return known
+        except MissingSegment as error:
+            return self._without(known, error.segment)
+        replaced = Replaced(compaction.inputs, outcome.outputs, self._delete_at_ns(compaction, outcome))
+        # Where the answer is lost, the commit may have been made: then the outputs must stay.
+        committed = self._commit(known, partial(_replaced, replaced))
+        if has_replaced(committed.manifest, replaced):
+            self._count(compaction, outcome, self.clock.monotonic_s() - begun_s)
+        else:
+            self.metrics.lost_races.inc()
+            _log.info("another process has merged these segments, its work stays", **self._place())
+            self.merger.discard(store, list(outcome.outputs))
+        return committed
+
+    def _without(self, known: Committed, missing: SegmentMeta) -> Committed:
+        """The manifest as it is now; where it names the missing segment still, that is set aside."""
+        found = self.store.refresh(self.tenant_store, self.day) or known
+        if any(segment.path == missing.path for segment in found.manifest.segments):
+            self.store.put_aside(missing, "there is no such object")
+        return found
+
+    def _delete_at_ns(self, compaction: Compaction, outcome: MergeOutcome) -> int:
+        delay_ns = self.options.reader_grace_ns
+        if outcome.rows_expired or not compaction.spans:
+            delay_ns = max(delay_ns, self.options.retention_delete_delay_ns)
+        return self.clock.now_ns() + delay_ns
+
+    def _count(self, compaction: Compaction, outcome: MergeOutcome, seconds: float) -> None:
+        metrics, tenant = self.metrics, self.tenant_store.tenant.value
+        read_bytes = sum(segment.file_bytes for segment in compaction.inputs)
+        expired_rows = outcome.rows_expired
+        if compaction.spans:
+            metrics.read_bytes.inc(read_bytes)
+        else:
+            expired_rows = sum(segment.rows for segment in compaction.inputs)
+        metrics.compactions.labels(compaction.reason.value).inc()
+        metrics.written_bytes.inc(outcome.written_bytes)
+        metrics.seconds.observe(seconds)
+        if outcome.rows_repeated:
+            metrics.repeated_rows.labels(tenant).inc(outcome.rows_repeated)
+        if expired_rows:
+            metrics.expired_rows.labels(tenant).inc(expired_rows)
+        _log.info(
+            "compacted",
+            reason=compaction.reason.value,
+            inputs=len(compaction.inputs),
+            outputs=len(outcome.outputs),
+            rows=outcome.rows_read,
+            repeated_rows=outcome.rows_repeated,
+            expired_rows=expired_rows,
+            read_bytes=read_bytes if compaction.spans else 0,
+            written_bytes=outcome.written_bytes,
+            seconds=round(seconds, 3),
+            **self._place(),
+        )
+
+    def _place(self) -> dict[str, str]:
+        return {"tenant": self.tenant_store.tenant.value, "day": day_name(self.day)}
+
+
+def _claimed(claim: Claim, now_ns: int, manifest: Manifest) -> Manifest:
+    return with_claim(manifest, claim, now_ns)
+
+
+def _unclaimed(owner: str, manifest: Manifest) -> Manifest:
+    return without_claim(manifest, owner)
+
+
+def _forgotten(paths: frozenset[str], manifest: Manifest) -> Manifest:
+    return without_removed(manifest, paths)
+
+
+def _replaced(replaced: Replaced, manifest: Manifest) -> Manifest:
+    return with_replaced(manifest, replaced)

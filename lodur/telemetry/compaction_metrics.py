@@ -1,0 +1,41 @@
+"""Counters of the compactor; those that begin with `loki_` are what alerts for Loki's compactor look at."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+MERGE_BUCKETS_S = (0.1, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 900.0)
+
+
+class CompactionMetrics:
+    """What the compactor counts."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        def counter(name: str, doc: str, labels: Iterable[str] = ()) -> Counter:
+            return Counter(name, doc, labels, registry=registry)
+
+        def gauge(name: str, doc: str) -> Gauge:
+            return Gauge(name, doc, registry=registry)
+
+        self.running = gauge("loki_boltdb_shipper_compactor_running", "1 where segments are compacted.")
+        self.last_success = gauge(
+            "loki_boltdb_shipper_compact_tables_operation_last_successful_run_timestamp_seconds",
+            "When a run of the compactor last ended without a failure.",
+        )
+        self.rounds = counter("lodur_compaction_rounds_total", "Runs of the compactor.")
+        self.failures = counter("lodur_compaction_failures_total", "Days of a tenant that could not be compacted.")
+        self.compactions = counter("lodur_compactions_total", "Segments rewritten or dropped together.", ["reason"])
+        self.lost_races = counter("lodur_compaction_lost_total", "Merges that another process had made meanwhile.")
+        self.read_bytes = counter("lodur_compaction_read_bytes_total", "Bytes of segments that were merged.")
+        self.written_bytes = counter("lodur_compaction_written_bytes_total", "Bytes of segments written by merges.")
+        self.repeated_rows = counter("lodur_compaction_repeated_rows_total", "Rows that were there twice.", ["tenant"])
+        self.expired_rows = counter("lodur_retention_expired_rows_total", "Rows dropped as expired.", ["tenant"])
+        self.deleted = counter("lodur_segments_deleted_total", "Objects of segments that were live no more.")
+        self.seconds = Histogram(
+            "lodur_compaction_duration_seconds", "Time of a merge.", buckets=MERGE_BUCKETS_S, registry=registry
+        )
+        self.pending = gauge("lodur_compaction_pending_days", "Days that the present run has not looked at yet.")
+        self.segments = gauge("lodur_segments", "Live segments of all tenants.")
+        self.segment_bytes = gauge("lodur_segment_bytes", "Bytes of all live segments.")

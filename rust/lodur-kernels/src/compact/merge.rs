@@ -1,0 +1,258 @@
+//! Merge segments: their rows by (label set, timestamp, arrival), each entry once, into one new segment.
+//!
+//! Of each input one block is in memory at a time, so memory does not grow with the segments. Equal entries (stream,
+//! timestamp, line, level, metadata) of different inputs become one; rows that have expired are left out. Start at
+//! `merge_segments`.
+
+use std::collections::{HashMap, HashSet};
+use std::hash::{BuildHasher, RandomState};
+use std::io::Write;
+use std::ops::Range;
+use std::sync::Arc;
+
+use xxhash_rust::xxh3::xxh3_128_with_seed;
+
+use crate::batch::Rows;
+use crate::compact::columns::merged_columns;
+use crate::compact::cursor::{Cursor, Key};
+use crate::compact::keep::KeepRules;
+use crate::error::Result;
+use crate::labels::LabelSet;
+use crate::scan::parallel::Cancel;
+use crate::segment::codec::Codec;
+use crate::segment::read::{PageSource, Segment};
+use crate::segment::rows::{MetaSource, SortedRow};
+use crate::segment::write::{BLOCK_LINE_BYTES, BLOCK_ROWS, SegmentWriter, Written};
+
+/// An input: its directory, and where its pages are.
+pub type Input<'a> = (&'a Segment, &'a PageSource);
+
+/// What a merge did with the rows of the span.
+#[derive(Clone, Copy, Debug)]
+pub struct Merged {
+    /// None, and nothing of use in `out`, where no row was left.
+    pub written: Option<Written>,
+    pub rows_read: u64,
+    pub rows_expired: u64,
+    pub rows_repeated: u64,
+}
+
+/// Write the rows of `inputs` (oldest first) with timestamps in `span` to `out`.
+pub fn merge_segments<W: Write + Send>(
+    inputs: &[Input<'_>],
+    span: Range<i64>,
+    keep: &KeepRules,
+    codec: Codec,
+    cancel: &Cancel,
+    out: W,
+) -> Result<Merged> {
+    let streams = Streams::of(inputs);
+    let mut cursors: Vec<Cursor<'_>> = inputs
+        .iter()
+        .zip(streams.ranks)
+        .map(|(input, ranks)| Cursor::new(*input, span.clone(), ranks, keep.from_ns(&input.0.streams)))
+        .collect();
+    let meta = MetaSource::new(merged_columns(inputs)?);
+    let mut output = Output::new(SegmentWriter::new(out, &streams.labels, meta, codec)?, streams.labels);
+    let mut repeated = 0;
+    let hashes = Hashes::new();
+    while let Some(turn) = next_turn(&mut cursors)? {
+        if turn.is_tie() {
+            repeated += take_tie(&mut cursors, turn.key, &hashes, &mut output)?;
+        } else {
+            let (rows, range) = cursors[turn.cursor].take_before(turn.limit);
+            output.add(turn.key.0, &rows, range)?;
+        }
+        if output.take_begun_block() {
+            cancel.check()?;
+        }
+    }
+    let mut merged = Merged { written: output.finish()?, rows_read: 0, rows_expired: 0, rows_repeated: repeated };
+    for cursor in &cursors {
+        merged.rows_read += cursor.tally().rows;
+        merged.rows_expired += cursor.tally().expired;
+    }
+    Ok(merged)
+}
+
+/// The label sets of all inputs in their order, and by input and stream the place of its label set.
+struct Streams {
+    labels: Vec<Arc<LabelSet>>,
+    ranks: Vec<Vec<u32>>,
+}
+
+impl Streams {
+    fn of(inputs: &[Input<'_>]) -> Self {
+        let mut labels: Vec<Arc<LabelSet>> = inputs.iter().flat_map(|(segment, _)| &segment.streams).cloned().collect();
+        labels.sort();
+        labels.dedup();
+        let places: HashMap<&Arc<LabelSet>, u32> = labels.iter().enumerate().map(|(i, l)| (l, i as u32)).collect();
+        let ranked = |(segment, _): &Input<'_>| segment.streams.iter().map(|labels| places[labels]).collect();
+        let ranks = inputs.iter().map(ranked).collect();
+        Streams { labels, ranks }
+    }
+}
+
+/// The cursor whose row comes first, and the key of the first row of the others.
+struct Turn {
+    cursor: usize,
+    key: Key,
+    limit: Option<Key>,
+}
+
+impl Turn {
+    fn is_tie(&self) -> bool {
+        self.limit == Some(self.key)
+    }
+}
+
+fn next_turn(cursors: &mut [Cursor<'_>]) -> Result<Option<Turn>> {
+    let mut turn: Option<Turn> = None;
+    for (number, cursor) in cursors.iter_mut().enumerate() {
+        let Some(key) = cursor.fill()? else { continue };
+        match &mut turn {
+            Some(turn) if turn.key <= key => turn.limit = Some(turn.limit.map_or(key, |limit| limit.min(key))),
+            Some(known) => turn = Some(Turn { cursor: number, key, limit: Some(known.key) }),
+            None => turn = Some(Turn { cursor: number, key, limit: None }),
+        }
+    }
+    Ok(turn)
+}
+
+/// Take the rows of this key from all cursors, the oldest first, each entry once; how many came again.
+fn take_tie<W: Write + Send>(
+    cursors: &mut [Cursor<'_>],
+    key: Key,
+    hashes: &Hashes,
+    output: &mut Output<W>,
+) -> Result<u64> {
+    let after = (key.0, key.1.saturating_add(1));
+    let mut seen: HashSet<u128> = HashSet::new();
+    let mut scratch = Vec::new();
+    let mut repeated = 0;
+    for cursor in cursors {
+        while cursor.fill()? == Some(key) {
+            // The last timestamp of all has no next one; its run holds nothing beyond it either.
+            let (rows, range) = cursor.take_before((after != key).then_some(after));
+            for row in range {
+                if seen.insert(hashes.of(&rows, row, &mut scratch)) {
+                    output.add(key.0, &rows, row..row + 1)?;
+                } else {
+                    repeated += 1;
+                }
+            }
+        }
+    }
+    Ok(repeated)
+}
+
+/// Hashes of rows by a key of this merge, so wide that equal ones are taken for equal rows.
+struct Hashes {
+    seed: u64,
+}
+
+impl Hashes {
+    fn new() -> Self {
+        // Whoever pushes must not be able to make different lines collide.
+        Hashes { seed: RandomState::new().hash_one(0u8) }
+    }
+
+    fn of(&self, rows: &Rows, row: usize, scratch: &mut Vec<u8>) -> u128 {
+        scratch.clear();
+        let mut part = |bytes: &[u8]| {
+            scratch.extend_from_slice(&(bytes.len() as u64).to_le_bytes());
+            scratch.extend_from_slice(bytes);
+        };
+        part(rows.line(row));
+        for (name, value) in rows.meta.of(row) {
+            part(name.as_bytes());
+            part(value.as_bytes());
+        }
+        scratch.push(rows.levels[row]);
+        xxh3_128_with_seed(scratch, self.seed)
+    }
+}
+
+/// Rows on their way into blocks.
+struct Output<W: Write + Send> {
+    writer: SegmentWriter<W>,
+    labels: Vec<Arc<LabelSet>>,
+    /// Rank and number of the stream that was written last.
+    stream: Option<(u32, u32)>,
+    pieces: Vec<(u32, Arc<Rows>, Range<usize>)>,
+    rows: usize,
+    line_bytes: usize,
+    has_blocks: bool,
+    begun_block: bool,
+}
+
+impl<W: Write + Send> Output<W> {
+    fn new(writer: SegmentWriter<W>, labels: Vec<Arc<LabelSet>>) -> Self {
+        let pieces = Vec::new();
+        Output { writer, labels, stream: None, pieces, rows: 0, line_bytes: 0, has_blocks: false, begun_block: true }
+    }
+
+    fn add(&mut self, rank: u32, rows: &Arc<Rows>, range: Range<usize>) -> Result<()> {
+        if range.is_empty() {
+            return Ok(());
+        }
+        let stream = match self.stream {
+            Some((last, number)) if last == rank => number,
+            _ => self.writer.add_stream(&self.labels[rank as usize]),
+        };
+        self.stream = Some((rank, stream));
+        let mut from = range.start;
+        for row in range.clone() {
+            self.rows += 1;
+            self.line_bytes += rows.line_range(row).len();
+            if self.rows == BLOCK_ROWS || self.line_bytes >= BLOCK_LINE_BYTES {
+                self.pieces.push((stream, Arc::clone(rows), from..row + 1));
+                from = row + 1;
+                self.end_block()?;
+            }
+        }
+        if from < range.end {
+            self.add_piece(stream, rows, from..range.end);
+        }
+        Ok(())
+    }
+
+    /// Rows that follow those of the last piece lengthen it.
+    fn add_piece(&mut self, stream: u32, rows: &Arc<Rows>, range: Range<usize>) {
+        match self.pieces.last_mut() {
+            Some((number, known, piece))
+                if *number == stream && piece.end == range.start && Arc::ptr_eq(known, rows) =>
+            {
+                piece.end = range.end;
+            }
+            _ => self.pieces.push((stream, Arc::clone(rows), range)),
+        }
+    }
+
+    fn end_block(&mut self) -> Result<()> {
+        let pieces = std::mem::take(&mut self.pieces);
+        let mut block: Vec<SortedRow<'_>> = Vec::with_capacity(self.rows);
+        for (stream, rows, range) in &pieces {
+            block.extend(range.clone().map(|row| SortedRow::new(*stream, rows, row)));
+        }
+        self.writer.add_block(&block)?;
+        (self.rows, self.line_bytes) = (0, 0);
+        (self.has_blocks, self.begun_block) = (true, true);
+        Ok(())
+    }
+
+    /// Whether a block was ended since this was asked last.
+    fn take_begun_block(&mut self) -> bool {
+        std::mem::take(&mut self.begun_block)
+    }
+
+    fn finish(mut self) -> Result<Option<Written>> {
+        if !self.pieces.is_empty() {
+            self.end_block()?;
+        }
+        if !self.has_blocks {
+            return Ok(None);
+        }
+        self.writer.finish().map(Some)
+    }
+}
