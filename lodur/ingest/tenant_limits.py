@@ -136,8 +136,8 @@ class TenantLimits:
         rate, total = format_setting_byte_size(self._limits.stream_rate_bytes), format_setting_byte_size(size_bytes)
         reason = (
             f"Per stream rate limit exceeded (limit: {rate}/sec) while attempting to ingest for stream '{labels}' "
-            f"totaling {total}, consider splitting a stream via additional labels or contact your Loki administrator to "
-            "see if the limit can be increased"
+            f"totaling {total}, consider splitting a stream via additional labels or contact your Loki administrator "
+            "to see if the limit can be increased"
         )
         listed = push.times_of(place, min(self._listed_entries_max, lines))
         entries = "".join(f"entry with timestamp {_go_time(ts_ns)} ignored, reason: '{reason}',\n" for ts_ns in listed)
