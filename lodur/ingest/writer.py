@@ -68,6 +68,7 @@ class Writer:
         clock: Clock,
         metrics: IngestMetrics,
         on_growth: Callable[[TenantStore], None],
+        on_rows: Callable[[TenantId, DecodedPush], None],
     ) -> None:
         self._store = store
         self._limits = limits
@@ -80,6 +81,7 @@ class Writer:
         self._clock = clock
         self._metrics = metrics
         self._on_growth = on_growth
+        self._on_rows = on_rows
         self._lock = threading.Lock()
         self._tenants: dict[TenantId, TenantLimits] = {}
         self._decodes = threading.BoundedSemaphore(DECODES_AT_ONCE)
@@ -148,6 +150,8 @@ class Writer:
             )
         if appended.repeated_rows:
             self._metrics.repeated_rows.labels(tenant.value).inc(appended.repeated_rows)
+        if appended.new_rows:
+            self._on_rows(tenant, push)
         self._on_growth(tenant_store)
 
     def _check(self, tenant: TenantId, push: DecodedPush, tenant_store: TenantStore) -> None:

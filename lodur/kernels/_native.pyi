@@ -626,6 +626,28 @@ def encode_matrix(
 ) -> bytes:
     """The JSON array of Loki's `matrix` result; series without any point are left out. Releases the GIL."""
 
+# --- tail ---
+
+@final
+class TailForm:
+    """How a client of a live tail wants to see entries."""
+
+    PLAIN: ClassVar[TailForm]
+    CATEGORIZED: ClassVar[TailForm]
+    """Values of three members, the third with structured metadata and parsed labels."""
+    LEGACY: ClassVar[TailForm]
+    """Label sets as text, times in RFC 3339."""
+
+def tail_frames(
+    results: list[LogResult], *, form: TailForm, per_frame: int, entries_max: int, dropped_max: int
+) -> tuple[list[bytes], list[bytes]]:
+    """The entries of some results as frames of a live tail, and the names of those that are too many.
+
+    Out:   the JSON arrays `streams` of frames of up to `per_frame` entries, each a stream of its own, for the oldest
+           `entries_max` entries by time; members of `dropped_entries` for the next `dropped_max`.
+    Cost:  sorts and writes the entries; one thread; releases the GIL.
+    """
+
 # --- volume ---
 
 @final

@@ -208,6 +208,12 @@ class Engine:
             patterns, _ = await on_live_sources(sources, partial(self._scanner.patterns, plan))
             return patterns
 
+    async def plan_tail(self, tenant: TenantId, text: str) -> Plan:
+        """The plan of a query that is to be followed, checked against what the tenant may ask."""
+        plan = await self._planned(text, (tenant,), ())
+        check_plan(plan, self._limits_of(tenant))
+        return plan
+
     async def _planned_log(self, tenants: Sequence[TenantId], request: RangeRequest) -> LogScan:
         plan = await self._planned(request.text, tenants, request.tags)
         if not isinstance(plan, LogScan):

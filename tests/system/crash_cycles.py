@@ -1,4 +1,6 @@
-"""Push, flush, compact, `kill -9` at a random moment, start again, count: `python -m tests.system.crash_cycles --cycles 200`.
+"""Push, flush, compact, `kill -9` at a random moment, start again, count.
+
+Run it as `python -m tests.system.crash_cycles --cycles 200`.
 
 Nothing acknowledged may be lost, nothing may be there twice; pushes that were cut off come again, as agents send them.
 """

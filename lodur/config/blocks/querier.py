@@ -7,7 +7,6 @@ from lodur.config.blocks.reasons import (
     NO_GRPC,
     NO_RESULT_CACHE,
     NO_SHARDING,
-    NO_TAIL_YET,
     NOT_FOR_ONE_PROCESS,
     PATTERNS_ON_DEMAND,
 )
@@ -24,9 +23,7 @@ TYPE_NAMES = {
     "pattern_ingester": "pattern.Config",
 }
 
-TAIL_MAX = Setting(
-    "querier.tail_max_duration", DURATION, "1h", "A tail request is closed after this.", ignored=NO_TAIL_YET
-)
+TAIL_MAX = Setting("querier.tail_max_duration", DURATION, "1h", "A live tail is closed after this; 0 lets it be.")
 CONCURRENT = Setting("querier.max_concurrent", POSITIVE, "4", "Queries that run at the same time; others wait.")
 MULTI_TENANT = Setting(
     "querier.multi_tenant_queries_enabled", BOOL, "false", "Accept several tenants, joined by `|`, in one query."

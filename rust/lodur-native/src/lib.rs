@@ -11,6 +11,7 @@ mod push;
 mod relabel;
 mod scan;
 mod segment;
+mod tail;
 mod volume;
 mod wal;
 
@@ -22,6 +23,7 @@ fn _native(m: &Bound<'_, PyModule>) -> PyResult<()> {
     head::register(m)?;
     segment::register(m)?;
     scan::register(m)?;
+    tail::register(m)?;
     volume::register(m)?;
     fields::register(m)?;
     patterns::register(m)?;

@@ -146,6 +146,7 @@ class Process:
             clock=self.clock,
             metrics=metrics,
             on_growth=self.flusher.notice,
+            on_rows=lambda _tenant, _push: None,
         )
         self.store.load()
         replay = Replay(

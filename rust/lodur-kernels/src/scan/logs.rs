@@ -306,8 +306,9 @@ impl LogScan<'_> {
         let mut seen = 0usize;
         let mut kept = 0u64;
         let result = self.offer_rows(block, &runs, &columns, &worker.rows, |row, stream| {
-            seen += 1;
-            if seen.is_multiple_of(CANCEL_ROWS) {
+            seen += 1 + labels.take_work();
+            if seen >= CANCEL_ROWS {
+                seen = 0;
                 self.cancel.check()?;
             }
             if !self.scan.pipeline.process(columns.row(row, stream), &mut labels) {

@@ -232,8 +232,9 @@ impl<'a> MetricScan<'a> {
         let unwraps = self.scan.pipeline.unwrap_name().is_some();
         for run in runs {
             for row in rows.iter(run.start..run.end) {
-                seen += 1;
-                if seen.is_multiple_of(CHECK_ROWS) {
+                seen += 1 + labels.take_work();
+                if seen >= CHECK_ROWS {
+                    seen = 0;
                     self.check(worker)?;
                 }
                 // Between windows that do not meet nothing counts, errors neither.

@@ -23,6 +23,7 @@ pub mod parallel;
 pub mod plan;
 pub mod source;
 pub mod stats;
+pub mod tail_json;
 pub mod volume;
 pub mod windows;
 
