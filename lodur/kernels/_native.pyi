@@ -535,6 +535,8 @@ class Cancel:
 
     def __init__(self) -> None: ...
     def set(self) -> None: ...
+    def check(self) -> None:
+        """Raises DeadlineExceeded once the flag is set."""
 
 @final
 class ScanStats:
@@ -570,6 +572,10 @@ class LogResult:
     @property
     def entries(self) -> int: ...
     @property
+    def held_bytes(self) -> int:
+        """Memory that the entries take."""
+
+    @property
     def stats(self) -> ScanStats: ...
     def streams_json(self, *, categorize: bool, extra_labels: list[tuple[str, str]] = ...) -> bytes:
         """The JSON array of Loki's `streams` result; `categorize` for three-element values (loki.md 1.9)."""
@@ -583,10 +589,13 @@ class LogResult:
 
 @final
 class MetricResult:
-    """Series by steps: `values[i, k]` counts where `present[i, k]`; `labels[i]` are sorted name-value pairs."""
+    """Series by steps: `values[i, k]` counts where `present[i, k]`."""
 
     @property
-    def labels(self) -> list[list[tuple[str, str]]]: ...
+    def series(self) -> int: ...
+    def labels(self, first: int, end: int) -> list[list[tuple[str, str]]]:
+        """Sorted name-value pairs of these series; few at a time, for the GIL is held. IndexError beyond the last."""
+
     @property
     def values(self) -> NDArray[np.float64]: ...
     @property
@@ -634,6 +643,26 @@ def encode_matrix(
     labels: list[list[tuple[str, str]]], times_ms: list[int], values: NDArray[np.float64], present: NDArray[np.bool_]
 ) -> bytes:
     """The JSON array of Loki's `matrix` result; series without any point are left out. Releases the GIL."""
+
+# --- rank ---
+
+def choose_extremes(
+    values: NDArray[np.float64],
+    present: NDArray[np.bool_],
+    *,
+    groups: NDArray[np.uint32],
+    group_count: int,
+    k: int,
+    largest: bool,
+    cancel: Cancel,
+) -> NDArray[np.bool_]:
+    """Which samples are among the `k` largest (or smallest) of their group, step by step.
+
+    In:    contiguous series by steps; for each series the number of its group.
+    Out:   an array of their shape. NaN is chosen last; of equal values the earlier series is.
+    Cost:  a comparison a sample, mostly; one thread; releases the GIL.
+    Raises DeadlineExceeded once `cancel` is set.
+    """
 
 # --- tail ---
 
