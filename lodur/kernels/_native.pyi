@@ -140,6 +140,15 @@ class DecodedPush:
     def streams(self) -> list[tuple[str, int, int]]:
         """Label set in text form, accepted lines, accepted bytes. One tuple a stream."""
 
+    def times_of(self, stream: int, most: int) -> list[int]:
+        """Times in ns of the first accepted rows of a stream, which is named by its place in `streams`."""
+
+    def without_streams(self, streams: Sequence[int]) -> DecodedPush:
+        """The same push of which these streams, named by their places in `streams`, are not to be kept.
+
+        Cost: a copy of the rows that are left; releases the GIL.
+        """
+
     def to_body(self) -> builtins.bytes:
         """Encode the accepted rows as a LOKI_PROTOBUF body that decodes to them under `PushLimits.unchecked()`.
 
@@ -358,8 +367,8 @@ class Head:
         Out:   `to_body` and `accepted_lines` are of the rows that are left; the other facts are those of `push`.
         """
 
-    def count_new_streams(self, push: DecodedPush) -> int:
-        """How many of the push's streams are not active yet."""
+    def new_streams(self, push: DecodedPush) -> list[int]:
+        """Places in `push.streams` of those that are not active yet, ascending."""
 
     def snapshot(self) -> HeadView: ...
     def freeze(self) -> FrozenHead | None:
