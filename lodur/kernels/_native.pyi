@@ -531,12 +531,11 @@ def verify_segment(segment: Segment, cancel: Cancel) -> int:
 
 @final
 class Cancel:
-    """A flag that running scans look at every few milliseconds."""
+    """A flag that running scans look at every few milliseconds; `check` raises DeadlineExceeded once it is set."""
 
     def __init__(self) -> None: ...
     def set(self) -> None: ...
-    def check(self) -> None:
-        """Raises DeadlineExceeded once the flag is set."""
+    def check(self) -> None: ...
 
 @final
 class ScanStats:
@@ -572,9 +571,7 @@ class LogResult:
     @property
     def entries(self) -> int: ...
     @property
-    def held_bytes(self) -> int:
-        """Memory that the entries take."""
-
+    def held_bytes(self) -> int: ...
     @property
     def stats(self) -> ScanStats: ...
     def streams_json(self, *, categorize: bool, extra_labels: list[tuple[str, str]] = ...) -> bytes:
@@ -589,12 +586,11 @@ class LogResult:
 
 @final
 class MetricResult:
-    """Series by steps: `values[i, k]` counts where `present[i, k]`."""
+    """Series by steps: `values[i, k]` counts where `present[i, k]`. `labels` holds the GIL: ask for few at a time."""
 
     @property
     def series(self) -> int: ...
-    def labels(self, first: int, end: int) -> list[list[tuple[str, str]]]:
-        """Sorted name-value pairs of these series; few at a time, for the GIL is held. IndexError beyond the last."""
+    def labels(self, first: int, end: int) -> list[list[tuple[str, str]]]: ...
     @property
     def values(self) -> NDArray[np.float64]: ...
     @property
@@ -643,8 +639,6 @@ def encode_matrix(
 ) -> bytes:
     """The JSON array of Loki's `matrix` result; series without any point are left out. Releases the GIL."""
 
-# --- rank ---
-
 def choose_extremes(
     values: NDArray[np.float64],
     present: NDArray[np.bool_],
@@ -655,10 +649,7 @@ def choose_extremes(
     largest: bool,
     cancel: Cancel,
 ) -> NDArray[np.bool_]:
-    """Which samples of contiguous series by steps are among the `k` largest (or smallest) of their group at their step.
-
-    NaN is chosen last; of equal values the earlier series is. Releases the GIL. DeadlineExceeded once `cancel` is set.
-    """
+    """Which samples are among the `k` largest (or smallest) of their group and step; NaN last, earlier series first."""
 
 # --- tail ---
 
