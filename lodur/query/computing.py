@@ -63,14 +63,15 @@ def compute(
     if width >= steps or not _is_divisible(plan):
         return _bounded(evaluation.run(scanned, steps), 0, bytes_max)
     parts: list[Matrix] = []
+    series: set[LabelSet] = set()
     held_bytes = 0
     for first in range(0, steps, width):
         end = min(first + width, steps)
         cut = {scan: matrix.between(first, end) for scan, matrix in scanned.items()}
         parts.append(_bounded(evaluation.run(cut, end - first), held_bytes, bytes_max))
         held_bytes += parts[-1].nbytes
-    series = {labels for part in parts for labels in part.labels}
-    _check_bytes(len(series) * steps * SAMPLE_BYTES, bytes_max)
+        series.update(parts[-1].labels)
+        _check_bytes(len(series) * steps * SAMPLE_BYTES, bytes_max)
     return beside(parts, cancel.check)
 
 

@@ -93,7 +93,11 @@ def beside(parts: Sequence[Matrix], check: Callable[[], None] = lambda: None) ->
     """
     if len(parts) == 1:
         return parts[0]
-    rows = {labels: row for row, labels in enumerate(dict.fromkeys(one for part in parts for one in part.labels))}
+    rows: dict[LabelSet, int] = {}
+    for part in parts:
+        check()
+        for labels in part.labels:
+            rows.setdefault(labels, len(rows))
     shape = (len(rows), sum(part.steps for part in parts))
     values, present = np.zeros(shape), np.zeros(shape, dtype=np.bool_)
     at = 0
