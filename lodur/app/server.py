@@ -126,6 +126,7 @@ class Server:
             config.limits.ingest,
             decompressed_max_bytes=config.server.push_decompressed_max_bytes,
             head_max_bytes=options.head_max_bytes,
+            stream_errors_max=options.returned_stream_errors_max,
             disk=DiskSpace(options.wal.directory, full_ratio=options.wal.disk_full_ratio, clock=clock)
             if keeps_wal
             else None,

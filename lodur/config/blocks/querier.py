@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lodur.config.blocks.extras import THREADS
+from lodur.config.blocks.extras import QUERY_MEMORY, THREADS
 from lodur.config.blocks.reasons import (
     NO_GRPC,
     NO_RESULT_CACHE,
@@ -107,4 +107,5 @@ def querier_options(values: Values, cores: int) -> QuerierOptions:
         patterns_enabled=values.get(PATTERNS),
         tail_duration_max_s=values.get(TAIL_MAX) / 1e9,
         log_slower_than_s=values.get(LOG_SLOW) / 1e9,
+        memory_max_bytes=values.get(QUERY_MEMORY),
     )

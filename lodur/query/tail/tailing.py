@@ -29,7 +29,7 @@ from lodur.query.scanning import Scanner
 from lodur.query.sources import ReadableStore
 from lodur.query.tail.fresh_rows import Batch, FreshRows
 from lodur.query.tail.requests import Frame, TailEnd, TailRequest
-from lodur.query.tail.tail import FORMS, FRAME_ENTRIES_MAX, Tail
+from lodur.query.tail.tail import FORMS, FRAME_ENTRIES_MAX, RESULT_MAX_BYTES, Tail
 from lodur.telemetry.tail_metrics import TailMetrics
 
 LOOK_PERIOD_S = 0.1
@@ -174,7 +174,7 @@ class Tailing:
         end_ns = span.end_ns + AHEAD_NS
         sources = await self._store.sources(tenant, span.start_ns, end_ns)
         task = Logs(span.start_ns, end_ns, request.limit, backward=True)
-        result = await self._scanner.logs(log_scan_plan(plan, task), sources)
+        result = await self._scanner.logs(log_scan_plan(plan, task), sources, RESULT_MAX_BYTES)
         frames, _ = await asyncio.to_thread(
             tail_frames,
             [result],

@@ -8,6 +8,7 @@ mod fields;
 mod head;
 mod patterns;
 mod push;
+mod rank;
 mod relabel;
 mod scan;
 mod segment;
@@ -23,6 +24,7 @@ fn _native(m: &Bound<'_, PyModule>) -> PyResult<()> {
     head::register(m)?;
     segment::register(m)?;
     scan::register(m)?;
+    rank::register(m)?;
     tail::register(m)?;
     volume::register(m)?;
     fields::register(m)?;

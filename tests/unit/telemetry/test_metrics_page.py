@@ -8,6 +8,7 @@ from pathlib import Path
 from prometheus_client import CollectorRegistry
 
 from lodur.telemetry.access_metrics import AccessMetrics
+from lodur.telemetry.compaction_metrics import CompactionMetrics
 from lodur.telemetry.ingest_metrics import IngestMetrics, SizeCollector, TenantSize, WalSize
 from lodur.telemetry.request_metrics import RequestMetrics
 from lodur.telemetry.tail_metrics import TailMetrics
@@ -21,6 +22,7 @@ def test_the_reference_names_every_metric() -> None:
     RequestMetrics(registry)
     AccessMetrics(registry)
     TailMetrics(registry)
+    CompactionMetrics(registry)
     registry.register(SizeCollector(lambda: [TenantSize("t", 1, 2, 3)], lambda: WalSize(1, 2, 3, 4)))
     made = {
         family.name + ("_total" if family.type == "counter" else "")

@@ -27,6 +27,7 @@ mod line_filter;
 pub mod literals;
 mod logfmt;
 pub(crate) mod logfmt_scan;
+pub mod needs;
 mod page_search;
 mod pattern;
 pub(crate) mod pattern_filter;
