@@ -15,8 +15,8 @@ from lodur.query.sources import Source
 
 DAY_NS = 86_400_000_000_000
 
-Lines = Sequence[tuple[int, str]]
-"""Timestamps in nanoseconds, and lines."""
+Lines = Sequence[tuple[int, str] | tuple[int, str, Mapping[str, str]]]
+"""Timestamps in nanoseconds, lines, and perhaps structured metadata."""
 
 
 def fill(head: Head, streams: Mapping[str, Lines]) -> None:
@@ -25,7 +25,7 @@ def fill(head: Head, streams: Mapping[str, Lines]) -> None:
         "streams": [
             {
                 "stream": dict(pair.split("=", 1) for pair in labels.split(",")),
-                "values": [[str(ts_ns), line] for ts_ns, line in lines],
+                "values": [[str(ts_ns), *rest] for ts_ns, *rest in lines],
             }
             for labels, lines in streams.items()
         ]
@@ -36,7 +36,7 @@ def fill(head: Head, streams: Mapping[str, Lines]) -> None:
         format=PushFormat.LOKI_JSON,
         encoding=ContentEncoding.IDENTITY,
         limits=limits,
-        now_ns=max((ts_ns for lines in streams.values() for ts_ns, _ in lines), default=0),
+        now_ns=max((ts_ns for lines in streams.values() for ts_ns, *_ in lines), default=0),
     )
     assert decoded.refusal_text is None
     head.insert(decoded)

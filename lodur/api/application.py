@@ -42,7 +42,7 @@ class Gates:
 
 
 def build_application(
-    routes: Sequence[Route],
+    routes: Sequence[BaseRoute],
     *,
     path_prefix: str,
     compress_responses: bool,
@@ -53,11 +53,13 @@ def build_application(
     gates: Gates | None = None,
 ) -> ASGIApp:
     """The application that serves these routes below a prefix."""
-    for route in routes:
+    served = _behind(gates, routes)
+    for route in served:
         # Starlette answers HEAD wherever GET is answered, Loki nowhere.
-        (route.methods or set()).discard("HEAD")
+        if isinstance(route, Route):
+            (route.methods or set()).discard("HEAD")
     # Clients do not follow redirects of pushes: a path with a slash too many is no path.
-    router = Router(_behind(gates, routes), redirect_slashes=False)
+    router = Router(served, redirect_slashes=False)
     starlette = Starlette(routes=[Mount(path_prefix, app=router)], exception_handlers={HTTPException: _plain})
     starlette.router.redirect_slashes = False
     app: ASGIApp = starlette
@@ -70,7 +72,7 @@ def build_application(
         )
     logged = RequestLog(
         app,
-        RouteNames(routes),
+        RouteNames([route for route in routes if isinstance(route, Route)]),
         metrics,
         clock,
         not_ready_reason,
@@ -80,7 +82,7 @@ def build_application(
     return UnreadBody(logged)
 
 
-def _behind(gates: Gates | None, routes: Sequence[Route]) -> list[BaseRoute]:
+def _behind(gates: Gates | None, routes: Sequence[BaseRoute]) -> list[BaseRoute]:
     if gates is None:
         return list(routes)
     rules = Rules(gates.options.grants, gates.checks_tenants, gates.metrics)

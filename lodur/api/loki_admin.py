@@ -11,25 +11,39 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from lodur.api.endpoint import query_endpoint
-from lodur.api.errors import text_response
+from lodur.api.errors import error_response, text_response
 from lodur.api.loki_query import json_response
 from lodur.api.params import Params
+from lodur.model.errors import InvalidRequest
 from lodur.telemetry.log import LevelSwitch
 
 _NO_CONTENT = 204
+
+_TRUE = frozenset({"1", "t", "T", "true", "TRUE", "True"})
+_FALSE = frozenset({"0", "f", "F", "false", "FALSE", "False"})
 
 
 FORM_MAX_BYTES = 4096
 """Of a form with the name of a level."""
 
 
-def routes(flush: Callable[[], Awaitable[None]], stop: Callable[[], None], log_level: LevelSwitch) -> list[Route]:
+@dataclass(slots=True)
+class ShutdownMark:
+    """Whether the next stop is to flush all rows, whatever the configuration says. It is forgotten with the process."""
+
+    is_set: bool = False
+
+
+def routes(
+    flush: Callable[[], Awaitable[None]], stop: Callable[[], None], log_level: LevelSwitch, mark: ShutdownMark
+) -> list[Route]:
     """The routes of this module. `flush` returns when all rows are in segments, `stop` begins the shutdown."""
-    pages = _Pages(flush, stop, log_level)
+    pages = _Pages(flush, stop, log_level, mark)
     return [
         Route("/", pages.root, methods=["GET"]),
         Route("/flush", pages.flush_rows, methods=["GET", "POST"]),
         Route("/ingester/shutdown", pages.shutdown, methods=["GET", "POST"]),
+        Route("/ingester/prepare_shutdown", pages.prepare_shutdown, methods=["GET", "POST", "DELETE"]),
         Route("/log_level", pages.show_level, methods=["GET"]),
         Route("/log_level", query_endpoint(pages.change_level, body_max_bytes=FORM_MAX_BYTES), methods=["POST"]),
     ]
@@ -40,6 +54,7 @@ class _Pages:
     flush: Callable[[], Awaitable[None]]
     stop: Callable[[], None]
     log_level: LevelSwitch
+    mark: ShutdownMark
 
     async def root(self, _: Request) -> Response:
         return text_response("lodur\n", status=200)
@@ -49,10 +64,21 @@ class _Pages:
         return Response(status_code=_NO_CONTENT)
 
     async def shutdown(self, request: Request) -> Response:
-        if request.query_params.get("flush", "true") == "true":
+        try:
+            flushes, stops = _switch(request, "flush", True), _switch(request, "terminate", True)
+            _switch(request, "delete_ring_tokens", False)
+        except InvalidRequest as error:
+            return error_response(error, newline=True)
+        if flushes:
             await self.flush()
-        if request.query_params.get("terminate", "true") == "true":
+        if stops:
             self.stop()
+        return Response(status_code=_NO_CONTENT)
+
+    async def prepare_shutdown(self, request: Request) -> Response:
+        if request.method in ("GET", "HEAD"):
+            return text_response("set" if self.mark.is_set else "unset", status=200)
+        self.mark.is_set = request.method == "POST"
         return Response(status_code=_NO_CONTENT)
 
     async def show_level(self, _: Request) -> Response:
@@ -65,3 +91,12 @@ class _Pages:
         except ValueError as error:
             return json_response(orjson.dumps({"status": "failed", "message": str(error)}), status=400)
         return json_response(orjson.dumps({"status": "success", "message": f"Log level set to {name}"}))
+
+
+def _switch(request: Request, name: str, default: bool) -> bool:
+    text = request.query_params.get(name, "")
+    if text in _TRUE or text in _FALSE:
+        return text in _TRUE
+    if text:
+        raise InvalidRequest(f"invalid value for {name}: '{text[:100]}', use true or false")
+    return default

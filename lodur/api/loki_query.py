@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import threading
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
@@ -112,7 +114,11 @@ class _Queries:
         answer = await self.engine.range(tenants, asked)
         flags = encoding_flags(request.headers.getlist(FLAGS_HEADER))
         # Thousands of lines take milliseconds to write, which other requests need not wait for.
-        return json_response(await asyncio.to_thread(_range_body, answer, flags))
+        gone = threading.Event()
+        try:
+            return json_response(await asyncio.to_thread(_range_body, answer, flags, lambda: not gone.is_set()))
+        finally:
+            gone.set()
 
     async def format(self, _: Request, params: Params) -> Response:
         try:
@@ -126,13 +132,14 @@ def _formatted(text: str) -> str:
     return format_query(parse_tree(text))
 
 
-def _range_body(answer: RangeAnswer, flags: tuple[str, ...]) -> bytes:
+def _range_body(answer: RangeAnswer, flags: tuple[str, ...], is_wanted: Callable[[], bool]) -> bytes:
     match answer:
         case StreamsAnswer():
             result = answer.result.streams_json(categorize=CATEGORIZE in flags)
             return _body("streams", result, answer.statistics, flags)
         case MatrixAnswer(matrix=matrix):
-            result = matrix_json(matrix.labels, answer.steps.times_ms(), matrix.values, matrix.present)
+            times_ms = answer.steps.times_ms()
+            result = matrix_json(matrix.labels, times_ms, matrix.values, matrix.present, is_wanted=is_wanted)
             return _body("matrix", result, answer.statistics, warnings=answer.warnings)
 
 

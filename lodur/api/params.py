@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, timezone
 from urllib.parse import parse_qsl
 
-from starlette.requests import Request
+from starlette.requests import HTTPConnection, Request
 
 from lodur.model.durations import NS_PER_HOUR, NS_PER_MS, NS_PER_S, parse_prometheus_duration
 from lodur.model.errors import InvalidRequest
@@ -71,6 +71,11 @@ async def read_params(request: Request, *, body_max_bytes: int) -> Params:
     # Not from `request.url`, which is made of the Host header too and fails with it.
     pairs += _fields(request.scope["query_string"])
     return Params(tuple(pairs))
+
+
+def query_params(connection: HTTPConnection) -> Params:
+    """Parameters of the URL alone."""
+    return Params(tuple(_fields(connection.scope["query_string"])))
 
 
 def _fields(encoded: bytes) -> list[tuple[str, str]]:

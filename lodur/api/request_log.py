@@ -65,7 +65,11 @@ class RequestLog:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
-            await self.app(scope, receive, send)
+            reason = self.not_ready_reason() if scope["type"] == "websocket" else None
+            if reason is None:
+                await self.app(scope, receive, send)
+            else:
+                await text_response(f"{reason}\n", status=_UNAVAILABLE)(scope, receive, send)
             return
         begun_s = self.clock.monotonic_s()
         status = _SERVER_ERROR

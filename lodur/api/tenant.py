@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from starlette.requests import Request
+from starlette.requests import HTTPConnection
 
 from lodur.api.errors import AnsweredError
 from lodur.model.tenant import ANONYMOUS, TenantId, parse_tenant, parse_tenants
@@ -23,11 +23,11 @@ class Tenancy:
     multi_tenant_queries: bool = False
     """Let a query name several tenants, joined by `|`."""
 
-    def one(self, request: Request) -> TenantId:
+    def one(self, request: HTTPConnection) -> TenantId:
         """The tenant of a request that can have one only. Raises Unauthenticated and InvalidRequest."""
         return parse_tenant(request.headers.get(TENANT_HEADER)) if self.auth_enabled else ANONYMOUS
 
-    def all(self, request: Request) -> tuple[TenantId, ...]:
+    def all(self, request: HTTPConnection) -> tuple[TenantId, ...]:
         """The tenants of a query: sorted, each once, one at least. Raises Unauthenticated and InvalidRequest."""
         if not self.auth_enabled:
             return (ANONYMOUS,)

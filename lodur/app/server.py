@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import secrets
 import signal
+import socket
 import threading
 from collections.abc import Sequence
 
@@ -17,7 +18,7 @@ from granian.constants import HTTPModes, Interfaces, SSLProtocols
 from granian.http import HTTP1Settings
 from granian.server.embed import Server as HttpServer
 from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
-from starlette.routing import Route
+from starlette.routing import BaseRoute
 
 from lodur.api import (
     loki_admin,
@@ -28,12 +29,15 @@ from lodur.api import (
     loki_patterns,
     loki_push,
     loki_query,
+    loki_rings,
     loki_status,
+    loki_tail,
     loki_volume,
     otlp_push,
 )
 from lodur.api.access.login import KEY_BYTES, Login
 from lodur.api.application import Gates, build_application
+from lodur.api.loki_admin import ShutdownMark
 from lodur.api.options import ServerOptions
 from lodur.api.push_bodies import PushBodies
 from lodur.api.tenant import Tenancy
@@ -50,6 +54,7 @@ from lodur.model.clock import Clock
 from lodur.model.errors import LodurError, Unavailable
 from lodur.query.catalog import Catalog
 from lodur.query.engine import Engine
+from lodur.query.tail.tailing import Tailing
 from lodur.store.compaction.compactor import Compactor
 from lodur.store.journal import Journal, NoJournal, Wal, WalOptions
 from lodur.store.object_stores import ObjectStores
@@ -59,6 +64,7 @@ from lodur.telemetry.compaction_metrics import CompactionMetrics
 from lodur.telemetry.ingest_metrics import IngestMetrics, SizeCollector, TenantSize, WalSize
 from lodur.telemetry.log import LevelSwitch
 from lodur.telemetry.request_metrics import RequestMetrics
+from lodur.telemetry.tail_metrics import TailMetrics
 
 BACKLOG = 1024
 """Connections that may wait to be accepted: more is better refused early."""
@@ -84,6 +90,7 @@ class Server:
         self._stop = asyncio.Event()
         self._stopping = threading.Event()
         self._reason: str | None = "starting"
+        self._shutdown_mark = ShutdownMark()
         self.registry = CollectorRegistry()
         self._metrics = IngestMetrics(self.registry)
         options = config.ingester
@@ -99,6 +106,13 @@ class Server:
             metrics=self._metrics,
             when_quiet=give_back_memory,
         )
+        self._tailing = Tailing(
+            self.store,
+            clock,
+            lambda _: config.limits.query,
+            duration_max_s=config.querier.tail_duration_max_s,
+            metrics=TailMetrics(self.registry),
+        )
         self._compactor = Compactor(
             self.store,
             config.compactor,
@@ -112,12 +126,14 @@ class Server:
             config.limits.ingest,
             decompressed_max_bytes=config.server.push_decompressed_max_bytes,
             head_max_bytes=options.head_max_bytes,
+            stream_errors_max=options.returned_stream_errors_max,
             disk=DiskSpace(options.wal.directory, full_ratio=options.wal.disk_full_ratio, clock=clock)
             if keeps_wal
             else None,
             clock=clock,
             metrics=self._metrics,
             on_growth=self._flusher.notice,
+            on_rows=self._tailing.offer,
         )
         self._replay = Replay(
             self.store,
@@ -155,6 +171,8 @@ class Server:
         self._stopping.set()
         self._compactor.stop()
         await starting
+        self._tailing.close()
+        await self._tailing.drained()
         await self._close_http(server, serving)
         stopped.cancel()
         if compacting is not None:
@@ -222,10 +240,11 @@ class Server:
                 await flushing
         await asyncio.to_thread(self._writer.close)
         await asyncio.to_thread(self._engine.close)
+        await asyncio.to_thread(self._tailing.join)
         if self._gates is not None:
             await asyncio.to_thread(self._gates.login.close)
         keeps_wal = self._config.ingester.wal.enabled
-        wants_flush = self._config.ingester.flush_on_shutdown or not keeps_wal
+        wants_flush = self._config.ingester.flush_on_shutdown or self._shutdown_mark.is_set or not keeps_wal
         is_flushed = await self._flusher.stop(flush=wants_flush and flushing is not None)
         if wants_flush and flushing is not None and not is_flushed:
             left = "they stay in the write-ahead log" if keeps_wal else "they are lost"
@@ -266,7 +285,7 @@ class Server:
             ssl_protocol_min=SSLProtocols(tls.min_version) if tls else SSLProtocols.tls12,
         )
 
-    def _routes(self) -> Sequence[Route]:
+    def _routes(self) -> Sequence[BaseRoute]:
         config, clock = self._config, self._clock
         tenancy = Tenancy(config.auth_enabled, config.querier.multi_tenant_enabled)
         catalog = Catalog(self.store, clock, lambda _: config.limits.query)
@@ -300,8 +319,10 @@ class Server:
                     patterns_enabled=config.querier.patterns_enabled,
                 )
             ),
+            *loki_tail.routes(self._engine, self._tailing, tenancy, clock),
+            *loki_rings.routes(socket.gethostname(), f"{options.host}:{options.port}", clock),
             *loki_status.routes(state, self.registry),
-            *loki_admin.routes(self._flusher.flush_all, self.stop, LevelSwitch(options.log_level)),
+            *loki_admin.routes(self._flusher.flush_all, self.stop, LevelSwitch(options.log_level), self._shutdown_mark),
         ]
 
     def _handle_signals(self) -> None:

@@ -66,7 +66,7 @@ class LokiClient:
             if connection.tls
             else http.client.HTTPConnection(host, port, timeout=timeout_s)
         )
-        self._headers = _headers(connection)
+        self._headers = request_headers(connection)
 
     @property
     def url(self) -> str:
@@ -146,7 +146,8 @@ def refusal(connection: Connection, answer: Answer) -> LodurError:
             return InvalidRequest(message)
 
 
-def _headers(connection: Connection) -> dict[str, str]:
+def request_headers(connection: Connection) -> dict[str, str]:
+    """The headers of every request: who asks, and for whom."""
     headers = {"User-Agent": "lodur-cli", "Accept": "application/json"}
     if connection.org_id:
         headers["X-Scope-OrgID"] = connection.org_id

@@ -31,6 +31,7 @@ COMMANDS = (
     LazyCommand("dev", "lodur.cli.dev", "Start a server and an agent that ships this machine's own logs."),
     LazyCommand("push", "lodur.cli.push", "Ship files, or standard input, to a server."),
     LazyCommand("query", "lodur.cli.query", "Ask for log lines, or for a metric over a time span."),
+    LazyCommand("tail", "lodur.cli.tail", "Follow log lines as they come."),
     LazyCommand("instant-query", "lodur.cli.instant_query", "Ask for a metric at one moment."),
     LazyCommand("fmt", "lodur.cli.fmt", "Lay queries out."),
     LazyCommand("labels", "lodur.cli.labels", "List label names, or the values of one label."),
@@ -42,6 +43,7 @@ COMMANDS = (
         "detected-fields", "lodur.cli.detected_fields", "List the fields of log lines, or the values of one field."
     ),
     LazyCommand("patterns", "lodur.cli.patterns", "Tell what the lines of a selector have in common."),
+    LazyCommand("segments", "lodur.cli.segments", "List, describe and check the segments of a store."),
     LazyCommand("completion", "lodur.cli.completion", "Print the completion script for a shell."),
     LazyCommand("version", "lodur.cli.version", "Print the version of Lodur."),
 )

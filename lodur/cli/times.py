@@ -181,6 +181,16 @@ _SPAN_OPTIONS = (
 )
 
 
+def since_option(function: Callable[..., None]) -> Callable[..., None]:
+    """Add `--since` and `--timezone`; the command receives `start_ns`, that long before now, and `zone`."""
+
+    @functools.wraps(function)
+    def collect(*, since: int, zone: tzinfo, **others: object) -> None:
+        function(start_ns=SystemClock().now_ns() - since, zone=zone, **others)
+
+    return _SPAN_OPTIONS[0](zone_option(collect))
+
+
 def zone_option(function: Callable[..., None]) -> Callable[..., None]:
     """Add `--timezone`; the command receives it as `zone`."""
     return _ZONE_OPTION(function)

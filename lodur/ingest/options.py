@@ -45,4 +45,4 @@ class IngesterOptions:
     head_max_bytes: int = 1 * GIB
     """Raw bytes in all heads together at which pushes are answered with 503 until a flush made room."""
     returned_stream_errors_max: int = 10
-    """Entries at fault that one answer lists; 0 = all."""
+    """Entries of a stream over its rate that an answer lists; 0 = all."""

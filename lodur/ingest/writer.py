@@ -17,7 +17,7 @@ from lodur.ingest.disk_space import DiskSpace
 from lodur.ingest.held_bodies import BUSY_RETRY_S, HeldBodies
 from lodur.ingest.recent_pushes import RecentPushes
 from lodur.ingest.record_kinds import REENCODED, KeptBody, kind_of, payload_of
-from lodur.ingest.tenant_limits import TenantLimits, blocked_text
+from lodur.ingest.tenant_limits import StreamRefusal, TenantLimits, blocked_text
 from lodur.model.clock import Clock
 from lodur.model.errors import InvalidRequest, LimitExceeded, Unavailable
 from lodur.model.limits import IngestLimits
@@ -43,12 +43,15 @@ ROOM_WAIT_S = 5.0
 ROOM_POLL_S = 0.02
 """How often a waiting push looks for room; waiting ones are bounded by the bodies held."""
 
-WHOLE, PARTIAL_OK = 204, 400
+WHOLE, PARTIAL_OK, TOO_MUCH = 204, 400, 429
 
 
 @dataclass(frozen=True, slots=True)
 class PushOutcome:
-    """The answer to a push: 204 without a text, else what was refused (the rest is kept)."""
+    """The answer to a push: 204 without a text, else what was refused (the rest is kept).
+
+    Streams that may not pass now go before entries that never may: the sender has to come again.
+    """
 
     status: int
     text: str = ""
@@ -64,10 +67,12 @@ class Writer:
         *,
         decompressed_max_bytes: int,
         head_max_bytes: int,
+        stream_errors_max: int,
         disk: DiskSpace | None,
         clock: Clock,
         metrics: IngestMetrics,
         on_growth: Callable[[TenantStore], None],
+        on_rows: Callable[[TenantId, DecodedPush], None],
     ) -> None:
         self._store = store
         self._limits = limits
@@ -76,10 +81,12 @@ class Writer:
             limits, decompressed_max_bytes=decompressed_max_bytes, otlp_mapping=self._otlp_mapping
         )
         self._head_max_bytes = head_max_bytes
+        self._stream_errors_max = stream_errors_max
         self._disk = disk
         self._clock = clock
         self._metrics = metrics
         self._on_growth = on_growth
+        self._on_rows = on_rows
         self._lock = threading.Lock()
         self._tenants: dict[TenantId, TenantLimits] = {}
         self._decodes = threading.BoundedSemaphore(DECODES_AT_ONCE)
@@ -116,10 +123,12 @@ class Writer:
             push = decode(body, form, self._push_limits, now_ns)
         self._count_received(tenant, push)
         if blocked is not None:
-            self._discard(tenant, "blocked_ingestion", push)
+            self._discard(tenant, "blocked_ingestion", push.accepted_lines, push.accepted_bytes)
             return PushOutcome(self._limits.blocked_status, blocked)
         if push.accepted_lines:
-            self._keep_rows(tenant, push, body, form, now_ns)
+            refused = self._keep_rows(tenant, push, body, form, now_ns)
+            if refused:
+                return PushOutcome(TOO_MUCH, str(refused[-1].error))
         problems = push.problems
         if not problems:
             return PushOutcome(WHOLE)
@@ -129,16 +138,23 @@ class Writer:
         """Wait for the pushes under way."""
         self._threads.shutdown()
 
-    def _keep_rows(self, tenant: TenantId, push: DecodedPush, body: bytes, form: PushForm, now_ns: int) -> None:
+    def _keep_rows(
+        self, tenant: TenantId, push: DecodedPush, body: bytes, form: PushForm, now_ns: int
+    ) -> list[StreamRefusal]:
+        """Keep the accepted rows but for those of streams that may not pass now, which are told."""
         tenant_store = self._store.tenant(tenant)
-        self._check(tenant, push, tenant_store)
+        refused = self._check(tenant, push, tenant_store)
+        if refused:
+            push = push.without_streams([refusal.stream for refusal in refused])
+            if not push.accepted_lines:
+                return refused
         is_whole = push.all_accepted
         kind = kind_of(form) if is_whole else REENCODED
         keeping = self.recent.keeping(tenant, kind, body) if is_whole else nullcontext(False)
         with keeping as is_known:
             if is_known:
                 self._metrics.repeated_pushes.labels(tenant.value).inc()
-                return
+                return refused
             appended = tenant_store.append(
                 push,
                 kind=kind,
@@ -148,28 +164,34 @@ class Writer:
             )
         if appended.repeated_rows:
             self._metrics.repeated_rows.labels(tenant.value).inc(appended.repeated_rows)
+        if appended.new_rows:
+            self._on_rows(tenant, push)
         self._on_growth(tenant_store)
+        return refused
 
-    def _check(self, tenant: TenantId, push: DecodedPush, tenant_store: TenantStore) -> None:
+    def _check(self, tenant: TenantId, push: DecodedPush, tenant_store: TenantStore) -> list[StreamRefusal]:
         if self._disk is not None and self._disk.is_full():
             self._metrics.wal_disk_full.inc()
             raise Unavailable("the disk of the write-ahead log is full", retry_after_s=BUSY_RETRY_S)
         if self._store.head_bytes() >= self._head_max_bytes:
             raise Unavailable("too many rows wait to be flushed, try again later", retry_after_s=BUSY_RETRY_S)
         try:
-            self._limits_of(tenant).check(push, tenant_store, self._clock.monotonic_s())
+            refused = self._limits_of(tenant).check(push, tenant_store, self._clock.monotonic_s())
         except LimitExceeded as error:
-            self._discard(tenant, error.limit, push)
+            self._discard(tenant, error.limit, push.accepted_lines, push.accepted_bytes)
             raise
         except InvalidRequest:
-            self._discard(tenant, "missing_enforced_labels", push)
+            self._discard(tenant, "missing_enforced_labels", push.accepted_lines, push.accepted_bytes)
             raise
+        for refusal in refused:
+            self._discard(tenant, refusal.error.limit, refusal.lines, refusal.size_bytes)
+        return refused
 
     def _limits_of(self, tenant: TenantId) -> TenantLimits:
         with self._lock:
             found = self._tenants.get(tenant)
             if found is None:
-                found = TenantLimits(tenant, self._limits, self._clock.monotonic_s())
+                found = TenantLimits(tenant, self._limits, self._stream_errors_max, self._clock.monotonic_s())
                 self._tenants[tenant] = found
             return found
 
@@ -183,6 +205,6 @@ class Writer:
         if push.truncated_lines:
             metrics.truncated_lines.labels("line_too_long", name).inc(push.truncated_lines)
 
-    def _discard(self, tenant: TenantId, reason: str, push: DecodedPush) -> None:
-        self._metrics.discarded_lines.labels(reason, tenant.value).inc(push.accepted_lines)
-        self._metrics.discarded_bytes.labels(reason, tenant.value).inc(push.accepted_bytes)
+    def _discard(self, tenant: TenantId, reason: str, lines: int, size_bytes: int) -> None:
+        self._metrics.discarded_lines.labels(reason, tenant.value).inc(lines)
+        self._metrics.discarded_bytes.labels(reason, tenant.value).inc(size_bytes)

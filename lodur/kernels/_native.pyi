@@ -140,6 +140,15 @@ class DecodedPush:
     def streams(self) -> list[tuple[str, int, int]]:
         """Label set in text form, accepted lines, accepted bytes. One tuple a stream."""
 
+    def times_of(self, stream: int, most: int) -> list[int]:
+        """Times in ns of the first accepted rows of a stream, which is named by its place in `streams`."""
+
+    def without_streams(self, streams: Sequence[int]) -> DecodedPush:
+        """The same push of which these streams, named by their places in `streams`, are not to be kept.
+
+        Cost: a copy of the rows that are left; releases the GIL.
+        """
+
     def to_body(self) -> builtins.bytes:
         """Encode the accepted rows as a LOKI_PROTOBUF body that decodes to them under `PushLimits.unchecked()`.
 
@@ -358,8 +367,8 @@ class Head:
         Out:   `to_body` and `accepted_lines` are of the rows that are left; the other facts are those of `push`.
         """
 
-    def count_new_streams(self, push: DecodedPush) -> int:
-        """How many of the push's streams are not active yet."""
+    def new_streams(self, push: DecodedPush) -> list[int]:
+        """Places in `push.streams` of those that are not active yet, ascending."""
 
     def snapshot(self) -> HeadView: ...
     def freeze(self) -> FrozenHead | None:
@@ -526,6 +535,8 @@ class Cancel:
 
     def __init__(self) -> None: ...
     def set(self) -> None: ...
+    def check(self) -> None:
+        """Raises DeadlineExceeded once the flag is set."""
 
 @final
 class ScanStats:
@@ -561,6 +572,10 @@ class LogResult:
     @property
     def entries(self) -> int: ...
     @property
+    def held_bytes(self) -> int:
+        """Memory that the entries take."""
+
+    @property
     def stats(self) -> ScanStats: ...
     def streams_json(self, *, categorize: bool, extra_labels: list[tuple[str, str]] = ...) -> bytes:
         """The JSON array of Loki's `streams` result; `categorize` for three-element values (loki.md 1.9)."""
@@ -574,10 +589,13 @@ class LogResult:
 
 @final
 class MetricResult:
-    """Series by steps: `values[i, k]` counts where `present[i, k]`; `labels[i]` are sorted name-value pairs."""
+    """Series by steps: `values[i, k]` counts where `present[i, k]`."""
 
     @property
-    def labels(self) -> list[list[tuple[str, str]]]: ...
+    def series(self) -> int: ...
+    def labels(self, first: int, end: int) -> list[list[tuple[str, str]]]:
+        """Sorted name-value pairs of these series; few at a time, for the GIL is held. IndexError beyond the last."""
+
     @property
     def values(self) -> NDArray[np.float64]: ...
     @property
@@ -625,6 +643,48 @@ def encode_matrix(
     labels: list[list[tuple[str, str]]], times_ms: list[int], values: NDArray[np.float64], present: NDArray[np.bool_]
 ) -> bytes:
     """The JSON array of Loki's `matrix` result; series without any point are left out. Releases the GIL."""
+
+# --- rank ---
+
+def choose_extremes(
+    values: NDArray[np.float64],
+    present: NDArray[np.bool_],
+    *,
+    groups: NDArray[np.uint32],
+    group_count: int,
+    k: int,
+    largest: bool,
+    cancel: Cancel,
+) -> NDArray[np.bool_]:
+    """Which samples are among the `k` largest (or smallest) of their group, step by step.
+
+    In:    contiguous series by steps; for each series the number of its group.
+    Out:   an array of their shape. NaN is chosen last; of equal values the earlier series is.
+    Cost:  a comparison a sample, mostly; one thread; releases the GIL.
+    Raises DeadlineExceeded once `cancel` is set.
+    """
+
+# --- tail ---
+
+@final
+class TailForm:
+    """How a client of a live tail wants to see entries."""
+
+    PLAIN: ClassVar[TailForm]
+    CATEGORIZED: ClassVar[TailForm]
+    """Values of three members, the third with structured metadata and parsed labels."""
+    LEGACY: ClassVar[TailForm]
+    """Label sets as text, times in RFC 3339."""
+
+def tail_frames(
+    results: list[LogResult], *, form: TailForm, per_frame: int, entries_max: int, dropped_max: int
+) -> tuple[list[bytes], list[bytes]]:
+    """The entries of some results as frames of a live tail, and the names of those that are too many.
+
+    Out:   the JSON arrays `streams` of frames of up to `per_frame` entries, each a stream of its own, for the oldest
+           `entries_max` entries by time; members of `dropped_entries` for the next `dropped_max`.
+    Cost:  sorts and writes the entries; one thread; releases the GIL.
+    """
 
 # --- volume ---
 

@@ -9,7 +9,7 @@ import msgspec
 
 from lodur.kernels.plan import MatchOp, PipelinePlan
 
-SCAN_PLAN_VERSION = 1
+SCAN_PLAN_VERSION = 2
 """Raised with every change of meaning or shape; both sides refuse any other."""
 
 
@@ -71,12 +71,37 @@ class Metric(msgspec.Struct, frozen=True, tag="metric"):
     parameter: float | None = None
 
 
+class FromLine(StrEnum):
+    """How the values of labels come from lines: not at all, as they stand there, or perhaps with escapes undone."""
+
+    NEVER = "never"
+    VERBATIM = "verbatim"
+    UNESCAPED = "unescaped"
+
+
+class LabelTest(msgspec.Struct, frozen=True):
+    """The test of a label filter on the text of a label."""
+
+    name: str
+    op: MatchOp
+    value: str
+
+
+class Need(msgspec.Struct, frozen=True):
+    """What every row meets that the pipeline lets pass: one of the tests, by a label of its stream, of its metadata, or
+    parsed from its line. Scans use it to skip; the pipeline tests all the same."""
+
+    tests: tuple[LabelTest, ...]
+    from_line: FromLine
+
+
 class ScanPlan(msgspec.Struct, frozen=True):
     """A pipeline over the streams that all matchers accept."""
 
     matchers: tuple[StreamMatcher, ...]
     pipeline: PipelinePlan
     task: Logs | Metric
+    needs: tuple[Need, ...] = ()
     version: int = SCAN_PLAN_VERSION
 
 

@@ -1,16 +1,20 @@
 """Check the syntax of Go text/template, as `line_format` and `label_format` use it.
 
-Only whether a template can be run, with Go's wording of what is wrong; running it is left to the executor.
-The grammar is https://pkg.go.dev/text/template. Start at `check_template`.
+Only whether a template can be run, with Go's wording of what is wrong: this follows Go's parser step by step, and so
+does the one in rust/lodur-kernels/src/pipeline/template, which keeps the tree and runs it. The grammar is
+https://pkg.go.dev/text/template. Start at `check_template`.
 """
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, field
 
-PARENTHESES_MAX = 100
-"""Deepest nesting of parentheses: far above what people write, and each level costs a few Python frames."""
+from lodur.logql.template_lexer import Word, WordKind, lex_template
+from lodur.logql.template_numbers import number_problem
+from lodur.model.go_strings import quote, unquote
+
+NESTING_MAX = 100
+"""Levels of parentheses and control structures: far above what people write, and each costs a few Python frames."""
 
 _FUNCTION_NAMES = """
     and or not eq ne lt le gt ge len index slice print printf println html js urlquery call
@@ -25,28 +29,19 @@ _FUNCTION_NAMES = """
 FUNCTIONS = frozenset(_FUNCTION_NAMES.split())
 """What a template may call: Go's own functions, then those of LogQL."""
 
-_KEYWORDS = frozenset(["if", "else", "end", "range", "with", "block", "define", "template", "break", "continue"])
-_OPENING = frozenset(["if", "range", "with", "block", "define"])
-_CONSTANTS = frozenset(["true", "false", "nil"])
-_OPEN = re.compile(r"\{\{(?:-(?=[ \t\r\n]))?")
-_COMMENT = re.compile(r"[ \t\r\n]*/\*")
-_COMMENT_CLOSE = re.compile(r"(?:[ \t\r\n]+-)?\}\}")
-_TOKEN = re.compile(
-    r"""
-    (?P<close>(?:[ \t\r\n]+-)?\}\})
-  | (?P<space>[ \t\r\n]+)
-  | (?P<string>"(?:[^"\\\n]|\\[^\n])*"|`[^`]*`)
-  | (?P<constant>'(?:[^'\\\n]|\\[^\n])+')
-  | (?P<number>[+-]?(?:0[xX][0-9a-fA-F_]+|[0-9][0-9_]*(?:\.[0-9_]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?)
-  | (?P<variable>\$\w*)
-  | (?P<field>\.[^\W\d]\w*)
-  | (?P<dot>\.)
-  | (?P<word>[^\W\d]\w*)
-  | (?P<punctuation>:=|[=,|()])
-    """,
-    re.VERBOSE,
+_CONTROLS = frozenset({WordKind.IF, WordKind.RANGE, WordKind.WITH})
+_CONSTANTS = frozenset(
+    {
+        WordKind.BOOL,
+        WordKind.NIL,
+        WordKind.DOT,
+        WordKind.NUMBER,
+        WordKind.COMPLEX,
+        WordKind.CHARACTER,
+        WordKind.STRING,
+    }
 )
-_UNTERMINATED = {'"': "unterminated quoted string", "`": "unterminated raw quoted string"}
+_TERMS = _CONSTANTS | {WordKind.FIELD, WordKind.IDENTIFIER, WordKind.VARIABLE, WordKind.LEFT_PAREN}
 
 
 class TemplateSyntaxError(ValueError):
@@ -55,215 +50,270 @@ class TemplateSyntaxError(ValueError):
 
 def check_template(text: str, name: str) -> None:
     """TemplateSyntaxError if `text` is no template; `name` is the one that messages call it by."""
-    _Checker(text, name).check()
-
-
-@dataclass(frozen=True, slots=True)
-class _Word:
-    kind: str
-    text: str
-    start: int
+    _Checker(lex_template(text), name).check()
 
 
 @dataclass(slots=True)
-class _Open:
-    """A control structure not yet closed, and how many variables were known before it."""
+class _Tree:
+    """What is known of a definition: whether it says anything, and the variables and loops around."""
 
-    keyword: str
-    variables: int
-    has_else: bool = False
+    variables: list[str] = field(default_factory=lambda: ["$"])
+    ranges: int = 0
+    is_empty: bool = True
 
 
 @dataclass(slots=True)
 class _Checker:
-    text: str
+    words: list[Word]
     name: str
     at: int = 0
-    words: list[_Word] = field(default_factory=list)
-    word_at: int = 0
-    variables: list[str] = field(default_factory=lambda: ["$"])
-    open_controls: list[_Open] = field(default_factory=list)
+    tree: _Tree = field(default_factory=_Tree)
+    trees: dict[str, _Tree] = field(default_factory=dict)
+    nesting: int = 0
+    action_line: int = 0
 
     def check(self) -> None:
-        while found := _OPEN.search(self.text, self.at):
-            self.at = found.end()
-            if comment := _COMMENT.match(self.text, self.at):
-                self._comment(comment.end())
-            else:
-                self._read_words()
-                self._action()
-        if self.open_controls:
-            raise self._error("unexpected EOF", len(self.text))
+        while self._peek().kind is not WordKind.EOF:
+            if self._peek().kind is WordKind.OPEN and self._after_blanks(1) is WordKind.DEFINE:
+                self._take()
+                self._take_solid()
+                name = self._template_name("define clause")
+                self._expect(WordKind.CLOSE, "define clause")
+                self._definition(name, "define clause")
+            elif ending := self._item():
+                raise self._error(f"unexpected {{{{{ending}}}}}")
+        self._add(self.name, self.tree)
 
-    def _comment(self, start: int) -> None:
-        end = self.text.find("*/", start)
-        if end < 0:
-            raise self._error("unclosed comment", start)
-        close = _COMMENT_CLOSE.match(self.text, end + 2)
-        if close is None:
-            raise self._error("comment ends before closing delimiter", end)
-        self.at = close.end()
+    def _definition(self, name: str, context: str) -> None:
+        """Read the rest of a definition; variables and loops around it are unknown there."""
+        self._enter()
+        outer, self.tree = self.tree, _Tree()
+        if self._list() != "end":
+            raise self._error(f"unexpected {{{{else}}}} in {context}")
+        self.nesting -= 1
+        self._add(name, self.tree)
+        self.tree = outer
 
-    def _read_words(self) -> None:
-        """Cut one action, up to its closing braces, into words."""
-        self.words, self.word_at = [], 0
-        depth = 0
-        while not self.words or self.words[-1].kind != "close":
-            found = _TOKEN.match(self.text, self.at)
-            if found is None:
-                raise self._unreadable()
-            kind, written = found.lastgroup or "", found.group()
-            depth += {"(": 1, ")": -1}.get(written, 0)
-            if depth < 0:
-                raise self._error("unexpected right paren U+0029 ')'", self.at)
-            if kind != "space":
-                self.words.append(_Word(kind, written, self.at))
-            self.at = found.end()
-        if depth:
-            raise self._error("unclosed left paren", self.at)
+    def _add(self, name: str, tree: _Tree) -> None:
+        known = self.trees.get(name)
+        if known is not None and not known.is_empty and not tree.is_empty:
+            raise self._error(f"template: multiple definition of template {quote(name)}")
+        if known is None or known.is_empty:
+            self.trees[name] = tree
 
-    def _unreadable(self) -> TemplateSyntaxError:
-        char = self.text[self.at : self.at + 1]
-        if not char:
-            return self._error("unclosed action", self.at)
-        if char in _UNTERMINATED:
-            return self._error(_UNTERMINATED[char], self.at)
-        if char == "'":
-            return self._error("unterminated character constant", self.at)
-        return self._error(f"unrecognized character in action: U+{ord(char):04X} '{char}'", self.at)
+    def _list(self) -> str:
+        """Read up to the end of a list: `end` or `else`, which are taken."""
+        while self._peek_solid().kind is not WordKind.EOF:
+            if ending := self._item():
+                return ending
+        raise self._error("unexpected EOF")
 
-    def _action(self) -> None:
-        word = self._peek()
-        if word.kind != "word" or word.text not in _KEYWORDS:
-            self._pipeline("command")
-            return
-        self._take()
-        match word.text:
-            case "end":
-                self._end(word)
-            case "else":
-                self._else(word)
-            case "break" | "continue":
-                if all(control.keyword != "range" for control in self.open_controls):
-                    raise self._error(f"{{{{{word.text}}}}} outside {{{{range}}}}", word.start)
-                self._close(word.text)
-            case "template" | "block" | "define":
-                self._named(word)
-            case _:
-                self.open_controls.append(_Open(word.text, len(self.variables)))
-                self._pipeline(word.text)
+    def _enter(self) -> None:
+        if self.nesting >= NESTING_MAX:
+            raise self._error(f"nested too deeply: at most {NESTING_MAX} levels are read")
+        self.nesting += 1
 
-    def _end(self, word: _Word) -> None:
-        if not self.open_controls:
-            raise self._error("unexpected {{end}}", word.start)
-        del self.variables[self.open_controls.pop().variables :]
-        self._close("end")
+    def _item(self) -> str | None:
+        """Read a text or an action; its word if it ends a list."""
+        word = self._take_solid()
+        if word.kind is WordKind.TEXT:
+            self.tree.is_empty = self.tree.is_empty and not word.text.strip()
+            return None
+        if word.kind is not WordKind.OPEN:
+            raise self._unexpected(word, "input")
+        self.action_line = word.line
+        ending = self._action()
+        self.action_line = 0
+        if ending is None:
+            self.tree.is_empty = False
+        return ending
 
-    def _else(self, word: _Word) -> None:
-        if not self.open_controls or self.open_controls[-1].has_else or self.open_controls[-1].keyword == "define":
-            raise self._error("unexpected {{else}}", word.start)
-        control = self.open_controls[-1]
-        following = self._peek()
-        if following.text in ("if", "with") and following.text == control.keyword:
-            self._take()
-            self._pipeline(following.text)
-            return
-        control.has_else = True
-        self._close("else")
-
-    def _named(self, word: _Word) -> None:
-        name = self._take()
-        if name.kind != "string":
-            raise self._unexpected(name, f"{word.text} clause")
-        if word.text in _OPENING:
-            self.open_controls.append(_Open(word.text, len(self.variables)))
-        if word.text == "define" or (word.text == "template" and self._peek().kind == "close"):
-            self._close(f"{word.text} clause")
+    def _action(self) -> str | None:
+        kind = self._peek_solid().kind
+        if kind in _CONTROLS:
+            self._take_solid()
+            self._control(kind)
+        elif kind in (WordKind.BREAK, WordKind.CONTINUE):
+            self._take_solid()
+            self._expect(WordKind.CLOSE, f"{{{{{kind}}}}}")
+            if not self.tree.ranges:
+                raise self._error(f"{{{{{kind}}}}} outside {{{{range}}}}")
+        elif kind is WordKind.END:
+            self._take_solid()
+            self._expect(WordKind.CLOSE, "end")
+            return "end"
+        elif kind is WordKind.ELSE:
+            self._take_solid()
+            if self._peek_solid().kind not in (WordKind.IF, WordKind.WITH):
+                self._expect(WordKind.CLOSE, "else")
+            return "else"
+        elif kind in (WordKind.BLOCK, WordKind.TEMPLATE):
+            self._take_solid()
+            self._invocation(kind)
         else:
-            self._pipeline(f"{word.text} clause")
+            self._pipeline("command", WordKind.CLOSE)
+        return None
 
-    def _close(self, context: str) -> None:
-        word = self._take()
-        if word.kind != "close":
+    def _control(self, kind: WordKind) -> None:
+        self._enter()
+        variables = len(self.tree.variables)
+        self._pipeline(kind.value, WordKind.CLOSE)
+        self.tree.ranges += kind is WordKind.RANGE
+        ending = self._list()
+        self.tree.ranges -= kind is WordKind.RANGE
+        if ending == "else":
+            if kind is not WordKind.RANGE and self._peek().kind is kind:
+                self._take()
+                self._control(kind)
+            elif self._list() != "end":
+                raise self._error("expected end; found {{else}}")
+        del self.tree.variables[variables:]
+        self.nesting -= 1
+
+    def _invocation(self, kind: WordKind) -> None:
+        context = f"{kind} clause"
+        name = self._template_name(context)
+        if kind is WordKind.TEMPLATE and self._peek_solid().kind is WordKind.CLOSE:
+            self._take_solid()
+            return
+        self._pipeline(context, WordKind.CLOSE)
+        if kind is WordKind.BLOCK:
+            self._definition(name, context)
+
+    def _template_name(self, context: str) -> str:
+        word = self._take_solid()
+        if word.kind is not WordKind.STRING:
             raise self._unexpected(word, context)
+        return self._string(word)
 
-    def _pipeline(self, context: str, depth: int = 0) -> None:
-        """Read commands joined by `|`, up to the closing braces, or the parenthesis where `depth` says so."""
-        start = self._peek().start
-        if depth > PARENTHESES_MAX:
-            raise self._error(f"parentheses are nested too deeply: at most {PARENTHESES_MAX} levels are read", start)
-        self._declaration(context)
-        closing = ")" if depth else None
+    def _pipeline(self, context: str, end: WordKind) -> None:
+        self._declarations(context)
         commands = 0
+        constant_stage = 0
         while True:
-            word = self._peek()
-            if word.text == closing or (word.kind == "close" and not depth):
-                self._take()
+            word = self._peek_solid()
+            if word.kind is end:
+                self._take_solid()
                 break
-            if word.kind in ("close", "punctuation") and word.text != "(":
-                raise self._unexpected(word, context)
+            if word.kind not in _TERMS:
+                raise self._unexpected(self._take_solid(), context)
             commands += 1
-            if commands > 1 and (word.kind in ("string", "constant", "number", "dot") or word.text in _CONSTANTS):
-                raise self._error(f"non executable command in pipeline stage {commands}", word.start)
-            self._command(depth)
+            if self._command() and commands > 1:
+                constant_stage = constant_stage or commands
         if not commands:
-            raise self._error(f"missing value for {context}", start)
+            raise self._error(f"missing value for {context}")
+        if constant_stage:
+            raise self._error(f"non executable command in pipeline stage {constant_stage}")
 
-    def _declaration(self, context: str) -> None:
-        names: list[str] = []
-        for offset in (0, 2):
-            word, following = self._peek(offset), self._peek(offset + 1)
-            if word.kind != "variable":
-                return
-            names.append(word.text)
-            if following.text in (":=", "="):
-                self.word_at += offset + 2
-                for name in names:
-                    if following.text == ":=":
-                        self.variables.append(name)
-                    elif name not in self.variables:
-                        raise self._error(f'undefined variable "{name}"', word.start)
-                return
-            if following.text != "," or context != "range":
-                return
-
-    def _command(self, depth: int) -> None:
-        """Read operands up to `|`, which is taken, or to the end of the pipeline, which is left."""
-        while True:
-            self._operand(depth)
-            word = self._peek()
-            if word.text == "|":
-                self._take()
-                return
-            if word.kind == "close" or word.text == ")":
-                return
-
-    def _operand(self, depth: int) -> None:
-        word = self._take()
-        if word.text == "(":
-            self._pipeline("parenthesized pipeline", depth + 1)
-        elif word.kind == "word" and word.text not in _CONSTANTS:
-            if word.text in _KEYWORDS:
-                raise self._error(f"unexpected <{word.text}> in operand", word.start)
-            if word.text not in FUNCTIONS:
-                raise self._error(f'function "{word.text}" not defined', word.start)
-        elif word.kind == "variable" and word.text not in self.variables:
-            raise self._error(f'undefined variable "{word.text}"', word.start)
-        elif word.kind in ("punctuation", "close"):
-            raise self._unexpected(word, "operand")
-        while self._peek().kind == "field":
+    def _declarations(self, context: str) -> None:
+        declared = 0
+        while (variable := self._peek_solid()).kind is WordKind.VARIABLE:
+            before = self.at
             self._take()
+            sign = self._peek_solid()
+            is_comma = sign.kind is WordKind.CHAR and sign.text == ","
+            if not is_comma and sign.kind not in (WordKind.ASSIGN, WordKind.DECLARE):
+                self.at = before
+                return
+            self._take()
+            self.tree.variables.append(variable.text)
+            declared += 1
+            if not is_comma:
+                return
+            if context != "range" or declared > 1:
+                raise self._error(f"too many declarations in {context}")
+            if self._peek_solid().kind not in (WordKind.VARIABLE, WordKind.CLOSE, WordKind.RIGHT_PAREN):
+                raise self._error("range can only initialize variables")
 
-    def _peek(self, offset: int = 0) -> _Word:
-        return self.words[min(self.word_at + offset, len(self.words) - 1)]
+    def _command(self) -> bool:
+        """Read operands up to `|`, which is taken, or to what ends the pipeline; whether the first is a constant."""
+        operands = 0
+        is_constant = False
+        while True:
+            word = self._peek_solid()
+            if word.kind in _TERMS:
+                self._operand()
+                is_constant = is_constant or (not operands and word.kind in _CONSTANTS)
+                operands += 1
+            kind = self._peek().kind
+            if kind is WordKind.SPACE:
+                continue
+            if kind is WordKind.PIPE:
+                self._take()
+            elif kind not in (WordKind.CLOSE, WordKind.RIGHT_PAREN):
+                raise self._unexpected(self._take(), "operand")
+            return is_constant
 
-    def _take(self) -> _Word:
+    def _operand(self) -> None:
+        word = self._take_solid()
+        shown = self._term(word)
+        if self._peek().kind is not WordKind.FIELD:
+            return
+        while self._peek().kind is WordKind.FIELD:
+            self._take()
+        if word.kind in _CONSTANTS:
+            raise self._error(f"unexpected . after term {quote(shown)}")
+
+    def _term(self, word: Word) -> str:
+        match word.kind:
+            case WordKind.IDENTIFIER if word.text not in FUNCTIONS:
+                raise self._error(f"function {quote(word.text)} not defined")
+            case WordKind.VARIABLE if word.text not in self.tree.variables:
+                raise self._error(f"undefined variable {quote(word.text)}")
+            case WordKind.STRING:
+                self._string(word)
+            case WordKind.CHARACTER | WordKind.NUMBER | WordKind.COMPLEX:
+                if problem := number_problem(word):
+                    raise self._error(problem)
+            case WordKind.LEFT_PAREN:
+                self._enter()
+                self._pipeline("parenthesized pipeline", WordKind.RIGHT_PAREN)
+                self.nesting -= 1
+        return word.text
+
+    def _string(self, word: Word) -> str:
+        if word.text.startswith("`"):
+            return word.text[1:-1].replace("\r", "")
+        try:
+            return unquote(word.text[1:-1])
+        except ValueError as error:
+            raise self._error("invalid syntax") from error
+
+    def _peek(self) -> Word:
+        return self.words[min(self.at, len(self.words) - 1)]
+
+    def _take(self) -> Word:
         word = self._peek()
-        self.word_at += 1
+        self.at += 1
         return word
 
-    def _unexpected(self, word: _Word, context: str) -> TemplateSyntaxError:
-        return self._error(f'unexpected "{word.text}" in {context}', word.start)
+    def _peek_solid(self) -> Word:
+        while self._peek().kind is WordKind.SPACE:
+            self.at += 1
+        return self._peek()
 
-    def _error(self, reason: str, at: int) -> TemplateSyntaxError:
-        return TemplateSyntaxError(f"template: {self.name}:{self.text.count(chr(10), 0, at) + 1}: {reason}")
+    def _take_solid(self) -> Word:
+        self._peek_solid()
+        return self._take()
+
+    def _after_blanks(self, offset: int) -> WordKind:
+        following = self.words[self.at + offset : self.at + offset + 2]
+        return next((word.kind for word in following if word.kind is not WordKind.SPACE), WordKind.EOF)
+
+    def _expect(self, kind: WordKind, context: str) -> None:
+        word = self._take_solid()
+        if word.kind is not kind:
+            raise self._unexpected(word, context)
+
+    def _unexpected(self, word: Word, context: str) -> TemplateSyntaxError:
+        if word.kind is not WordKind.ERROR:
+            return self._error(f"unexpected {word} in {context}")
+        started = ""
+        if self.action_line not in (0, word.line):
+            inside = "" if word.text.endswith(" action") else " in action"
+            started = f"{inside} started at {self.name}:{self.action_line}"
+        return self._error(f"{word.text}{started}")
+
+    def _error(self, reason: str) -> TemplateSyntaxError:
+        last = self.words[min(max(self.at - 1, 0), len(self.words) - 1)]
+        return TemplateSyntaxError(f"template: {self.name}:{last.line}: {reason}")

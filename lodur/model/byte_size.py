@@ -57,3 +57,11 @@ def format_exact_byte_size(size_bytes: int) -> str:
                 letter = "KMGT"[power - 1]
                 return f"{size_bytes // base**power}{letter}{end}"
     return f"{size_bytes}B"
+
+
+def format_setting_byte_size(size_bytes: int) -> str:
+    """As configuration files write sizes: `3MB` is 3 MiB. The largest such unit that divides the size, else bytes."""
+    for power in range(6, 0, -1):
+        if size_bytes and size_bytes % 1024**power == 0:
+            return f"{size_bytes // 1024**power}{'KMGTPE'[power - 1]}B"
+    return f"{size_bytes}B"

@@ -11,12 +11,15 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TypeAlias
+
+import numpy as np
 
 from lodur.kernels.fields import detect_fields, field_values
 from lodur.kernels.head import HeadView
 from lodur.kernels.pattern_plan import PatternPlan
-from lodur.kernels.scan import LogResult, MetricResult, ScanStats
+from lodur.kernels.scan import Cancel, LogResult, MetricResult, ScanStats
 from lodur.kernels.scan_plan import Logs, encode_matchers
 from lodur.kernels.segment import Segment
 from lodur.kernels.volume import index_stats
@@ -40,7 +43,7 @@ from lodur.query.answers import (
     StreamsAnswer,
     VectorAnswer,
 )
-from lodur.query.computing import compute
+from lodur.query.computing import SAMPLE_BYTES, compute
 from lodur.query.evaluate.matrix import Matrix, beside, constant_matrix, empty_matrix, stack
 from lodur.query.limit_checks import (
     check_blocked,
@@ -48,17 +51,20 @@ from lodur.query.limit_checks import (
     check_entries,
     check_features,
     check_plan,
+    check_points,
     check_selector,
     check_series,
     visible_span,
 )
+from lodur.query.live_sources import on_live_sources
 from lodur.query.options import QuerierOptions
 from lodur.query.parser_names import parser_names
+from lodur.query.plan.building import build_plan
 from lodur.query.plan.lowering import log_scan_plan, range_scan_plan, stream_matchers
 from lodur.query.plan.nodes import LogScan, MetricPlan, Number, Plan, RangeScan, walk
-from lodur.query.plan.planner import make_plan
+from lodur.query.plan.planner import optimised
 from lodur.query.requests import FieldsRequest, InstantRequest, RangeRequest
-from lodur.query.scanning import RESULT_MAX_BYTES, Scanner
+from lodur.query.scanning import Scanner
 from lodur.query.sources import ReadableStore, Source, segment_of
 from lodur.query.stats import Statistics, total_counts
 from lodur.query.steps import Steps, aligned_steps, one_step, steps_from
@@ -67,6 +73,9 @@ from lodur.query.tenants import TENANT_LABEL, chosen_tenants, labelled
 SCAN_SERIES_MAX = 200_000
 """Series of one scan whatever aggregates them afterwards: more labels than this take seconds to group."""
 
+LABELS_AT_ONCE = 2000
+"""Label sets that are handed over in one call, some milliseconds long: meanwhile Python does nothing else."""
+
 TAKES_A_PART = ("source", "grafana-lokiexplore-app")
 """The tag of clients that show some series rather than an error where they are too many."""
 
@@ -74,9 +83,6 @@ PART_WARNING = "maximum number of series ({}) reached for a single query; return
 
 PATTERNS_MAX = 300
 """Patterns in one answer: those of fewest lines are left out, which nobody reads."""
-
-SAMPLE_BYTES = 9
-"""A sample and whether it is there, in the matrix that a scan returns."""
 
 PLANNED_AT_ONCE_CHARS = 1000
 """Longer queries are parsed on a thread: the longest of all takes a second, which other requests need not wait for."""
@@ -121,6 +127,8 @@ class Engine:
         self._clock = clock
         self._limits_of = limits_of
         self._scanner = Scanner(workers=options.concurrent_queries_max, threads=options.threads)
+        self._memory_max_bytes = options.memory_max_bytes
+        self._rules_left_out = options.rules_left_out
         self._admission = Admission(running_max=options.concurrent_queries_max, waiting_max=options.queued_queries_max)
 
     def close(self) -> None:
@@ -141,7 +149,7 @@ class Engine:
                 return MatrixAnswer(empty_matrix(1), one_step(request.end_ns), self._statistics(run))
             aligned = all(limits.steps_aligned for limits in run.limits)
             steps = (aligned_steps if aligned else steps_from)(span.start_ns, span.end_ns, request.step_ns)
-            matrix = (await self._series(run, plan, steps)).sorted_by_labels()
+            matrix = await self._series(run, plan, steps)
             return MatrixAnswer(matrix, steps, self._statistics(run), tuple(run.warnings))
 
     async def instant(self, tenants: Sequence[TenantId], request: InstantRequest) -> InstantAnswer:
@@ -159,7 +167,7 @@ class Engine:
             run.takes_a_part = TAKES_A_PART in request.tags
             if self._visible(run, TimeSpan(request.time_ns, request.time_ns)) is None:
                 return VectorAnswer(empty_matrix(1), request.time_ns, self._statistics(run))
-            matrix = (await self._series(run, plan, one_step(request.time_ns))).sorted_by_labels()
+            matrix = await self._series(run, plan, one_step(request.time_ns))
             return VectorAnswer(matrix, request.time_ns, self._statistics(run), tuple(run.warnings))
 
     async def fields(self, tenants: Sequence[TenantId], request: FieldsRequest) -> list[Field]:
@@ -202,9 +210,15 @@ class Engine:
                 return []
             matchers = stream_matchers(selector)
             plan = PatternPlan(matchers, seen.start_ns, seen.end_ns, step_ns, PATTERNS_MAX)
-            sources = await self._store.sources(tenant, seen.start_ns, seen.end_ns)
-            patterns, _ = await self._scanner.patterns(plan, sources)
+            sources = partial(self._store.sources, tenant, seen.start_ns, seen.end_ns)
+            patterns, _ = await on_live_sources(sources, partial(self._scanner.patterns, plan))
             return patterns
+
+    async def plan_tail(self, tenant: TenantId, text: str) -> Plan:
+        """The plan of a query that is to be followed, checked against what the tenant may ask."""
+        plan = await self._planned(text, (tenant,), ())
+        check_plan(plan, self._limits_of(tenant))
+        return plan
 
     async def _planned_log(self, tenants: Sequence[TenantId], request: RangeRequest) -> LogScan:
         plan = await self._planned(request.text, tenants, request.tags)
@@ -219,12 +233,12 @@ class Engine:
 
     def _plan(self, text: str, tenants: Sequence[TenantId], tags: Sequence[tuple[str, str]]) -> Plan:
         query = parse_query(text)
-        plan = make_plan(query, many_tenants=len(tenants) > 1)
+        written = build_plan(query)
         for tenant in tenants:
             limits = self._limits_of(tenant)
-            check_blocked(text, plan, tags, limits)
+            check_blocked(text, written, tags, limits)
             check_features(query, limits)
-        return plan
+        return optimised(written, many_tenants=len(tenants) > 1, without=self._rules_left_out)
 
     @asynccontextmanager
     async def _run(self, tenants: Sequence[TenantId]) -> AsyncIterator[_Run]:
@@ -262,9 +276,11 @@ class Engine:
             plan, Logs(span.start_ns, span.end_ns, request.limit, request.backward, request.interval_ns)
         )
         results: list[tuple[LogResult, list[tuple[str, str]]]] = []
+        left_bytes = self._memory_max_bytes // 2
         for tenant in tenants:
-            sources = await self._readable(run, tenant, plan, span)
-            result = await self._scanner.logs(message, sources)
+            readable = partial(self._readable, run, tenant, plan, span)
+            result = await on_live_sources(readable, partial(self._scanner.logs, message, memory_max_bytes=left_bytes))
+            left_bytes -= result.held_bytes
             run.scanned.append(result.stats)
             results.append((result, [(TENANT_LABEL, tenant.value)]))
         if len(run.tenants) == 1:
@@ -274,24 +290,29 @@ class Engine:
         return StreamsAnswer(merged, self._statistics(run, entries=merged.entries))
 
     async def _series(self, run: _Run, plan: MetricPlan, steps: Steps) -> Matrix:
-        """The series of a plan. The limit on series is meant for the answer: what is aggregated away may be more, as
-        long as all scans of the query together fit `RESULT_MAX_BYTES`."""
+        """The series of a plan, as answers list them. The limit on series is meant for the answer: what is aggregated
+        away may be more, as long as all scans of the query fit half its memory, and the answer the other half."""
         if isinstance(plan, Number):
             return constant_matrix(plan.value, steps.count)
         scanned: dict[RangeScan, Matrix] = {}
-        left = RESULT_MAX_BYTES // (SAMPLE_BYTES * steps.count)
+        half_bytes = left_bytes = self._memory_max_bytes // 2
         for scan in dict.fromkeys(node for node in walk(plan) if isinstance(node, RangeScan)):
-            series_max = max(1, min(SCAN_SERIES_MAX, left))
+            series_max = max(1, min(SCAN_SERIES_MAX, left_bytes // (SAMPLE_BYTES * steps.count)))
             if scan is plan and run.series_max and not run.takes_a_part:
                 series_max = min(series_max, run.series_max)
             scanned[scan] = await self._scan(run, scan, steps, series_max)
-            left -= len(scanned[scan].labels)
-        matrix = await self._scanner.in_thread(lambda _: compute(plan, scanned, steps.count))
-        if run.takes_a_part and 0 < run.series_max < len(matrix.labels):
-            run.warnings.append(PART_WARNING.format(run.series_max))
-            return matrix.select(range(run.series_max))
-        check_series(len(matrix.labels), run.series_max)
-        return matrix
+            left_bytes -= scanned[scan].nbytes
+
+        def answer(cancel: Cancel) -> Matrix:
+            matrix = compute(plan, scanned, steps.count, cancel=cancel, bytes_max=half_bytes)
+            if run.takes_a_part and 0 < run.series_max < len(matrix.labels):
+                run.warnings.append(PART_WARNING.format(run.series_max))
+                matrix = matrix.select(range(run.series_max))
+            check_series(len(matrix.labels), run.series_max)
+            check_points(int(np.count_nonzero(matrix.present)), half_bytes)
+            return matrix.sorted_by_labels()
+
+        return await self._scanner.in_thread(answer)
 
     async def _scan(self, run: _Run, scan: RangeScan, steps: Steps, series_max: int) -> Matrix:
         if scan.source.range_ns == 0:
@@ -303,17 +324,21 @@ class Engine:
         span = TimeSpan(first_ns, steps.end_ns - scan.source.offset_ns + 1)
         parts: list[Matrix] = []
         for tenant in run.tenants:
-            sources = await self._readable(run, tenant, scan, span)
-            results = await self._scanner.metric(message, sources)
+            readable = partial(self._readable, run, tenant, scan, span)
+            scan_metric = partial(self._scanner.metric, message, memory_max_bytes=self._memory_max_bytes // 2)
+            results = await on_live_sources(readable, scan_metric)
             run.scanned += [result.stats for result in results]
-            part = beside([_matrix(result) for result in results])
-            parts.append(labelled(part, tenant) if len(run.tenants) > 1 else part)
+            parts.append(
+                await self._scanner.in_thread(partial(_matrix, results, tenant if len(run.tenants) > 1 else None))
+            )
         return parts[0] if len(parts) == 1 else stack(parts, steps.count)
 
     async def _readable(
         self, run: _Run, tenant: TenantId, scan: LogScan | RangeScan, span: TimeSpan
     ) -> Sequence[Source]:
-        """The sources of a scan, if they are not too much to read."""
+        """The sources of a scan, if they are not too much to read; none where no row passes."""
+        if scan.known.is_empty:
+            return []
         sources = await self._store.sources(tenant, span.start_ns, span.end_ns)
         limits = run.limits[run.tenants.index(tenant)]
         if limits.bytes_read_max or limits.process_bytes_read_max:
@@ -334,6 +359,17 @@ class Engine:
         return Statistics(total_counts(run.scanned), run.queue_s, execution_s, len(run.scanned), entries)
 
 
-def _matrix(result: MetricResult) -> Matrix:
-    labels = tuple(LabelSet(tuple(pairs)) for pairs in result.labels)
-    return Matrix(labels, result.values, result.present).without_empty()
+def _matrix(results: Sequence[MetricResult], tenant: TenantId | None, cancel: Cancel) -> Matrix:
+    """The series of results over consecutive steps, with the tenant where it is to be seen."""
+    parts = [Matrix(_labels(result, cancel), result.values, result.present).without_empty() for result in results]
+    whole = beside(parts, cancel.check)
+    return whole if tenant is None else labelled(whole, tenant)
+
+
+def _labels(result: MetricResult, cancel: Cancel) -> tuple[LabelSet, ...]:
+    labels: list[LabelSet] = []
+    for first in range(0, result.series, LABELS_AT_ONCE):
+        cancel.check()
+        some = result.labels(first, min(first + LABELS_AT_ONCE, result.series))
+        labels += [LabelSet(tuple(pairs)) for pairs in some]
+    return tuple(labels)

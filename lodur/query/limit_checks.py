@@ -24,6 +24,9 @@ _SERIES_ADVICE = (
 )
 _BYTES_ADVICE = "consider adding more specific stream selectors or reduce the time range of the query"
 
+POINT_BYTES = 32
+"""A point as it is answered, a time and a number in text."""
+
 
 class FeatureDisabled(InvalidRequest):
     """The operator has not switched this on; clients expect a failure of the server, not of their request."""
@@ -72,6 +75,16 @@ def check_series(count: int, series_max: int) -> None:
     """LimitExceeded if an answer has too many series; 0 allows any number."""
     if series_max and count > series_max:
         raise LimitExceeded(_SERIES_ADVICE.format(series_max), limit="max_query_series")
+
+
+def check_points(count: int, memory_max_bytes: int) -> None:
+    """LimitExceeded if writing an answer of so many points would take too much memory."""
+    if count * POINT_BYTES > memory_max_bytes:
+        raise LimitExceeded(
+            f"the answer of {count} points would take more than {memory_max_bytes} bytes of memory; aggregate by fewer "
+            "labels, or ask for a shorter time range or a larger step",
+            limit="max_query_memory",
+        )
 
 
 def check_bytes(size_bytes: int, limits: QueryLimits) -> None:

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from lodur.model.limits import GIB
+
 LOG_SLOW_NEVER_S = 0.0
 """`log_slower_than_s` that logs no query for being slow."""
 
@@ -28,3 +30,8 @@ class QuerierOptions:
     tail_duration_max_s: float = 3600.0
     log_slower_than_s: float = LOG_SLOW_NEVER_S
     """Log queries that took longer; below 0 logs all."""
+    memory_max_bytes: int = GIB
+    """What one query may hold in entries, or in partial aggregates and then in series by steps; writing the answer
+    takes as much again at most."""
+    rules_left_out: frozenset[str] = frozenset()
+    """Names of rewrites of plans that are not done: tests ask whether they change any answer."""

@@ -29,11 +29,9 @@ from lodur.model.time_span import TimeSpan
 from lodur.query.answers import Pattern
 from lodur.query.sources import RemoteSegment, Source, directory_of, segment_of
 
-RESULT_MAX_BYTES = 512 * MIB
-"""What one scan may hold: series by steps, or entries. Some concurrent queries of this size still fit a server."""
-
 REMOTE_MAX_BYTES = 1 * GIB
-"""Fetched pages that one scan may hold, for the same reason; they are compressed, so this is a tenfold of lines."""
+"""Fetched pages that one scan may hold: some concurrent queries that do so still fit a server. They are compressed:
+this is a tenfold of lines."""
 
 PATTERN_BLOCKS_MAX_BYTES = 256 * MIB
 """Lines of the blocks that one search for patterns reads: a second or two of work, and far more lines than patterns."""
@@ -76,22 +74,28 @@ class Scanner:
                 future.exception()
             raise
 
-    async def metric(self, plan: ScanPlan, sources: Sequence[Source]) -> list[MetricResult]:
-        """Run a plan whose task is `Metric`; the results are of consecutive ranges of its steps, one at least."""
+    async def metric(self, plan: ScanPlan, sources: Sequence[Source], memory_max_bytes: int) -> list[MetricResult]:
+        """Run a plan whose task is `Metric`; the results are of consecutive ranges of its steps, one at least.
+
+        Partial aggregates take no more memory than is allowed, and neither does each result.
+        """
         assert isinstance(plan.task, Metric)
         scan = await self._compiled(plan)
         located = await self._located(scan, sources, window_span(plan.task))
         if fetched_bytes(located) > self._remote_max_bytes and plan.task.steps > 1:
             first, second = (msgspec.structs.replace(plan, task=task) for task in halves(plan.task))
-            return [*await self.metric(first, sources), *await self.metric(second, sources)]
+            return [
+                *await self.metric(first, sources, memory_max_bytes),
+                *await self.metric(second, sources, memory_max_bytes),
+            ]
         local = await self._fetched(located)
         result = await self.in_thread(
-            lambda cancel: scan.run_metric(local, cancel=cancel, threads=self._threads, bytes_max=RESULT_MAX_BYTES)
+            lambda cancel: scan.run_metric(local, cancel=cancel, threads=self._threads, bytes_max=memory_max_bytes)
         )
         return [result]
 
-    async def logs(self, plan: ScanPlan, sources: Sequence[Source]) -> LogResult:
-        """Run a plan whose task is `Logs`."""
+    async def logs(self, plan: ScanPlan, sources: Sequence[Source], memory_max_bytes: int) -> LogResult:
+        """Run a plan whose task is `Logs`; its entries take no more memory than is allowed."""
         assert isinstance(plan.task, Logs)
         results: list[LogResult] = []
         left = plan.task.limit
@@ -106,8 +110,9 @@ class Scanner:
                 parts = [TimeSpan(piece.start_ns, middle_ns), TimeSpan(middle_ns, piece.end_ns)]
                 pieces.extendleft(parts if task.backward else reversed(parts))
                 continue
-            results.append(await self._run_logs(scan, await self._fetched(located)))
+            results.append(await self._run_logs(scan, await self._fetched(located), memory_max_bytes))
             left -= results[-1].entries
+            memory_max_bytes -= results[-1].held_bytes
         if len(results) == 1:
             return results[0]
         merged: list[tuple[LogResult, list[tuple[str, str]]]] = [(result, []) for result in results]
@@ -127,9 +132,9 @@ class Scanner:
         found, stats = await self.in_thread(lambda cancel: scan.run(local, cancel=cancel, threads=self._threads))
         return [Pattern(text, level, tuple(samples)) for text, level, samples in found], stats
 
-    async def _run_logs(self, scan: Scan, local: list[Local]) -> LogResult:
+    async def _run_logs(self, scan: Scan, local: list[Local], bytes_max: int) -> LogResult:
         return await self.in_thread(
-            lambda cancel: scan.run_logs(local, cancel=cancel, threads=self._threads, bytes_max=RESULT_MAX_BYTES)
+            lambda cancel: scan.run_logs(local, cancel=cancel, threads=self._threads, bytes_max=max(0, bytes_max))
         )
 
     async def _compiled(self, plan: ScanPlan) -> Scan:

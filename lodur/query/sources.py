@@ -21,7 +21,10 @@ class RemoteSegment(Protocol):
         """The directory, without any page."""
 
     async def read_ranges(self, ranges: Sequence[tuple[int, int]]) -> list[tuple[int, bytes]]:
-        """The bytes at each (offset, length), as (offset, bytes), in the same order. Raises Unavailable."""
+        """The bytes at each (offset, length), as (offset, bytes), in the same order.
+
+        Raises Unavailable; NotFound where the segment was replaced by others, which the store has when asked anew.
+        """
 
 
 Source: TypeAlias = HeadView | Segment | RemoteSegment

@@ -39,7 +39,7 @@ def chosen_tenants(scan: LogScan, tenants: Sequence[TenantId]) -> tuple[LogScan,
     Raises InvalidRequest where what is left of the selector chooses nothing.
     """
     selector, accepted = selected_tenants(scan.query.selector, tenants)
-    return LogScan(replace(scan.query, selector=selector)), accepted
+    return replace(scan, query=replace(scan.query, selector=selector)), accepted
 
 
 def selected_tenants(selector: Selector, tenants: Sequence[TenantId]) -> tuple[Selector, tuple[TenantId, ...]]:

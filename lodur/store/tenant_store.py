@@ -113,9 +113,9 @@ class TenantStore:
             self._measure()
         return Appended(new_rows, repeated_rows)
 
-    def count_new_streams(self, push: DecodedPush) -> int:
-        """How many of the push's streams are not active yet."""
-        return self._head.count_new_streams(push)
+    def new_streams(self, push: DecodedPush) -> list[int]:
+        """Places in `push.streams` of those that are not active yet, ascending."""
+        return self._head.new_streams(push)
 
     def head_size(self) -> HeadSize:
         stats = self._head.stats()

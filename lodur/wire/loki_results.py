@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from decimal import Decimal
 
 import numpy as np
@@ -16,14 +16,37 @@ from lodur.model.label_set import LabelSet
 
 _MS_PER_S = 1000
 
+_CELLS_AT_ONCE = 2**19
+"""Samples that are written in one go: some ten milliseconds."""
+
 
 def matrix_json(
-    labels: Sequence[LabelSet], times_ms: list[int], values: NDArray[np.float64], present: NDArray[np.bool_]
+    labels: Sequence[LabelSet],
+    times_ms: list[int],
+    values: NDArray[np.float64],
+    present: NDArray[np.bool_],
+    *,
+    is_wanted: Callable[[], bool] = lambda: True,
 ) -> bytes:
-    """The array of series with their points; series without any are left out."""
-    return encode_matrix(
-        [list(one) for one in labels], times_ms, np.ascontiguousarray(values), np.ascontiguousarray(present)
-    )
+    """The array of series with their points; series without any are left out.
+
+    Nothing more is written, and an empty array returned, once the answer is not wanted any more.
+    """
+    rows = max(1, _CELLS_AT_ONCE // max(1, len(times_ms)))
+    parts: list[bytes] = []
+    for first in range(0, len(labels), rows):
+        if not is_wanted():
+            return b"[]"
+        some = slice(first, first + rows)
+        part = encode_matrix(
+            [list(one) for one in labels[some]],
+            times_ms,
+            np.ascontiguousarray(values[some]),
+            np.ascontiguousarray(present[some]),
+        )
+        if len(part) > len(b"[]"):
+            parts.append(part[1:-1])
+    return b"[" + b",".join(parts) + b"]"
 
 
 def vector_json(labels: Sequence[LabelSet], time_ns: int, values: Sequence[float]) -> bytes:

@@ -162,21 +162,20 @@ def _few(entries: Iterable[object]) -> str:
 def _compare_arrival(
     got: list[tuple[Pairs, list[Shown]]], ordered: Sequence[FoundEntry], *, backward: bool, categorize: bool
 ) -> str | None:
-    """Entries of one stream at one time come in the order of their arrival, backwards in the reverse."""
-    arrived: dict[tuple[Pairs, int], list[FoundEntry]] = defaultdict(list)
+    """Entries of one time and label set come in the order of their arrival, backwards in the reverse."""
+    arrived: dict[tuple[Pairs, int, Pairs, Pairs], list[FoundEntry]] = defaultdict(list)
     for one in ordered:
-        arrived[_as_shown(one, categorize=categorize)[0], one.ts_ns].append(one)
+        labels, (ts_ns, _, metadata, parsed) = _as_shown(one, categorize=categorize)
+        arrived[labels, ts_ns, metadata, parsed].append(one)
+    shown: dict[tuple[Pairs, int, Pairs, Pairs], list[str]] = defaultdict(list)
     for labels, values in got:
-        by_time: dict[int, list[Shown]] = defaultdict(list)
-        for value in values:
-            by_time[value[0]].append(value)
-        for ts_ns, tied in by_time.items():
-            expected = arrived[labels, ts_ns]
-            # Of several streams, or of entries that stages made equal, the order is open.
-            if len(tied) == len(expected) > 1 and len({one.origins for one in expected}) == 1 == len(
-                expected[0].origins
-            ):
-                shown = [_as_shown(one, categorize=categorize)[1] for one in expected]
-                if order := difference(tied, shown[::-1] if backward else shown):
-                    return f"arrival: {order}"
+        for ts_ns, line, metadata, parsed in values:
+            shown[labels, ts_ns, metadata, parsed].append(line)
+    for key, lines in shown.items():
+        expected = arrived[key]
+        # Of several streams, or of entries that stages made equal, the order is open.
+        if len(lines) == len(expected) > 1 and len({one.origins for one in expected}) == 1 == len(expected[0].origins):
+            wanted = [one.line for one in expected]
+            if order := difference(lines, wanted[::-1] if backward else wanted):
+                return f"arrival: {order}"
     return None

@@ -4,27 +4,10 @@ from __future__ import annotations
 
 import argparse
 import sys
-import time
 from collections import Counter
 from multiprocessing import get_context
 
-from tests.fuzz_queries.fuzzing import Failed, Tally, fuzz
-
-_REPORTED = 20_000
-
-
-def _work(cases: int, seed: int) -> Tally | str:
-    begun_s = time.monotonic()
-
-    def progress(tally: Tally) -> None:
-        if tally.cases % _REPORTED < 32:
-            took_s = time.monotonic() - begun_s
-            print(f"seed {seed}: {tally.cases} queries, {took_s:.0f} s: {dict(tally.statuses)}", flush=True)
-
-    try:
-        return fuzz(cases, seed, progress)
-    except Failed as failed:
-        return f"seed {seed}: {failed}"
+from tests.fuzz_queries.fuzzing import Tally, fuzz_and_report
 
 
 def main() -> int:
@@ -35,7 +18,7 @@ def main() -> int:
     given = arguments.parse_args()
     share = -(-given.cases // given.processes)
     with get_context("spawn").Pool(given.processes) as pool:
-        results = pool.starmap(_work, [(share, given.seed + number) for number in range(given.processes)])
+        results = pool.starmap(fuzz_and_report, [(share, given.seed + number) for number in range(given.processes)])
     failures = [result for result in results if isinstance(result, str)]
     tallies = [result for result in results if isinstance(result, Tally)]
     for failure in failures:

@@ -37,6 +37,7 @@ _ALLOWED_FAILURES = (
 )
 _SEED_OF_ENTRIES = 7
 _BATCH = 32
+_REPORTED = 20_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +75,21 @@ class Failed(Exception):
 def fuzz(cases: int, seed: int, progress: Callable[[Tally], None] = lambda _: None) -> Tally:
     """Ask that many queries; raises Failed for the first that is not dealt with."""
     return asyncio.run(_fuzz(cases, seed, progress))
+
+
+def fuzz_and_report(cases: int, seed: int) -> Tally | str:
+    """Do it in a process of its own, telling now and then how far it is; a failure comes back as its text."""
+    begun_s = time.monotonic()
+
+    def progress(tally: Tally) -> None:
+        if tally.cases % _REPORTED < _BATCH:
+            took_s = time.monotonic() - begun_s
+            print(f"seed {seed}: {tally.cases} queries, {took_s:.0f} s: {dict(tally.statuses)}", flush=True)
+
+    try:
+        return fuzz(cases, seed, progress)
+    except Failed as failed:
+        return f"seed {seed}: {failed}"
 
 
 async def _fuzz(cases: int, seed: int, progress: Callable[[Tally], None]) -> Tally:

@@ -10,7 +10,7 @@ import re
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, assert_never
 from urllib.parse import urlencode
 
 import pytest
@@ -21,6 +21,7 @@ from lodur.model.go_strings import quote
 from tests.property.log_twin import NS_PER_S, Chosen, Labels, LabelTest, LineTest, LogTwin, Row, Series, labels_of
 from tests.push_bodies import json_push
 from tests.servers.lodur import LodurServer
+from tests.servers.process import wait_until
 from tests.servers.raw_http import Answer, ask
 
 EXAMPLES = int(os.environ.get("LODUR_TWIN_EXAMPLES", "40"))
@@ -40,7 +41,16 @@ limits_config:
   per_stream_rate_limit: 1GB
   per_stream_rate_limit_burst: 1GB
   max_entries_limit_per_query: 100000
+compactor:
+  compaction_interval: 30ms
+lodur:
+  compactor:
+    reader_grace: 100ms
+    settled_after: 0s
+    cold_after: 0s
+    cold_zstd_level: 5
 """
+"""Yesterday's segments are merged and compressed for good as soon as they are there."""
 
 FLUSHES_REMEMBERED = 2
 """A row that comes again after more flushes than this is stored again, and counted again."""
@@ -83,14 +93,22 @@ class Flush:
     """Head to segments."""
 
 
+@dataclass(frozen=True, slots=True)
+class Compact:
+    """Segments to fewer segments."""
+
+
+Step = Push | Flush | Compact
+
+
 @st.composite
-def histories(draw: st.DrawFn) -> list[Push | Flush]:
+def histories(draw: st.DrawFn) -> list[Step]:
     """Pushes of new rows and of some that were pushed before, with flushes between."""
     label_sets = draw(st.lists(_label_sets, min_size=1, max_size=4, unique=True))
     rows = st.builds(Row, st.sampled_from(label_sets), _times_ns, _lines, _no_metadata | _metadata)
     # By the flush that made them segments; the last is of those that are still in memory.
     pushed: list[list[Row]] = [[]]
-    steps: list[Push | Flush] = []
+    steps: list[Step] = []
     for _ in range(draw(st.integers(1, 5))):
         fresh = draw(st.lists(rows, min_size=1, max_size=12))
         known = [row for generation in pushed[-1 - FLUSHES_REMEMBERED :] for row in generation]
@@ -106,6 +124,8 @@ def histories(draw: st.DrawFn) -> list[Push | Flush]:
             if draw(st.booleans()):
                 # The very same body again, as after an answer that was lost.
                 steps.append(step)
+            if draw(st.booleans()):
+                steps.append(Compact())
     return steps
 
 
@@ -156,6 +176,17 @@ class Tenant:
     def flush(self) -> None:
         assert ask(self._port, "POST", "/flush", self._headers).status == 204
 
+    def compact(self) -> None:
+        """Wait until the compactor has looked through all days, from their first to their last."""
+        begun = self._rounds()
+        wait_until(lambda: self._rounds() >= begun + 2, deadline_s=60, what="a run of the compactor")
+
+    def _rounds(self) -> float:
+        page = ask(self._port, "GET", "/metrics", {}).text
+        found = re.search(r"^lodur_compaction_rounds_total (\S+)$", page, re.MULTILINE)
+        assert found, page
+        return float(found[1])
+
     def ask(self, path: str, **params: object) -> Any:
         body = urlencode({"start": FIRST_S - 1000, "end": LAST_S + 1000} | params).encode()
         answer: Answer = ask(self._port, "POST", f"/loki/api/v1/{path}", self._headers | FORM, body)
@@ -171,13 +202,18 @@ class Tenant:
         return {labels_of(one["metric"]): {round(at): float(value) for at, value in one["values"]} for one in result}
 
 
-def fill(tenant: Tenant, twin: LogTwin, history: Sequence[Push | Flush]) -> None:
+def fill(tenant: Tenant, twin: LogTwin, history: Sequence[Step]) -> None:
     for step in history:
-        if isinstance(step, Push):
-            tenant.push(step.rows)
-            twin.push(step.rows)
-        else:
-            tenant.flush()
+        match step:
+            case Push(rows):
+                tenant.push(rows)
+                twin.push(rows)
+            case Flush():
+                tenant.flush()
+            case Compact():
+                tenant.compact()
+            case _:
+                assert_never(step)
 
 
 def flat(streams: Sequence[tuple[Labels, list[tuple[int, str]]]]) -> list[tuple[Labels, int, str]]:
@@ -270,7 +306,7 @@ def check_streams(tenant: Tenant, twin: LogTwin, chosen: Chosen, pushed: int) ->
 )
 def test_the_server_answers_as_its_twin(
     server: LodurServer,
-    history: list[Push | Flush],
+    history: list[Step],
     asked: list[Chosen],
     span_ns: list[int],
     limit: int,
@@ -285,3 +321,4 @@ def test_the_server_answers_as_its_twin(
         check_metrics(tenant, twin, chosen, range_s, step_s)
         check_streams(tenant, twin, chosen, sum(len(step.rows) for step in history if isinstance(step, Push)))
     assert "Traceback" not in server.log()
+    assert "compaction failed" not in server.log()

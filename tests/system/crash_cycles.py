@@ -1,4 +1,6 @@
-"""Push, `kill -9` at a random moment, start again, and count: `python -m tests.system.crash_cycles --cycles 200`.
+"""Push, flush, compact, `kill -9` at a random moment, start again, count.
+
+Run it as `python -m tests.system.crash_cycles --cycles 200`.
 
 Nothing acknowledged may be lost, nothing may be there twice; pushes that were cut off come again, as agents send them.
 """
@@ -7,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import random
+import subprocess
 import sys
 import tempfile
 import threading
@@ -14,7 +17,7 @@ import time
 from pathlib import Path
 
 from lodur.model.clock import SystemClock
-from tests.servers.lodur import LodurServer
+from tests.servers.lodur import LODUR, LodurServer
 from tests.system.pushing import DAY_NS, Client, Pusher, ServerGone, Verdict, config_text, judge
 
 PUSHERS = 4
@@ -25,11 +28,22 @@ LOAD_S = (0.05, 1.2)
 FLUSH_BYTES = "64KiB"
 """So small that most cycles kill the server while it flushes."""
 
+TARGET_BYTES = "256KiB"
+"""So small that there is always something to merge, and some kills come in the midst of it."""
+
 
 def crash_cycles(directory: Path, *, cycles: int, seed: int, judge_every: int) -> Verdict:
     """Run the cycles in a directory; the last verdict. AssertionError at the first one that is not clean."""
     rng = random.Random(seed)
-    server = LodurServer(directory, config_text=config_text(flush_bytes=FLUSH_BYTES, check="100ms", idle="1s"))
+    config = config_text(
+        flush_bytes=FLUSH_BYTES,
+        check="100ms",
+        idle="1s",
+        compaction="50ms",
+        target_bytes=TARGET_BYTES,
+        grace="1s",
+    )
+    server = LodurServer(directory, config_text=config)
     start_ns = SystemClock().now_ns() - 3600 * 10**9
     pushers = [Pusher(number, server.port, start_ns) for number in range(PUSHERS)]
     verdict = Verdict(0, [], [], [])
@@ -50,7 +64,17 @@ def crash_cycles(directory: Path, *, cycles: int, seed: int, judge_every: int) -
         if cycle % judge_every == 0 or cycle == cycles:
             verdict = _judged(server, pushers, start_ns, cycle)
     server.terminate()
+    _check_store(server)
     return verdict
+
+
+def _check_store(server: LodurServer) -> None:
+    """Merges have happened, every live segment is whole, and nothing lies about that nobody knows."""
+    command = [str(LODUR), "segments", "--config-file", "lodur.yaml", "verify"]
+    told = subprocess.run(command, cwd=server.directory, capture_output=True, text=True, check=False)
+    assert told.returncode == 0, told.stdout + told.stderr
+    assert "unknown" not in told.stdout, told.stdout
+    assert "msg=compacted" in server.log(), server.log()[-6000:]
 
 
 def _judged(server: LodurServer, pushers: list[Pusher], start_ns: int, cycle: int) -> Verdict:

@@ -37,18 +37,37 @@ limits_config:
   per_stream_rate_limit: 1GB
   per_stream_rate_limit_burst: 1GB
   max_entries_limit_per_query: 0
+compactor:
+  compaction_interval: {compaction}
 lodur:
   ingester:
     flush_bytes: {flush_bytes}
+  compactor:
+    target_bytes: {target_bytes}
+    reader_grace: {grace}
 """
 
 
 def config_text(
-    *, flush_bytes: str = "256MiB", idle: str = "30m", check: str = "1s", flush_on_shutdown: bool = True
+    *,
+    flush_bytes: str = "256MiB",
+    idle: str = "30m",
+    check: str = "1s",
+    flush_on_shutdown: bool = True,
+    compaction: str = "10m",
+    target_bytes: str = "1GiB",
+    grace: str = "15m",
 ) -> str:
-    """A configuration that flushes as often as a test wants it to."""
-    shutdown = "true" if flush_on_shutdown else "false"
-    return CONFIG.format(flush_bytes=flush_bytes, idle=idle, check=check, flush_on_shutdown=shutdown)
+    """A configuration that flushes and compacts as often as a test wants it to."""
+    return CONFIG.format(
+        flush_bytes=flush_bytes,
+        idle=idle,
+        check=check,
+        flush_on_shutdown="true" if flush_on_shutdown else "false",
+        compaction=compaction,
+        target_bytes=target_bytes,
+        grace=grace,
+    )
 
 
 class ServerGone(Exception):

@@ -19,6 +19,9 @@ from tests.system.malformed_queries import CONFIG, FORM, LABELS, LOGS, MALFORMED
 ANSWER_MAX_S = 5.0
 """No answer may take longer, whatever is asked."""
 
+LONG_ANSWER_MAX_S = 25.0
+"""The same where the longest queries are run: a guard against hangs on busy machines, not a measure."""
+
 GROWTH_MAX_BYTES = 400 * 2**20
 """Peak over the start: bodies of 10 MB, syntax trees of the longest queries, compiled patterns."""
 
@@ -139,6 +142,53 @@ def test_extremes_that_are_allowed_are_answered(server: LodurServer, query: str,
     assert 200 <= answer.status < 500, answer
     if answer.status == 200:
         json.loads(answer.text)
+    assert_unharmed(server)
+
+
+def chain(start: str, part: str, joint: str, end: str = "", size: int = 130_000) -> str:
+    """As many parts as a query can be long."""
+    return start + joint.join([part] * ((size - len(start + end)) // len(part + joint))) + end
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        pytest.param(chain(f"{LOGS} |= ", '"no"', " or "), id="alternatives of a line filter"),
+        pytest.param(chain(f"{LOGS} != ", '"no"', " or "), id="negative alternatives"),
+        pytest.param(chain(f"{LOGS} |~ ", '"n.*o"', " or ", size=5_000), id="alternative patterns"),
+        pytest.param(chain(f"{LOGS} |= ", 'ip("10.0.0.0/8")', " or ", size=2_000), id="addresses"),
+        pytest.param(chain(f"{LOGS} | ", 'a="no"', " or "), id="or of labels"),
+        pytest.param(chain(f"{LOGS} | ", 'a!="no"', " and "), id="and of labels"),
+        pytest.param(chain(f"{LOGS} | ", "n>5", ", "), id="commas between numbers"),
+        pytest.param(chain(f"{LOGS} | ", "n>5 or m<3s", " and "), id="and and or"),
+        pytest.param(f"{LOGS} | " + "(" * 45 + "a=1 and (b=2 or c=3)" + ")" * 45, id="parentheses"),
+        pytest.param(chain(f"{LOGS} | drop ", "a", ","), id="labels dropped"),
+        pytest.param(chain(f"{LOGS} | keep ", 'a="no"', ","), id="labels kept"),
+        pytest.param(chain(f"{LOGS} | json ", 'a="b[0].c"', ","), id="paths"),
+        pytest.param(chain(f"{LOGS} | logfmt ", 'a="b"', ","), id="keys"),
+        pytest.param(chain(f"{LOGS} | label_format ", "a=b", ","), id="one label formatted often"),
+        pytest.param(chain("sum by (", "a", ",", f") (count_over_time({LOGS}[1m]))"), id="groups"),
+        pytest.param(chain('{app="x",', 'a!="no"', ",", "}"), id="matchers"),
+        pytest.param(chain(f"{LOGS} |~ `", "no", "|", "`"), id="branches of a pattern"),
+        pytest.param(f"{LOGS} | regexp `" + "".join(f"(?P<g{n}>a?)" for n in range(100)) + "`", id="many groups"),
+        pytest.param(f"{LOGS} | pattern `" + "".join(f"<p{n}>a" for n in range(1_000)) + "`", id="many captures"),
+        pytest.param(chain(f"{LOGS} |> `", "<_>a", "", "`"), id="many placeholders"),
+        pytest.param(f"{LOGS} | line_format `" + "{{.app}}" * 16_000 + "`", id="a long template"),
+        pytest.param(LOGS + " | json" * 250, id="parsers"),
+        pytest.param(LOGS + ' | a=~"(x+x+)+y"' * 250, id="patterns of labels"),
+        pytest.param(LOGS + " | decolorize" * 250, id="colours"),
+        pytest.param("(" * 90 + f"count_over_time({LOGS}[1m])" + ")" * 90, id="nested as far as may be"),
+        pytest.param(f"count_over_time({LOGS}[1m])" + f" + count_over_time({LOGS}[1m])" * 90, id="a sum of scans"),
+        pytest.param("label_replace(" * 45 + "vector(1)" + ',"a","$1","b","(.*)")' * 45, id="replacements"),
+        pytest.param(f"{LOGS} | app>" + "9" * 300, id="a large number"),
+        pytest.param(f"{LOGS} # " + "x" * 130_000, id="a comment"),
+    ],
+)
+def test_long_queries_are_answered_or_refused_soon(server: LodurServer, query: str) -> None:
+    begun_s = time.monotonic()
+    answer = query_range(server, query, limit="10")
+    assert time.monotonic() - begun_s < LONG_ANSWER_MAX_S
+    assert answer.status in (200, 400), answer.text[:500]
     assert_unharmed(server)
 
 

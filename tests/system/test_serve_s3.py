@@ -117,3 +117,52 @@ def test_a_wrong_bucket_stops_the_start(lodur_server: StartLodur, s3_server: S3S
     wait_until(lambda: "there is no such bucket" in server.log(), deadline_s=60, what="the error")
     wait_until(lambda: not server.process.is_running(), deadline_s=30, what="the end of the server")
     assert s3_server.secret_key not in server.log()
+
+
+COMPACTION = """\
+  compactor:
+    target_bytes: 64KiB
+    reader_grace: {grace}
+compactor:
+  compaction_interval: 200ms
+"""
+
+
+def segment_keys(s3_server: S3Server, bucket: str) -> list[str]:
+    found = s3_server.client().list_objects_v2(Bucket=bucket)["Contents"]
+    return [one["Key"] for one in found if one["Key"].endswith(".parquet")]
+
+
+def test_segments_of_a_bucket_are_compacted_under_running_queries(
+    lodur_server: StartLodur, connect: Connect, s3_server: S3Server, now_ns: int
+) -> None:
+    bucket = s3_server.new_bucket()
+    text = config_text(s3_server, bucket)
+    server = lodur_server(config_text=text + COMPACTION.format(grace="0s"))
+    # This one compacts nothing and learns of what the other does only when it misses a segment.
+    client = connect(server)
+    lines: list[str] = []
+    reader: Client | None = None
+    for number in range(24):
+        body, pushed = push_body(1, number, now_ns)
+        assert client.push(body) == 204
+        lines += pushed
+        client.request("POST", "/flush")
+        assert client.status == 204
+        if number == 3:
+            reader = connect(lodur_server(config_text=text))
+            assert found_lines(reader, now_ns) == sorted(lines)
+            known = sorted(lines)
+        assert found_lines(client, now_ns) == sorted(lines)
+    assert reader is not None
+    wait_until(lambda: "msg=compacted" in server.log(), deadline_s=60, what="a merge")
+    wait_until(lambda: len(segment_keys(s3_server, bucket)) < 20, deadline_s=60, what="the deletion of what was merged")
+    assert found_lines(client, now_ns) == sorted(lines)
+    assert set(found_lines(reader, now_ns)) >= set(known)
+    assert client.metric('sum(count_over_time({app="crash"}[3d]))', now_ns + 10**9) == len(lines)
+    server.kill()
+    server.start()
+    client = connect(server)
+    assert found_lines(client, now_ns) == sorted(lines)
+    assert client.metric('sum(count_over_time({app="crash"}[3d]))', now_ns + 10**9) == len(lines)
+    assert "set aside" not in server.log()

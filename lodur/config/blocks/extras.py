@@ -61,10 +61,18 @@ READER_GRACE = Setting(
     "How long the objects of merged segments stay for queries that still read them.",
 )
 
+QUERY_MEMORY = Setting(
+    "lodur.query.memory_max",
+    POSITIVE_SIZE,
+    "1GiB",
+    "What one query may hold in entries, partial aggregates or series by steps; those that need more are refused.",
+)
+
 ENTRIES: tuple[Entry, ...] = (
     FLUSH_BYTES,
     HEAD_MAX_BYTES,
     THREADS,
+    QUERY_MEMORY,
     TARGET_BYTES,
     SETTLED_AFTER,
     COLD_AFTER,

@@ -62,8 +62,7 @@ STREAM_ERRORS = Setting(
     "ingester.max_returned_stream_errors",
     COUNT,
     "10",
-    "Entries at fault that one answer to a push lists; 0: all.",
-    ignored="answers count what was refused by its reason",
+    "Entries of a stream over its rate that the answer to a push lists; 0: all, up to 1000.",
 )
 WAL_ENABLED = Setting(
     "ingester.wal.enabled",

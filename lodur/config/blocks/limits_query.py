@@ -6,7 +6,6 @@ from lodur.config.blocks.reasons import (
     NO_CHUNKS,
     NO_RESULT_CACHE,
     NO_SHARDING,
-    NO_TAIL_YET,
     NOT_FOR_ONE_PROCESS,
     PATTERNS_ON_DEMAND,
 )
@@ -109,7 +108,6 @@ TAILS = Setting(
     "10",
     "Tail requests of a tenant at the same time.",
     ("querier.max-concurrent-tail-requests",),
-    ignored=NO_TAIL_YET,
 )
 REQUIRED_LABELS = Setting("limits_config.required_labels", TEXTS, "[]", "Labels that stream selectors must name.")
 MIN_LABELS = Setting("limits_config.minimum_labels_number", COUNT, "0", "Fewest matchers of a stream selector.")

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from lodur.config.blocks.extras import THREADS
+from lodur.config.blocks.extras import QUERY_MEMORY, THREADS
 from lodur.config.blocks.reasons import (
     NO_GRPC,
     NO_RESULT_CACHE,
     NO_SHARDING,
-    NO_TAIL_YET,
     NOT_FOR_ONE_PROCESS,
     PATTERNS_ON_DEMAND,
 )
@@ -24,9 +23,7 @@ TYPE_NAMES = {
     "pattern_ingester": "pattern.Config",
 }
 
-TAIL_MAX = Setting(
-    "querier.tail_max_duration", DURATION, "1h", "A tail request is closed after this.", ignored=NO_TAIL_YET
-)
+TAIL_MAX = Setting("querier.tail_max_duration", DURATION, "1h", "A live tail is closed after this; 0 lets it be.")
 CONCURRENT = Setting("querier.max_concurrent", POSITIVE, "4", "Queries that run at the same time; others wait.")
 MULTI_TENANT = Setting(
     "querier.multi_tenant_queries_enabled", BOOL, "false", "Accept several tenants, joined by `|`, in one query."
@@ -110,4 +107,5 @@ def querier_options(values: Values, cores: int) -> QuerierOptions:
         patterns_enabled=values.get(PATTERNS),
         tail_duration_max_s=values.get(TAIL_MAX) / 1e9,
         log_slower_than_s=values.get(LOG_SLOW) / 1e9,
+        memory_max_bytes=values.get(QUERY_MEMORY),
     )

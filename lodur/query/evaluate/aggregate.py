@@ -7,7 +7,7 @@ from typing import assert_never
 
 import numpy as np
 
-from lodur.query.evaluate.grouping import Grouping, Groups, group_rows
+from lodur.query.evaluate.grouping import Grouping, GroupRows, Groups, group_rows
 from lodur.query.evaluate.matrix import Bools, Floats, Matrix
 
 
@@ -23,14 +23,14 @@ class AggregateOp(Enum):
     STDVAR = "stdvar"
 
 
-def aggregate(op: AggregateOp, matrix: Matrix, grouping: Grouping) -> Matrix:
+def aggregate(op: AggregateOp, matrix: Matrix, grouping: Grouping, group: GroupRows = group_rows) -> Matrix:
     """One series per group, with a sample where any of its series has one.
 
     NaN spreads through sums, means and deviations; minimum and maximum pass over it unless there is nothing else.
     """
     if not matrix.labels:
         return matrix
-    groups = group_rows(matrix.labels, grouping)
+    groups = group(matrix.labels, grouping)
     counts = np.add.reduceat(matrix.present[groups.order].astype(np.float64), groups.starts, axis=0)
     present: Bools = counts > 0
     with np.errstate(all="ignore"):

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,9 +33,9 @@ class Groups:
     order: NDArray[np.intp]
     starts: NDArray[np.intp]
 
-    def rows(self, group: int) -> NDArray[np.intp]:
-        end = self.starts[group + 1] if group + 1 < len(self.starts) else len(self.order)
-        return self.order[self.starts[group] : end]
+
+GroupRows: TypeAlias = Callable[[Sequence[LabelSet], Grouping], Groups]
+"""`group_rows`, or one that remembers what it said of the same series before."""
 
 
 def group_rows(labels: Sequence[LabelSet], grouping: Grouping) -> Groups:

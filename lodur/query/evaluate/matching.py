@@ -6,12 +6,14 @@ same step.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import Enum
+from itertools import islice
 
 import numpy as np
 
+from lodur.kernels.scan import Cancel
 from lodur.model.errors import InvalidRequest
 from lodur.model.label_set import LabelSet
 from lodur.query.evaluate.arithmetic import NumberOp, combine
@@ -56,22 +58,44 @@ class Matching:
         return LabelSet.of([*pairs, *((name, value) for name, value in taken.items() if value)])
 
 
-def match_and_combine(op: NumberOp, left: Matrix, right: Matrix, matching: Matching, *, as_number: bool) -> Matrix:
+PAIR_CELLS = 2**18
+"""Samples of each side that are combined at once."""
+
+
+def match_and_combine(
+    op: NumberOp, left: Matrix, right: Matrix, matching: Matching, *, as_number: bool, cancel: Cancel | None = None
+) -> Matrix:
     """`left op right` over the series that belong together. Raises MatchingConflict."""
     swapped = matching.many is ManySide.RIGHT
     many, one = (right, left) if swapped else (left, right)
     by_signature = _index(one, matching.grouping)
     _refuse_duplicates(one, by_signature.values(), side="left" if swapped else "right")
     joined = _Joined(many.steps, many_to_one=matching.many is not None)
-    for row, labels in enumerate(many.labels):
-        for other in by_signature.get(matching.grouping.key(labels), ()):
-            both = many.present[row] & one.present[other]
-            if not both.any():
-                continue
-            pair = (one.values[other], many.values[row]) if swapped else (many.values[row], one.values[other])
-            values, kept = combine(op, *pair, as_number=as_number)
-            joined.add(matching.result_labels(labels, one.labels[other]), values, both, kept)
+    pairs = (
+        (row, other)
+        for row, labels in enumerate(many.labels)
+        for other in by_signature.get(matching.grouping.key(labels), ())
+    )
+    for some in _batches(pairs, max(1, PAIR_CELLS // max(1, many.steps))):
+        if cancel is not None:
+            cancel.check()
+        rows, others = np.array(some, dtype=np.intp).T
+        both = many.present[rows] & one.present[others]
+        met = both.any(axis=1)
+        rows, others, both = rows[met], others[met], both[met]
+        sides = (many.values[rows], one.values[others])
+        values, kept = combine(op, *(reversed(sides) if swapped else sides), as_number=as_number)
+        labels = [
+            matching.result_labels(many.labels[row], one.labels[other])
+            for row, other in zip(rows.tolist(), others.tolist(), strict=True)
+        ]
+        joined.add(labels, values, both, both & kept)
     return joined.matrix()
+
+
+def _batches(pairs: Iterator[tuple[int, int]], size: int) -> Iterator[list[tuple[int, int]]]:
+    while some := list(islice(pairs, size)):
+        yield some
 
 
 def _index(matrix: Matrix, grouping: Grouping) -> dict[LabelSet, list[int]]:
@@ -97,27 +121,45 @@ class _Joined:
     def __init__(self, steps: int, *, many_to_one: bool) -> None:
         self._steps = steps
         self._many_to_one = many_to_one
-        self._rows: dict[LabelSet, tuple[Floats, Bools, Bools]] = {}
+        self._rows: dict[LabelSet, int] = {}
+        self._parts: list[tuple[Floats, Bools, Bools]] = []
 
-    def add(self, labels: LabelSet, values: Floats, matched: Bools, kept: Bools) -> None:
-        """Add the samples of one pair: `matched` where both sides have one, `kept` where the operator left one."""
-        seen = self._rows.get(labels)
-        if seen is None:
-            self._rows[labels] = (values, matched, matched & kept)
+    def add(self, labels: Sequence[LabelSet], values: Floats, matched: Bools, kept: Bools) -> None:
+        """Add the samples of pairs: `matched` where both sides have one, `kept` where the operator left one."""
+        values = np.require(values, requirements="W")
+        new = [number for number, one in enumerate(labels) if self._place(one)]
+        if len(new) == len(labels):
+            self._parts.append((values, matched, kept))
             return
-        old_values, old_matched, old_kept = seen
+        self._parts.append((values[new].copy(), matched[new].copy(), kept[new].copy()))
+        for number in sorted(set(range(len(labels))).difference(new)):
+            self._merge(self._rows[labels[number]], values[number], matched[number], kept[number])
+
+    def _place(self, labels: LabelSet) -> bool:
+        """Give labels that are new the next row."""
+        row = len(self._rows)
+        return self._rows.setdefault(labels, row) == row
+
+    def _merge(self, row: int, values: Floats, matched: Bools, kept: Bools) -> None:
+        """Add samples to a row that has some already."""
+        part = 0
+        while row >= len(self._parts[part][0]):
+            row -= len(self._parts[part][0])
+            part += 1
+        old_values, old_matched, old_kept = (array[row] for array in self._parts[part])
         if (old_matched & matched).any():
             raise MatchingConflict(
                 "multiple matches for labels: grouping labels must ensure unique matches"
                 if self._many_to_one
                 else "multiple matches for labels: many-to-one matching must be explicit (group_left/group_right)"
             )
-        merged = np.where(matched, values, old_values)
-        self._rows[labels] = (merged, old_matched | matched, old_kept | (matched & kept))
+        old_values[matched] = values[matched]
+        old_kept |= kept
+        old_matched |= matched
 
     def matrix(self) -> Matrix:
         if not self._rows:
             return empty_matrix(self._steps)
-        values = np.stack([row[0] for row in self._rows.values()])
-        kept = np.stack([row[2] for row in self._rows.values()])
+        values = np.concatenate([part[0] for part in self._parts])
+        kept = np.concatenate([part[2] for part in self._parts])
         return Matrix(tuple(self._rows), values, kept).without_empty()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -30,6 +30,15 @@ class Matrix:
     def steps(self) -> int:
         return int(self.values.shape[1])
 
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the samples."""
+        return self.values.nbytes + self.present.nbytes
+
+    def between(self, first: int, end: int) -> Matrix:
+        """The samples of these steps; the series stay, even those without any."""
+        return Matrix(self.labels, self.values[:, first:end], self.present[:, first:end], self.ordered)
+
     def select(self, rows: Sequence[int]) -> Matrix:
         """The matrix of these rows, in this order."""
         picked = np.asarray(rows, dtype=np.intp)
@@ -55,7 +64,7 @@ class Matrix:
         """The series in the order of their labels, as answers list them."""
         if self.ordered:
             return self
-        return self.select(sorted(range(len(self.labels)), key=lambda row: self.labels[row]))
+        return self.select(sorted(range(len(self.labels)), key=lambda row: self.labels[row].pairs))
 
 
 def empty_matrix(steps: int) -> Matrix:
@@ -77,8 +86,11 @@ def stack(parts: Sequence[Matrix], steps: int) -> Matrix:
     return Matrix(labels, values, np.concatenate([part.present for part in parts]))
 
 
-def beside(parts: Sequence[Matrix]) -> Matrix:
-    """The steps of all parts (one at least) one after the other; a series has samples where its part has them."""
+def beside(parts: Sequence[Matrix], check: Callable[[], None] = lambda: None) -> Matrix:
+    """The steps of all parts (one at least) one after the other; a series has samples where its part has them.
+
+    `check` is called between parts and may raise.
+    """
     if len(parts) == 1:
         return parts[0]
     rows = {labels: row for row, labels in enumerate(dict.fromkeys(one for part in parts for one in part.labels))}
@@ -86,6 +98,7 @@ def beside(parts: Sequence[Matrix]) -> Matrix:
     values, present = np.zeros(shape), np.zeros(shape, dtype=np.bool_)
     at = 0
     for part in parts:
+        check()
         picked = np.fromiter((rows[labels] for labels in part.labels), dtype=np.intp, count=len(part.labels))
         values[picked, at : at + part.steps] = part.values
         present[picked, at : at + part.steps] = part.present

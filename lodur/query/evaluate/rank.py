@@ -4,22 +4,37 @@ from __future__ import annotations
 
 import numpy as np
 
-from lodur.query.evaluate.grouping import Grouping, group_rows
-from lodur.query.evaluate.matrix import Bools, Floats, Matrix
+from lodur.kernels import rank
+from lodur.kernels.scan import Cancel
+from lodur.query.evaluate.grouping import Grouping, GroupRows, group_rows
+from lodur.query.evaluate.matrix import Matrix
 
 
-def choose_extremes(matrix: Matrix, k: int, grouping: Grouping, *, largest: bool) -> Matrix:
+def choose_extremes(
+    matrix: Matrix,
+    k: int,
+    grouping: Grouping,
+    *,
+    largest: bool,
+    cancel: Cancel | None = None,
+    group: GroupRows = group_rows,
+) -> Matrix:
     """Per step and group, the samples of the `k` series with the largest (or smallest) values.
 
     Series keep their labels. NaN is chosen last; of equal values the earlier series is chosen.
     """
     if not matrix.labels or k <= 0:
         return matrix.select(())
-    groups = group_rows(matrix.labels, grouping)
-    chosen = np.zeros_like(matrix.present)
-    for group in range(len(groups.labels)):
-        rows = groups.rows(group)
-        chosen[rows] = _chosen(matrix.values[rows], matrix.present[rows], k, largest=largest)
+    groups = group(matrix.labels, grouping)
+    chosen = rank.choose_extremes(
+        np.ascontiguousarray(matrix.values),
+        np.ascontiguousarray(matrix.present),
+        groups=groups.of_row.astype(np.uint32),
+        group_count=len(groups.labels),
+        k=min(k, len(matrix.labels)),
+        largest=largest,
+        cancel=cancel or Cancel(),
+    )
     return matrix.with_samples(matrix.values, chosen)
 
 
@@ -35,14 +50,3 @@ def sort_by_value(matrix: Matrix, *, descending: bool) -> Matrix:
     order = np.argsort(-column if descending else column, kind="stable")
     rows = by_labels.select(order.tolist())
     return Matrix(rows.labels, rows.values, rows.present, ordered=True)
-
-
-def _chosen(values: Floats, present: Bools, k: int, *, largest: bool) -> Bools:
-    """Which cells of one group are chosen."""
-    if len(values) <= k:
-        return present
-    keys = -values if largest else values
-    order = np.lexsort((keys, ~present), axis=0)
-    chosen = np.zeros_like(present)
-    np.put_along_axis(chosen, order[:k], True, axis=0)
-    return chosen & present

@@ -7,8 +7,7 @@ from typing import assert_never
 
 import numpy as np
 
-from lodur.model.label_set import LabelSet
-from lodur.query.evaluate.grouping import Grouping
+from lodur.query.evaluate.grouping import Grouping, group_rows
 from lodur.query.evaluate.matrix import Bools, Matrix, stack
 
 
@@ -36,28 +35,32 @@ def combine_sets(op: SetOp, left: Matrix, right: Matrix, grouping: Grouping) -> 
 
 def _matched(matrix: Matrix, other: Matrix, grouping: Grouping) -> Bools:
     """Where a series of `other` with the same signature has a sample, for each cell of `matrix`."""
-    presence: dict[LabelSet, Bools] = {}
-    for labels, present in zip(other.labels, other.present, strict=True):
-        key = grouping.key(labels)
-        presence[key] = presence[key] | present if key in presence else present
-    matched = np.zeros_like(matrix.present)
-    for row, labels in enumerate(matrix.labels):
-        if (found := presence.get(grouping.key(labels))) is not None:
-            matched[row] = found
+    matched = np.zeros(matrix.present.shape, dtype=np.bool_)
+    if not other.labels or not matrix.labels:
+        return matched
+    groups = group_rows(other.labels, grouping)
+    presence = np.logical_or.reduceat(other.present[groups.order], groups.starts, axis=0)
+    numbers = {labels: number for number, labels in enumerate(groups.labels)}
+    found = np.fromiter((numbers.get(grouping.key(one), -1) for one in matrix.labels), dtype=np.intp)
+    matched[found >= 0] = presence[found[found >= 0]]
     return matched
 
 
 def _united(left: Matrix, right: Matrix) -> Matrix:
     """The samples of both; series of equal labels become one, where the left side's samples go first."""
     rows = {labels: row for row, labels in enumerate(left.labels)}
+    same = np.fromiter((rows.get(labels, -1) for labels in right.labels), dtype=np.intp, count=len(right.labels))
     values, present = left.values.copy(), left.present.copy()
-    added: list[int] = []
-    for row, labels in enumerate(right.labels):
-        same = rows.get(labels)
-        if same is None:
-            added.append(row)
-            continue
-        free = right.present[row] & ~present[same]
-        values[same][free] = right.values[row][free]
-        present[same] |= free
+    doubled = np.flatnonzero(same >= 0)
+    if len(set(same[doubled].tolist())) == len(doubled):
+        free = right.present[doubled] & ~present[same[doubled]]
+        values[same[doubled]] = np.where(free, right.values[doubled], values[same[doubled]])
+        present[same[doubled]] |= free
+    else:
+        # Series of the right side share labels too: the earlier one's samples go first.
+        for row in doubled.tolist():
+            free = right.present[row] & ~present[same[row]]
+            values[same[row]][free] = right.values[row][free]
+            present[same[row]] |= free
+    added = np.flatnonzero(same < 0).tolist()
     return stack([Matrix(left.labels, values, present), right.select(added)], left.steps)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import assert_never
 
 from lodur.kernels import plan as message
-from lodur.kernels.scan_plan import Logs, Metric, ScanPlan, StreamMatcher
+from lodur.kernels.scan_plan import LabelTest, Logs, Metric, Need, ScanPlan, StreamMatcher
 from lodur.logql.selector import Selector
 from lodur.logql.stages import Stage
 from lodur.logql.stages.decolorize import Decolorize
@@ -36,7 +36,7 @@ from lodur.model.byte_size import format_byte_size, parse_byte_size
 from lodur.model.durations import NS_PER_HOUR, format_prometheus_duration
 from lodur.model.errors import InvalidRequest
 from lodur.model.matcher import Matcher, MatchOp
-from lodur.query.plan.nodes import LogScan, RangeScan
+from lodur.query.plan.nodes import Known, LogScan, RangeScan
 
 WINDOW_MAX_NS = 50 * 365 * 24 * NS_PER_HOUR
 """Longest window and offset: with any time of day within a century of now, sums stay far within 64 bits."""
@@ -76,7 +76,8 @@ _CONVERSIONS = {
 
 def log_scan_plan(scan: LogScan, task: Logs) -> ScanPlan:
     """The message of a log query."""
-    return ScanPlan(stream_matchers(scan.query.selector), pipeline_plan(scan.query.stages, None), task)
+    matchers, pipeline = stream_matchers(scan.query.selector), pipeline_plan(scan.query.stages, None)
+    return ScanPlan(matchers, pipeline, task, _needs(scan.known))
 
 
 def range_scan_plan(scan: RangeScan, *, start_ns: int, step_ns: int, steps: int, series_max: int) -> ScanPlan:
@@ -97,12 +98,21 @@ def range_scan_plan(scan: RangeScan, *, start_ns: int, step_ns: int, steps: int,
         parameter=scan.parameter,
     )
     source = scan.source
-    return ScanPlan(stream_matchers(source.selector), pipeline_plan(source.stages, source.unwrap), task)
+    pipeline = pipeline_plan(source.stages, source.unwrap)
+    return ScanPlan(stream_matchers(source.selector), pipeline, task, _needs(scan.known))
 
 
 def stream_matchers(selector: Selector) -> tuple[StreamMatcher, ...]:
     """The tests of a selector."""
     return tuple(StreamMatcher(one.name, _MATCH_OPS[one.op], _stored_text(one.value)) for one in selector.matchers)
+
+
+def _needs(known: Known) -> tuple[Need, ...]:
+    return tuple(Need(tuple(map(_label_test, need.tests)), need.from_line) for need in known.needs)
+
+
+def _label_test(matcher: Matcher) -> LabelTest:
+    return LabelTest(matcher.name, _MATCH_OPS[matcher.op], _stored_text(matcher.value))
 
 
 def _stored_text(text: str) -> str:

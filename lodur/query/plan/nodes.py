@@ -9,10 +9,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import TypeAlias, assert_never
 
+from lodur.kernels.scan_plan import FromLine, RangeOp
 from lodur.kernels.scan_plan import Grouping as ScanGrouping
-from lodur.kernels.scan_plan import RangeOp
 from lodur.logql.tree import LogQuery, LogRange
 from lodur.model.label_set import LabelSet
+from lodur.model.matcher import Matcher
 from lodur.query.evaluate.aggregate import AggregateOp
 from lodur.query.evaluate.arithmetic import NumberOp
 from lodur.query.evaluate.grouping import Grouping
@@ -24,10 +25,33 @@ ALL_LABELS = ScanGrouping(mode="all")
 
 
 @dataclass(frozen=True, slots=True)
+class Need:
+    """What every row meets that passes a scan: one of the tests, by a label of its stream, of its metadata, or parsed
+    from its line."""
+
+    tests: tuple[Matcher, ...]
+    from_line: FromLine
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What is known of the rows that pass a scan before any is read."""
+
+    needs: tuple[Need, ...] = ()
+    is_empty: bool = False
+    """No row passes."""
+
+
+NOTHING_KNOWN = Known()
+"""Of a scan as it was written."""
+
+
+@dataclass(frozen=True, slots=True)
 class LogScan:
     """The entries of a log query."""
 
     query: LogQuery
+    known: Known = NOTHING_KNOWN
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +62,7 @@ class RangeScan:
     source: LogRange
     grouping: ScanGrouping = ALL_LABELS
     parameter: float | None = None
+    known: Known = NOTHING_KNOWN
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,14 +196,27 @@ def walk(plan: Plan) -> Iterator[Plan]:
         yield from walk(operand)
 
 
-def rewrite(plan: MetricPlan, change: Callable[[MetricPlan], MetricPlan]) -> MetricPlan:
-    """The plan with `change` applied to every node, operands first."""
+def rewrite(plan: Plan, change: Callable[[MetricPlan], MetricPlan]) -> Plan:
+    """The plan with `change` applied to every node, operands first. A log query has no such nodes."""
+    return plan if isinstance(plan, LogScan) else _rewritten(plan, change)
+
+
+def rewrite_scans(
+    plan: Plan, of_logs: Callable[[LogScan], LogScan], of_ranges: Callable[[RangeScan], RangeScan]
+) -> Plan:
+    """The plan with its scans changed."""
+    if isinstance(plan, LogScan):
+        return of_logs(plan)
+    return rewrite(plan, lambda node: of_ranges(node) if isinstance(node, RangeScan) else node)
+
+
+def _rewritten(plan: MetricPlan, change: Callable[[MetricPlan], MetricPlan]) -> MetricPlan:
     match plan:
         case RangeScan() | Number() | Constant():
             return change(plan)
         case Absent() | Aggregate() | Extremes() | Sort() | ReplaceLabel() | WithNumber():
-            return change(replace(plan, operand=rewrite(plan.operand, change)))
+            return change(replace(plan, operand=_rewritten(plan.operand, change)))
         case Join() | SetOperation():
-            return change(replace(plan, left=rewrite(plan.left, change), right=rewrite(plan.right, change)))
+            return change(replace(plan, left=_rewritten(plan.left, change), right=_rewritten(plan.right, change)))
         case _:
             assert_never(plan)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import assert_never
 
+from lodur.kernels.scan_plan import FromLine
 from lodur.kernels.scan_plan import Grouping as ScanGrouping
 from lodur.logql.numbers import format_number
 from lodur.model.go_strings import quote
@@ -15,6 +16,7 @@ from lodur.query.plan.nodes import (
     Constant,
     Extremes,
     Join,
+    Known,
     LogScan,
     Number,
     Plan,
@@ -25,6 +27,8 @@ from lodur.query.plan.nodes import (
     WithNumber,
     operands,
 )
+
+_FROM = {FromLine.NEVER: "", FromLine.VERBATIM: " in the line", FromLine.UNESCAPED: " in the line, perhaps escaped"}
 
 
 def format_plan(plan: Plan) -> str:
@@ -42,7 +46,7 @@ def _lines(plan: Plan, depth: int) -> list[str]:
 def _node(plan: Plan) -> str:
     match plan:
         case LogScan():
-            return f"Entries {plan.query}"
+            return f"Entries {plan.query}{_known(plan.known)}"
         case RangeScan():
             return _range_scan(plan)
         case Absent():
@@ -73,7 +77,13 @@ def _node(plan: Plan) -> str:
 
 def _range_scan(plan: RangeScan) -> str:
     parameter = "" if plan.parameter is None else f" {format_number(plan.parameter)}"
-    return f"Scan {plan.op.value}{parameter} {_scan_grouping(plan.grouping)} of {plan.source}"
+    return f"Scan {plan.op.value}{parameter} {_scan_grouping(plan.grouping)} of {plan.source}{_known(plan.known)}"
+
+
+def _known(known: Known) -> str:
+    """What a scan may skip by: tests of which every row meets one, and what that says of its line."""
+    needs = "".join(f" needing {' or '.join(map(str, need.tests))}{_FROM[need.from_line]}" for need in known.needs)
+    return needs + (" which no row passes" if known.is_empty else "")
 
 
 def _scan_grouping(grouping: ScanGrouping) -> str:

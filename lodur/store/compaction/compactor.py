@@ -26,6 +26,7 @@ from lodur.model.tenant import TenantId
 from lodur.store.compaction.day_compaction import DayCompaction
 from lodur.store.compaction.merging import Merger
 from lodur.store.compaction.options import KEEP_ALL, CompactorOptions, RetentionPeriods
+from lodur.store.compaction.retention import AskedSegments
 from lodur.store.days import day_name
 from lodur.store.store import Store
 from lodur.store.tenant_store import TenantStore
@@ -61,6 +62,7 @@ class Compactor:
         self._stopped = threading.Event()
         self._merger = Merger(store.writer.writer_id, store.writer.prefix(), self._cancel)
         self._threads = ThreadPoolExecutor(options.parallelism, "compact", _step_back)
+        self._asked = AskedSegments()
         self._retention_due_ns = 0
 
     async def run(self) -> None:
@@ -126,6 +128,7 @@ class Compactor:
             periods=KEEP_ALL if is_kept_all else self._retention(tenant_store.tenant),
             expires=expires,
             merger=self._merger,
+            asked=self._asked,
             stopped=self._stopped,
             clock=self._clock,
             metrics=self._metrics,

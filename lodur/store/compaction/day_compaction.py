@@ -12,10 +12,10 @@ import structlog
 from lodur.kernels.segment import Segment
 from lodur.model.clock import Clock
 from lodur.model.durations import NS_PER_MINUTE
-from lodur.store.compaction.merging import DamagedInput, MergeOutcome, Merger, MissingInput
+from lodur.store.compaction.merging import MergeOutcome, Merger
 from lodur.store.compaction.options import CompactorOptions, RetentionPeriods
 from lodur.store.compaction.policy import Compaction, CompactionReason, plan_compactions, rewriting
-from lodur.store.compaction.retention import is_worth_rewriting, keep_rules, plan_retention
+from lodur.store.compaction.retention import AskedSegments, is_worth_rewriting, keep_rules, plan_retention
 from lodur.store.days import day_name, day_of
 from lodur.store.manifest import (
     Claim,
@@ -31,6 +31,7 @@ from lodur.store.manifest import (
 from lodur.store.manifest_store import Committed, commit
 from lodur.store.store import Store
 from lodur.store.tenant_store import TenantStore
+from lodur.store.whole_segments import DamagedSegment, MissingSegment
 from lodur.telemetry.compaction_metrics import CompactionMetrics
 
 CLAIM_NS = 30 * NS_PER_MINUTE
@@ -58,6 +59,7 @@ class DayCompaction:
     periods: RetentionPeriods
     expires: bool
     merger: Merger
+    asked: AskedSegments
     stopped: threading.Event
     clock: Clock
     metrics: CompactionMetrics
@@ -132,15 +134,16 @@ class DayCompaction:
         store, now_ns = self.store.writer.stores.of_day(self.day), self.clock.now_ns()
         rules = keep_rules(self.periods, now_ns)
         day_rules = keep_rules(self.periods, now_ns, whole_days=True)
-        found: list[SegmentMeta] = []
-        for meta in suspects:
+
+        def has_expired(meta: SegmentMeta) -> bool:
             for opened in self.store.open_segments([(store, meta)]).segments:
                 segment = opened if isinstance(opened, Segment) else opened.segment
                 expired_rows, _ = rules.expired(segment)
                 expired_day_rows, _ = day_rules.expired(segment)
-                if is_worth_rewriting(expired_rows, expired_day_rows, meta.rows):
-                    found.append(meta)
-        return found
+                return is_worth_rewriting(expired_rows, expired_day_rows, meta.rows)
+            return False
+
+        return [meta for meta in suspects if self.asked.answer(meta.path, now_ns, partial(has_expired, meta))]
 
     def _carry_out(self, known: Committed, compaction: Compaction, *, left: int) -> Committed:
         """Merge and commit; the manifest as it is then."""
@@ -152,10 +155,10 @@ class DayCompaction:
         try:
             keep = keep_rules(self.periods, self.clock.now_ns())
             outcome = self.merger.merge(store, tenant, self.day, compaction, keep)
-        except DamagedInput as error:
+        except DamagedSegment as error:
             self.store.put_aside(error.segment, str(error))
             return known
-        except MissingInput as error:
+        except MissingSegment as error:
             return self._without(known, error.segment)
         replaced = Replaced(compaction.inputs, outcome.outputs, self._delete_at_ns(compaction, outcome))
         # Where the answer is lost, the commit may have been made: then the outputs must stay.

@@ -9,40 +9,20 @@ import uuid
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
-from pathlib import Path
 
 from lodur.kernels.compact import Cancel, KeepRules, SegmentsMerged, merge_segments
 from lodur.kernels.segment import Segment
-from lodur.model.errors import CorruptData, LodurError, NotFound
-from lodur.model.limits import MIB
+from lodur.model.errors import CorruptData, LodurError
 from lodur.model.tenant import TenantId
 from lodur.model.time_span import TimeSpan
 from lodur.store.compaction.policy import Compaction
 from lodur.store.manifest import SegmentMeta
 from lodur.store.object_store import ObjectStore
 from lodur.store.segment_flush import segment_path
-
-FETCH_BYTES = 8 * MIB
-"""Of a remote input that are in memory at a time on their way to the local disk."""
+from lodur.store.whole_segments import DamagedSegment, opened_whole
 
 CODEC = "zstd"
 """Of merged segments, whatever the codec of flushed ones is: merged once, they are read for years."""
-
-
-class DamagedInput(Exception):
-    """An input cannot be read; the others are not at fault."""
-
-    def __init__(self, segment: SegmentMeta, reason: str) -> None:
-        super().__init__(reason)
-        self.segment = segment
-
-
-class MissingInput(Exception):
-    """The object of an input is not there: another process has deleted it, or somebody else."""
-
-    def __init__(self, segment: SegmentMeta) -> None:
-        super().__init__(segment.path)
-        self.segment = segment
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +53,7 @@ class Merger:
     ) -> MergeOutcome:
         """Write the outputs; what was written is removed again where anything is raised.
 
-        Raises DamagedInput, MissingInput, DeadlineExceeded when cancelled, and as `ObjectStore`.
+        Raises DamagedSegment, MissingSegment, DeadlineExceeded when cancelled, and as `ObjectStore`.
         """
         if not compaction.spans:
             return MergeOutcome((), 0, 0, 0)
@@ -81,7 +61,7 @@ class Merger:
         merges: list[SegmentsMerged] = []
         try:
             with ExitStack() as stack:
-                inputs = [stack.enter_context(_opened(store, meta)) for meta in compaction.inputs]
+                inputs = [stack.enter_context(opened_whole(store, meta)) for meta in compaction.inputs]
                 for span in compaction.spans:
                     with _blamed(inputs, compaction):
                         merged, output = self._write(store, tenant, day, compaction, span, inputs, keep)
@@ -160,39 +140,6 @@ class Merger:
 
 
 @contextmanager
-def _opened(store: ObjectStore, meta: SegmentMeta) -> Iterator[Segment]:
-    local = store.local_path(meta.path)
-    if local is not None:
-        yield _open(local, meta)
-        return
-    copy = store.spool(f"{meta.path}.input")
-    try:
-        with copy.open("wb") as file:
-            for offset in range(0, meta.file_bytes, FETCH_BYTES):
-                length = min(FETCH_BYTES, meta.file_bytes - offset)
-                file.write(_fetched(store, meta, offset, length))
-        yield _open(copy, meta)
-    finally:
-        copy.unlink(missing_ok=True)
-
-
-def _open(path: Path, meta: SegmentMeta) -> Segment:
-    try:
-        return Segment.open_file(path)
-    except CorruptData as error:
-        raise DamagedInput(meta, str(error)) from error
-    except FileNotFoundError as error:
-        raise MissingInput(meta) from error
-
-
-def _fetched(store: ObjectStore, meta: SegmentMeta, offset: int, length: int) -> bytes:
-    try:
-        return store.get_ranges(meta.path, [(offset, length)])[0]
-    except NotFound as error:
-        raise MissingInput(meta) from error
-
-
-@contextmanager
 def _blamed(inputs: list[Segment], compaction: Compaction) -> Iterator[None]:
     """Say which of the inputs is damaged."""
     try:
@@ -200,5 +147,5 @@ def _blamed(inputs: list[Segment], compaction: Compaction) -> Iterator[None]:
     except CorruptData as error:
         for segment, meta in zip(inputs, compaction.inputs, strict=True):
             if segment.path == error.path:
-                raise DamagedInput(meta, str(error)) from error
+                raise DamagedSegment(meta, str(error)) from error
         raise

@@ -6,12 +6,14 @@ its own period where none of them matches. Start at `plan_retention`.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import threading
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from lodur.kernels.compact import KeepRules
 from lodur.kernels.plan import MatchOp as PlanOp
 from lodur.kernels.scan_plan import StreamMatcher, encode_matchers
+from lodur.model.durations import NS_PER_HOUR
 from lodur.model.matcher import MatchOp
 from lodur.store.compaction.options import RetentionPeriods, by_precedence
 from lodur.store.days import NS_PER_DAY
@@ -30,6 +32,34 @@ _OPS = {
     MatchOp.MATCHES: PlanOp.REGEX,
     MatchOp.NOT_MATCHES: PlanOp.NOT_REGEX,
 }
+
+ASK_AGAIN_NS = NS_PER_HOUR
+"""How long a segment's directory is believed to show no expiry worth a rewriting: it may have to be fetched."""
+
+ANSWERS_MAX = 100_000
+"""Remembered, at some hundred bytes each; beyond it all are forgotten and asked for anew."""
+
+
+class AskedSegments:
+    """What the directories of segments said of their expired streams. Any thread may ask."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._answers: dict[str, tuple[int, bool]] = {}
+
+    def answer(self, path: str, now_ns: int, ask: Callable[[], bool]) -> bool:
+        """The answer for a segment, not older than `ASK_AGAIN_NS`."""
+        hour = now_ns // ASK_AGAIN_NS
+        with self._lock:
+            known = self._answers.get(path)
+        if known is not None and known[0] == hour:
+            return known[1]
+        found = ask()
+        with self._lock:
+            if len(self._answers) >= ANSWERS_MAX:
+                self._answers.clear()
+            self._answers[path] = (hour, found)
+        return found
 
 
 @dataclass(frozen=True, slots=True)

@@ -125,7 +125,7 @@ fn plans(sources: &[Source]) -> Vec<(&'static str, ScanPlan)> {
     };
     let plan = |matcher: &str, stages: &str, unwrap: &str, task: &str| -> ScanPlan {
         let text = format!(
-            r#"{{"version":1,"matchers":[{matcher}],"pipeline":{{"version":1,"stages":[{stages}],"unwrap":{unwrap}}},"task":{task}}}"#
+            r#"{{"version":2,"needs":[],"matchers":[{matcher}],"pipeline":{{"version":1,"stages":[{stages}],"unwrap":{unwrap}}},"task":{task}}}"#
         );
         serde_json::from_str(&text).expect("plan")
     };

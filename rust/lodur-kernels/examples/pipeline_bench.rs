@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 use lodur_kernels::labels::LabelSet;
 use lodur_kernels::level::Level;
 use lodur_kernels::pipeline::plan::{
-    CompareOp, Conversion, Extraction, LabelFilter, LineFilterOp, LineMatch, MatchOp, PLAN_VERSION, PipelinePlan,
-    Stage, Unwrap,
+    CompareOp, Conversion, Extraction, LabelChange, LabelFilter, LineFilterOp, LineMatch, MatchOp, PLAN_VERSION,
+    PipelinePlan, Stage, Unwrap,
 };
 use lodur_kernels::pipeline::{Bitmap, Grouping, LabelNeeds, MetaRef, Pipeline, RowInput, RowLabels, Scratch};
 
@@ -127,6 +127,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     drop(text);
     run_line_filters(&all)?;
     run_json(&json)?;
+    run_templates(&all, &logfmt_lines)?;
     run_others(&logfmt_lines, &access)
 }
 
@@ -193,6 +194,34 @@ fn run_json(json: &[Page]) -> Result<(), Box<dyn Error>> {
     ];
     for (name, pages, plan, needs, grouping) in cases {
         run(&Case { name, pages, plan, needs, grouping })?;
+    }
+    Ok(())
+}
+
+fn run_templates(all: &[Page], logfmt_lines: &[Page]) -> Result<(), Box<dyn Error>> {
+    let line_format = |template: &str| Stage::LineFormat { template: template.to_owned() };
+    let label_format = |template: &str| {
+        let change = LabelChange::Template { name: "x".to_owned(), template: template.to_owned() };
+        Stage::LabelFormat { changes: vec![change] }
+    };
+    let cases = [
+        ("line_format {{.app}} {{.pod}}", all, vec![line_format("{{.app}} {{.pod}}")]),
+        ("line_format {{.app}}: {{__line__}}", all, vec![line_format("{{.app}}: {{__line__}}")]),
+        (
+            "line_format {{.app | upper}} if eq",
+            all,
+            vec![line_format("{{.app | upper}}{{if eq .pod \"p-0\"}}x{{end}}")],
+        ),
+        (
+            "line_format regexReplaceAll of the line",
+            all,
+            vec![line_format("{{regexReplaceAll \"[0-9]+\" __line__ \"N\"}}")],
+        ),
+        ("label_format x=\"{{.app}}-{{.pod}}\"", all, vec![label_format("{{.app}}-{{.pod}}")]),
+        ("logfmt | line_format {{.level}} {{.msg}}", logfmt_lines, vec![logfmt(), line_format("{{.level}} {{.msg}}")]),
+    ];
+    for (name, pages, stages) in cases {
+        run(&Case { name, pages, plan: plan(stages), needs: LabelNeeds::All, grouping: None })?;
     }
     Ok(())
 }

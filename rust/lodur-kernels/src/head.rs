@@ -219,10 +219,11 @@ impl Head {
         Some(rest)
     }
 
-    /// Of these label sets, how many are not active yet.
-    pub fn count_new_streams<'a>(&self, streams: impl Iterator<Item = &'a Arc<LabelSet>>) -> usize {
+    /// Of these label sets, the places of those that are not active yet.
+    pub fn new_streams(&self, streams: &[Arc<LabelSet>]) -> Vec<usize> {
         let state = self.state.lock();
-        streams.filter(|labels| !state.active.numbers.contains_key(*labels)).count()
+        let is_new = |labels: &Arc<LabelSet>| !state.active.numbers.contains_key(labels);
+        streams.iter().enumerate().filter(|(_, labels)| is_new(labels)).map(|(place, _)| place).collect()
     }
 
     /// What a query reads: frozen generations, oldest first, then the active one.

@@ -13,6 +13,7 @@ pub mod level;
 pub mod patterns;
 pub mod pipeline;
 pub mod push;
+pub mod rank;
 pub mod relabel;
 pub mod scan;
 pub mod segment;

@@ -220,6 +220,6 @@ fn blocks_stay_bounded_and_merges_stop_when_asked() {
     cancel.set();
     let inputs: Vec<Input<'_>> = files.iter().map(|file| (&file.segment, &file.source)).collect();
     let keep = KeepRules::everything();
-    let stopped = merge_segments(&inputs, i64::MIN..i64::MAX, &keep, Codec::None, &cancel, &mut Vec::new());
+    let stopped = merge_segments(&inputs, i64::MIN..i64::MAX, &keep, Codec::None, &cancel, Vec::new());
     assert!(matches!(stopped, Err(KernelError::Cancelled)));
 }

@@ -114,8 +114,8 @@ impl Head {
         py.detach(|| self.head.without_flushed(&push.batch).map(|rest| push.with_rows(rest)))
     }
 
-    fn count_new_streams(&self, py: Python<'_>, push: &DecodedPush) -> usize {
-        py.detach(|| self.head.count_new_streams(push.batch.streams.iter()))
+    fn new_streams(&self, py: Python<'_>, push: &DecodedPush) -> Vec<usize> {
+        py.detach(|| self.head.new_streams(&push.batch.streams))
     }
 
     fn snapshot(&self, py: Python<'_>) -> HeadView {

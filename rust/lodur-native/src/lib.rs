@@ -8,9 +8,11 @@ mod fields;
 mod head;
 mod patterns;
 mod push;
+mod rank;
 mod relabel;
 mod scan;
 mod segment;
+mod tail;
 mod volume;
 mod wal;
 
@@ -22,6 +24,8 @@ fn _native(m: &Bound<'_, PyModule>) -> PyResult<()> {
     head::register(m)?;
     segment::register(m)?;
     scan::register(m)?;
+    rank::register(m)?;
+    tail::register(m)?;
     volume::register(m)?;
     fields::register(m)?;
     patterns::register(m)?;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use lodur_kernels::batch::Batch;
 use lodur_kernels::level::Level;
-use lodur_kernels::push::{self, LimitValues, encode, lines};
+use lodur_kernels::push::{self, LimitValues, encode, lines, subset};
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 
@@ -246,6 +246,33 @@ impl DecodedPush {
     fn streams(&self) -> Vec<(String, u64, u64)> {
         let stats = &self.facts.stream_stats;
         self.batch.streams.iter().zip(stats).map(|(set, stats)| (set.to_string(), stats.lines, stats.bytes)).collect()
+    }
+
+    fn times_of(&self, stream: usize, most: usize) -> Vec<i64> {
+        let runs = self.batch.runs.iter().filter(|run| run.stream as usize == stream);
+        let rows = runs.flat_map(|run| run.start as usize..run.end as usize);
+        rows.take(most).map(|row| self.batch.rows.ts_ns[row]).collect()
+    }
+
+    fn without_streams(&self, py: Python<'_>, streams: Vec<usize>) -> Self {
+        py.detach(|| {
+            let mut keep = vec![true; self.batch.streams.len()];
+            for stream in streams {
+                if let Some(keep) = keep.get_mut(stream) {
+                    *keep = false;
+                }
+            }
+            let stats = self.facts.stream_stats.iter().zip(&keep).filter(|(_, keep)| **keep);
+            let stream_stats: Vec<_> = stats.map(|(stats, _)| *stats).collect();
+            let facts = push::DecodedPush {
+                all_accepted: false,
+                accepted_lines: stream_stats.iter().map(|stats| stats.lines).sum(),
+                accepted_bytes: stream_stats.iter().map(|stats| stats.bytes).sum(),
+                stream_stats,
+                ..self.facts.clone()
+            };
+            DecodedPush { batch: Arc::new(subset::keep_streams(&self.batch, &keep)), facts }
+        })
     }
 
     fn to_body<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyBytes>> {

@@ -13,8 +13,8 @@ use lodur_kernels::scan::parallel::Cancel as KernelCancel;
 use lodur_kernels::scan::source::Source;
 use lodur_kernels::scan::stats::ScanStats as Stats;
 use lodur_kernels::scan::{Scan as KernelScan, parallel};
-use numpy::{PyArray1, PyArray2, PyArrayMethods, PyReadonlyArray2};
-use pyo3::exceptions::{PyTypeError, PyValueError};
+use numpy::{PyArray1, PyArray2, PyArrayMethods, PyReadonlyArray2, PyUntypedArrayMethods};
+use pyo3::exceptions::{PyIndexError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 
@@ -38,6 +38,10 @@ impl Cancel {
 
     fn set(&self) {
         self.flag.set();
+    }
+
+    fn check(&self, py: Python<'_>) -> PyResult<()> {
+        self.flag.check().map_err(|e| to_py(py, e))
     }
 }
 
@@ -86,6 +90,11 @@ impl LogResult {
     #[getter]
     fn entries(&self) -> usize {
         self.result.entries.len()
+    }
+
+    #[getter]
+    fn held_bytes(&self) -> usize {
+        self.result.held_bytes()
     }
 
     #[getter]
@@ -174,8 +183,13 @@ struct MetricResult {
 #[pymethods]
 impl MetricResult {
     #[getter]
-    fn labels(&self) -> Vec<Labels> {
-        self.labels.clone()
+    fn series(&self) -> usize {
+        self.labels.len()
+    }
+
+    fn labels(&self, first: usize, end: usize) -> PyResult<Vec<Labels>> {
+        let labels = self.labels.get(first..end).map(<[Labels]>::to_vec);
+        labels.ok_or_else(|| PyIndexError::new_err("there are not so many series"))
     }
 
     #[getter]
@@ -310,15 +324,17 @@ fn encode_matrix<'py>(
     values: PyReadonlyArray2<'py, f64>,
     present: PyReadonlyArray2<'py, bool>,
 ) -> PyResult<Bound<'py, PyBytes>> {
-    let (values, present) = (values.as_array(), present.as_array());
-    let shape = (labels.len(), times_ms.len());
-    if values.dim() != shape || present.dim() != shape {
+    let (count, steps) = (labels.len(), times_ms.len());
+    if values.shape() != [count, steps] || present.shape() != [count, steps] {
         return Err(PyValueError::new_err("values and present must have a row a series and a column a step"));
     }
+    let contiguous = |_| PyValueError::new_err("values and present must be contiguous");
+    let (values, present) = (values.as_slice().map_err(contiguous)?, present.as_slice().map_err(contiguous)?);
     let bytes = py.detach(|| {
-        let rows: Vec<(Vec<f64>, Vec<bool>)> =
-            (0..shape.0).map(|i| (values.row(i).to_vec(), present.row(i).to_vec())).collect();
-        let series = labels.iter().zip(&rows).map(|(labels, (values, present))| SeriesRow { labels, values, present });
+        let series = labels.iter().enumerate().map(|(i, labels)| {
+            let row = i * steps..(i + 1) * steps;
+            SeriesRow { labels, values: &values[row.clone()], present: &present[row] }
+        });
         json::matrix(&times_ms, series)
     });
     Ok(PyBytes::new(py, &bytes))

@@ -56,6 +56,14 @@ _LABEL_PATTERNS = ('<addr> - [<user>] "<_> <path>" <status> <took>', "level=<lev
                    "<_>=<n> <more>", "<addr> <_>")  # fmt: skip
 _LABEL_REGEXPS = ("level=(?P<level>[a-z]+)", "(?P<method>GET|POST) (?P<path>[^ ]+)", "(?P<n>[0-9]+)",
                   "^(?P<first>[^ ]*) ?(?P<more>x)?", "(?P<status>[0-9]{3})")  # fmt: skip
+_LINE_TEMPLATES = ("{{.level}}:{{.n}}", "{{ __line__ | upper }}", "constant", "", "level={{.level}} n={{ .n }}",
+                   "{{ if .level }}has {{.level}}{{ else }}none{{ end }}", '{{ .path | replace "/" "-" }}',
+                   '{"level":"{{.level}}","n":"{{.status}}"}', "{{ alignLeft 6 .user }}|{{ alignRight 4 .n }}",
+                   '{{ .missing | default "none" }}', "{{ trimPrefix \"in\" .level | ToUpper }}",
+                   "{{ repeat 2 .app }}", "{{ __line__ }} app={{.app}}")  # fmt: skip
+_LABEL_TEMPLATES = ("{{.level}}-{{.n}}", "fixed", "{{ .status | lower }}", "{{.missing}}", "{{ ToUpper .level }}",
+                    "{{.n}}",
+                    "{{ if .took }}{{ .took }}{{ else }}0s{{ end }}", '{{ TrimPrefix .path "/" }}')  # fmt: skip
 _JSON_PATHS = (
     "level",
     "o.z",
@@ -137,14 +145,27 @@ class QueryGenerator:
             return f"| {self._parser()}"
         if kind < 0.8:
             return f"| {self._label_filter(2)}"
-        if kind < 0.86:
+        if kind < 0.84:
             return "| decolorize"
+        if kind < 0.88:
+            return f"| line_format {self._text(self._pick(_LINE_TEMPLATES))}"
+        if kind < 0.93:
+            return f"| label_format {self._changes()}"
         return f"| {self._pick(('drop', 'keep'))} {self._targets()}"
 
     def _targets(self) -> str:
         return ", ".join(
             self._matcher() if self._chance(0.25) else name for name in self._some((*_NAMES, "__error__"), 4)
         )
+
+    def _changes(self) -> str:
+        names = self._random.sample((*_NAMES[:9], "app", "new"), self._random.randint(1, 3))
+        changes: list[str] = []
+        for name in names:
+            source = self._pick(_NAMES)
+            renames = self._chance(0.4) and source != name
+            changes.append(f"{name}={source if renames else self._text(self._pick(_LABEL_TEMPLATES))}")
+        return ", ".join(changes)
 
     def _line_filter(self) -> str:
         op = self._pick(("|=", "|=", "!=", "|~", "|~", "!~", "|>", "!>", "!>"))

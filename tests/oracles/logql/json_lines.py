@@ -16,6 +16,7 @@ _MALFORMED = "Malformed JSON error"
 _NO_OBJECT = "Value looks like object, but can't find closing '}' symbol"
 _NO_ARRAY = "Value is array, but can't find closing ']' symbol"
 _NO_STRING = "Value is string, but can't find closing '\"' symbol"
+_BAD_ESCAPE = "Encountered an invalid escape sequence in a string"
 _UNKNOWN = "Unknown value type"
 _NOT_PACKED = "expecting json object(6), but it is not"
 _JSON_ERROR = "JSONParserErr"
@@ -119,6 +120,8 @@ def members(text: str) -> list[tuple[str, Value] | Defect]:
         while text[at] != "}":
             key, at = _key_at(text, at)
             value = value_at(text, at)
+            if key is None:
+                raise Defect(_BAD_ESCAPE)
             found.append((key, value))
             at = skip_blanks(text, value.end)
             if at == len(text):
@@ -134,7 +137,8 @@ def members(text: str) -> list[tuple[str, Value] | Defect]:
     return found
 
 
-def _key_at(text: str, at: int) -> tuple[str, int]:
+def _key_at(text: str, at: int) -> tuple[str | None, int]:
+    """A key and the place behind its colon; None for a key with a wrong escape."""
     if text[at] != '"':
         raise Defect(_NO_OBJECT)
     found = _STRING.match(text, at)
@@ -143,7 +147,7 @@ def _key_at(text: str, at: int) -> tuple[str, int]:
     colon = skip_blanks(text, found.end())
     if text[colon : colon + 1] != ":":
         raise Defect(_MALFORMED)
-    return unescape(found.group(1)) or "", colon + 1
+    return unescape(found.group(1)), colon + 1
 
 
 def parse_json(row: Row) -> None:

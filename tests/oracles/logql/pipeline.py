@@ -1,6 +1,6 @@
 """The stages of a query over one entry. Start at `run_pipeline`.
 
-A stage that Lodur's tree gains has its place in `_run_stage`.
+A stage that Lodur's tree gains has its place in `_run_stage`, what it reads in `_needs`.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from lodur.logql.stages.drop_labels import DropLabels
 from lodur.logql.stages.json_parser import JsonParser
 from lodur.logql.stages.keep_labels import KeepLabels
 from lodur.logql.stages.label_filter import LabelFilter
-from lodur.logql.stages.label_format import LabelFormat
+from lodur.logql.stages.label_format import LabelFormat, LabelRename, LabelTemplate
 from lodur.logql.stages.line_filter import LineFilter
 from lodur.logql.stages.line_format import LineFormat
 from lodur.logql.stages.logfmt_parser import LogfmtParser
@@ -26,13 +26,17 @@ from tests.oracles.logql.filters import filter_passes, gates_of, line_passes, na
 from tests.oracles.logql.json_lines import parse_json, parse_json_paths, unpack
 from tests.oracles.logql.readings import read_bytes, read_duration_ns, read_number
 from tests.oracles.logql.row import ERROR, ERROR_DETAILS, Entry, Gate, Needs, Rejected, Row, Satisfied
+from tests.oracles.logql.templates import fill_in, format_labels, names_in
 from tests.oracles.logql.text_lines import decolorize, parse_logfmt, parse_pattern, parse_regexp
 
 _HOLDS_LINE_FILTERS = (LineFormat, UnpackParser, LabelFilter)
 """Line filters written behind these see what they leave; otherwise they see the line as it was stored."""
 
-_ONLY_LABELS = (JsonParser, LogfmtParser, RegexpParser, PatternParser, DropLabels, KeepLabels)
-"""Stages without effect where nobody looks at labels."""
+_ONLY_LABELS = (
+    *(JsonParser, LogfmtParser, RegexpParser, PatternParser, UnpackParser),
+    *(DropLabels, KeepLabels, LabelFormat),
+)
+"""Stages that are left out where nobody looks at labels."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,11 +64,7 @@ def make_pipeline(
         ordered.append(stage)
         if isinstance(stage, _HOLDS_LINE_FILTERS):
             free = len(ordered)
-    needs = None
-    if by is not None:
-        filters = [stage for stage in stages if isinstance(stage, LabelFilter)]
-        names = {name for one in (*filters, *(unwrap.filters if unwrap else ())) for name in names_of(one.predicate)}
-        needs = Needs(frozenset(by | names | ({unwrap.label} if unwrap else set())))
+    needs = None if by is None else _needs(stages, unwrap, by)
     if needs is not None and not needs.names:
         ordered = [stage for stage in ordered if not isinstance(stage, _ONLY_LABELS)]
     gates: list[tuple[Gate, ...]] = []
@@ -74,6 +74,25 @@ def make_pipeline(
         if isinstance(stage, LabelFilter):
             later = (*gates_of(stage.predicate), *later)
     return Pipeline(tuple(ordered), unwrap, needs, tuple(reversed(gates)))
+
+
+def _needs(stages: tuple[Stage, ...], unwrap: Unwrap | None, by: frozenset[str]) -> Needs:
+    names = set(by) | ({unwrap.label} if unwrap else set())
+    renames = False
+    for stage in (*stages, *(unwrap.filters if unwrap else ())):
+        match stage:
+            case LabelFilter(predicate):
+                names |= names_of(predicate)
+            case LineFormat(template):
+                names |= names_in(template)
+            case LabelFormat(changes):
+                templates = [change for change in changes if isinstance(change, LabelTemplate)]
+                names |= {name for change in templates for name in names_in(change.template)}
+                names |= {change.source for change in changes if isinstance(change, LabelRename)}
+                renames = renames or len(templates) < len(changes)
+            case _:
+                pass
+    return Needs(frozenset(names), renames)
 
 
 def run_pipeline(pipeline: Pipeline, entry: Entry) -> tuple[Row, float] | None:
@@ -143,8 +162,10 @@ def _run_stage(stage: Stage, row: Row) -> bool:
         case KeepLabels(targets):
             kept = (ERROR, ERROR_DETAILS)
             row.remove(lambda name, value: name not in kept and not target_names(targets, name, value))
-        case LineFormat() | LabelFormat():
-            raise NotImplementedError(f"the twin does not know {stage}")
+        case LineFormat(template):
+            row.line = fill_in(template, row)
+        case LabelFormat():
+            format_labels(stage, row)
         case _:
             assert_never(stage)
     return True

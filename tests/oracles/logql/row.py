@@ -34,11 +34,13 @@ class Needs:
     """The labels that a metric query looks at: parsers make no others, and stop when they have found all."""
 
     names: frozenset[str]
+    renames: bool = False
+    """A label that was renamed may be found again."""
 
     @property
     def finds_max(self) -> float:
         """After so many finds nothing is missing; errors show only when all is read."""
-        return float("inf") if self.names & {ERROR, ERROR_DETAILS} else len(self.names)
+        return float("inf") if self.renames or self.names & {ERROR, ERROR_DETAILS} else len(self.names)
 
     def wants_key(self, key: str) -> bool:
         return key in self.names or f"{key}_extracted" in self.names

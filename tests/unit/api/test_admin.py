@@ -33,7 +33,7 @@ def test_the_level_of_the_log_is_shown_and_changed() -> None:
     async def flush() -> None:
         return
 
-    app = Starlette(routes=loki_admin.routes(flush, lambda: None, LevelSwitch("info")))
+    app = Starlette(routes=loki_admin.routes(flush, lambda: None, LevelSwitch("info"), loki_admin.ShutdownMark()))
     assert ask(app, "GET").json() == {"message": "Current log level is info"}
     assert ask(app, "POST", log_level="warn").json() == {"status": "success", "message": "Log level set to warn"}
     assert ask(app, "GET").json() == {"message": "Current log level is warn"}

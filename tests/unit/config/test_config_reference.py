@@ -20,7 +20,6 @@ from lodur.model.limits import IngestLimits, QueryLimits
 WITHOUT_EFFECT_YET = {
     "unordered_writes",
     "max_query_parallelism",
-    "max_concurrent_tail_requests",
 }
 """Limits that are read, and that nothing acts upon."""
 

@@ -41,6 +41,8 @@ EVERY_STAGE = plan.PipelinePlan(
         plan.Drop((plan.LabelTarget("a"), plan.LabelTarget("b", plan.ValueMatcher(plan.MatchOp.EQUAL, "v")))),
         plan.Keep((plan.LabelTarget("c"),)),
         plan.Decolorize(),
+        plan.LineFormat("{{.a}}"),
+        plan.LabelFormat((plan.Rename("d", "e"), plan.Template("f", "{{.g}}"))),
     ),
     unwrap=plan.Unwrap("took", plan.Conversion.DURATION_SECONDS, (plan.Match("__error__", plan.MatchOp.EQUAL, ""),)),
 )

@@ -4,7 +4,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lodur.model.byte_size import format_byte_size, format_exact_byte_size, parse_byte_size
+from lodur.model.byte_size import (
+    format_byte_size,
+    format_exact_byte_size,
+    format_setting_byte_size,
+    parse_byte_size,
+)
 
 
 @pytest.mark.parametrize(
@@ -56,3 +61,19 @@ def test_format(size_bytes: int, printed: str, exact: str) -> None:
 @given(st.integers(0, 2**64 - 1))
 def test_exact_form_reads_back(size_bytes: int) -> None:
     assert parse_byte_size(format_exact_byte_size(size_bytes)) == size_bytes
+
+
+@pytest.mark.parametrize(
+    ("size_bytes", "text"),
+    [
+        (0, "0B"),
+        (90, "90B"),
+        (1024, "1KB"),
+        (1025, "1025B"),
+        (3 << 20, "3MB"),
+        (1536 << 10, "1536KB"),
+        (1 << 60, "1EB"),
+    ],
+)
+def test_sizes_as_settings_write_them(size_bytes: int, text: str) -> None:
+    assert format_setting_byte_size(size_bytes) == text

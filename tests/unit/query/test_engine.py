@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import TypeVar
 
 import pytest
 
 from lodur.model.clock import ManualClock
 from lodur.model.durations import NS_PER_MINUTE, NS_PER_S
-from lodur.model.errors import DeadlineExceeded, InvalidRequest, LimitExceeded
+from lodur.model.errors import DeadlineExceeded, InvalidRequest, LimitExceeded, NotFound, Unavailable
 from lodur.model.limits import BlockedQuery, QueryLimits
 from lodur.model.tenant import TenantId
 from lodur.query.answers import InstantAnswer, MatrixAnswer, RangeAnswer, ScalarAnswer, StreamsAnswer, VectorAnswer
@@ -20,7 +21,8 @@ from lodur.query.engine import TIMEOUT_TEXT, Engine
 from lodur.query.limit_checks import FeatureDisabled
 from lodur.query.options import QuerierOptions
 from lodur.query.requests import InstantRequest, RangeRequest
-from tests.memory_store import MemoryStore
+from lodur.query.sources import Source
+from tests.memory_store import FileAsRemote, MemoryStore, segment_file
 
 T0_NS = 1_700_000_100 * NS_PER_S
 """A multiple of a minute, so that steps of a minute fall on it."""
@@ -275,3 +277,41 @@ def test_queries_wait_for_their_turn_and_not_too_many_of_them() -> None:
         assert isinstance(await waiting, VectorAnswer)
 
     asyncio.run(main())
+
+
+class VanishingSegment:
+    """A remote segment whose object is gone."""
+
+    def __init__(self, path: Path) -> None:
+        self.segment = FileAsRemote(path).segment
+
+    async def read_ranges(self, ranges: Sequence[tuple[int, int]]) -> list[tuple[int, bytes]]:
+        raise NotFound("there is no such object")
+
+
+class CompactedStore(MemoryStore):
+    """Gives segments that were replaced, and when asked again those in their place."""
+
+    def __init__(self, *answers: Sequence[Source]) -> None:
+        super().__init__()
+        self.answers = list(answers)
+
+    async def sources(self, tenant: TenantId, start_ns: int, end_ns: int) -> Sequence[Source]:
+        return self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
+
+
+@pytest.mark.parametrize("text", ['{app="x"} |= "line"', 'sum(count_over_time({app="x"} |= "line" [1m]))'])
+def test_a_segment_that_vanishes_under_a_query_is_no_matter(tmp_path: Path, text: str) -> None:
+    path = segment_file(tmp_path / "s.parquet", {"app=x": lines(3)})
+    store = CompactedStore([VanishingSegment(path)], [FileAsRemote(path)])
+    request = RangeRequest(
+        text=text, start_ns=T0_NS, end_ns=T0_NS + NS_PER_MINUTE, step_ns=NS_PER_MINUTE, limit=100, backward=False
+    )
+    answer = run(engine(store).range((TENANT,), request))
+    if isinstance(answer, MatrixAnswer):
+        assert float(answer.matrix.values.sum()) == 3.0
+    else:
+        assert entries(answer) == {"app=x": ["line 0", "line 1", "line 2"]}
+    gone = CompactedStore([VanishingSegment(path)])
+    with pytest.raises(Unavailable, match="segments were replaced"):
+        run(engine(gone).range((TENANT,), request))

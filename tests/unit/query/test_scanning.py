@@ -58,7 +58,7 @@ def streams(
 ) -> object:
     async def main() -> object:
         scanner = Scanner(workers=2, threads=1, remote_max_bytes=remote_max_bytes)
-        result = await scanner.logs(log_scan_plan(LogScan(parse_log_query(query)), logs), sources)
+        result = await scanner.logs(log_scan_plan(LogScan(parse_log_query(query)), logs), sources, GIB)
         scanner.close()
         return json.loads(result.streams_json(categorize=False))
 
@@ -103,9 +103,9 @@ def test_metrics_are_scanned_in_parts(paths: list[Path], remote_max_bytes: int) 
 
     async def main() -> list[Matrix]:
         scanner = Scanner(workers=2, threads=1, remote_max_bytes=remote_max_bytes)
-        results = await scanner.metric(message, [FileAsRemote(path) for path in paths])
+        results = await scanner.metric(message, [FileAsRemote(path) for path in paths], GIB)
         scanner.close()
-        return [Matrix(tuple(map(LabelSet.of, one.labels)), one.values, one.present) for one in results]
+        return [Matrix(tuple(map(LabelSet.of, one.labels(0, one.series))), one.values, one.present) for one in results]
 
     parts = asyncio.run(main())
     assert (len(parts) > 1) is (remote_max_bytes < GIB)

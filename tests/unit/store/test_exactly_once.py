@@ -142,10 +142,12 @@ class Process:
             limits,
             decompressed_max_bytes=MIB,
             head_max_bytes=self.head_max_bytes,
+            stream_errors_max=10,
             disk=DiskSpace(self.directory, full_ratio=1.0, clock=self.clock),
             clock=self.clock,
             metrics=metrics,
             on_growth=self.flusher.notice,
+            on_rows=lambda _tenant, _push: None,
         )
         self.store.load()
         replay = Replay(

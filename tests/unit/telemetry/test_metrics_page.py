@@ -8,8 +8,10 @@ from pathlib import Path
 from prometheus_client import CollectorRegistry
 
 from lodur.telemetry.access_metrics import AccessMetrics
+from lodur.telemetry.compaction_metrics import CompactionMetrics
 from lodur.telemetry.ingest_metrics import IngestMetrics, SizeCollector, TenantSize, WalSize
 from lodur.telemetry.request_metrics import RequestMetrics
+from lodur.telemetry.tail_metrics import TailMetrics
 
 PAGE = Path(__file__).parents[3] / "docs" / "reference" / "metrics.md"
 
@@ -19,6 +21,8 @@ def test_the_reference_names_every_metric() -> None:
     IngestMetrics(registry)
     RequestMetrics(registry)
     AccessMetrics(registry)
+    TailMetrics(registry)
+    CompactionMetrics(registry)
     registry.register(SizeCollector(lambda: [TenantSize("t", 1, 2, 3)], lambda: WalSize(1, 2, 3, 4)))
     made = {
         family.name + ("_total" if family.type == "counter" else "")

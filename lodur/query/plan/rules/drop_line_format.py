@@ -22,12 +22,12 @@ from lodur.logql.stages.logfmt_parser import LogfmtParser
 from lodur.logql.stages.pattern_parser import PatternParser
 from lodur.logql.stages.regexp_parser import RegexpParser
 from lodur.logql.stages.unpack_parser import UnpackParser
-from lodur.query.plan.nodes import MetricPlan, RangeScan, rewrite
+from lodur.query.plan.nodes import MetricPlan, Plan, RangeScan, rewrite
 
 _MEASURES_LINES = frozenset({RangeOp.BYTES, RangeOp.BYTES_RATE})
 
 
-def drop_line_format(plan: MetricPlan) -> MetricPlan:
+def drop_line_format(plan: Plan) -> Plan:
     """Remove each `line_format` behind which no stage reads the line, unless its bytes are counted."""
     return rewrite(plan, _dropped)
 

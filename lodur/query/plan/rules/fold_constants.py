@@ -1,13 +1,16 @@
-"""Compute what is known before any row is read: arithmetic between constants."""
+"""Compute what is known before any row is read: arithmetic between constants, and such that changes nothing."""
 
 from __future__ import annotations
 
 from lodur.query.evaluate.arithmetic import ArithmeticOp, combine
-from lodur.query.plan.nodes import Constant, Join, MetricPlan, WithNumber, rewrite
+from lodur.query.plan.nodes import Constant, Join, MetricPlan, Plan, WithNumber, rewrite
 
 
-def fold_constants(plan: MetricPlan) -> MetricPlan:
-    """`vector(1) + 2` and `vector(1) + vector(2)` become one constant. Comparisons stay: they may leave no sample."""
+def fold_constants(plan: Plan) -> Plan:
+    """`vector(1) + 2` and `vector(1) + vector(2)` become one constant, `x * 1` becomes `x`.
+
+    Comparisons stay: they may leave no sample.
+    """
     return rewrite(plan, _fold)
 
 
@@ -18,6 +21,10 @@ def _fold(plan: MetricPlan) -> MetricPlan:
             return _computed(op, left, right)
         case Join(op=ArithmeticOp() as op, left=Constant(left), right=Constant(right)):
             return _computed(op, left, right)
+        case WithNumber(op=ArithmeticOp.MULTIPLY, number=1.0, operand=operand):
+            return operand
+        case WithNumber(op=ArithmeticOp.DIVIDE | ArithmeticOp.POWER, number=1.0, number_left=False, operand=operand):
+            return operand
         case _:
             return plan
 

@@ -6,13 +6,13 @@ from dataclasses import replace
 
 from lodur.kernels.scan_plan import RangeOp
 from lodur.query.evaluate.aggregate import AggregateOp
-from lodur.query.plan.nodes import ALL_LABELS, Aggregate, MetricPlan, RangeScan, rewrite
+from lodur.query.plan.nodes import ALL_LABELS, Aggregate, MetricPlan, Plan, RangeScan, rewrite
 from lodur.query.plan.rules.push_sum import scan_grouping
 
 _SAME = {AggregateOp.MIN: RangeOp.MIN, AggregateOp.MAX: RangeOp.MAX}
 
 
-def push_extreme(plan: MetricPlan) -> MetricPlan:
+def push_extreme(plan: Plan) -> Plan:
     """Replace `min(min_over_time(...))` and `max(max_over_time(...))` by the scan with the outer grouping."""
     return rewrite(plan, _pushed)
 

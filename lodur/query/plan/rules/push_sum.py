@@ -11,18 +11,18 @@ from lodur.kernels.scan_plan import Grouping as ScanGrouping
 from lodur.kernels.scan_plan import RangeOp
 from lodur.query.evaluate.aggregate import AggregateOp
 from lodur.query.evaluate.grouping import Grouping
-from lodur.query.plan.nodes import ALL_LABELS, Aggregate, MetricPlan, RangeScan, rewrite
+from lodur.query.plan.nodes import ALL_LABELS, Aggregate, MetricPlan, Plan, RangeScan, rewrite
 
 _ADDITIVE = frozenset({RangeOp.COUNT, RangeOp.RATE, RangeOp.BYTES, RangeOp.BYTES_RATE, RangeOp.SUM})
 """Operations whose value over two series together is the sum of their values."""
 
 
-def push_sum(plan: MetricPlan) -> MetricPlan:
+def push_sum(plan: Plan) -> Plan:
     """Replace a sum over an additive scan by the scan with the sum's grouping."""
     return rewrite(plan, _pushed)
 
 
-def push_partial_sum(plan: MetricPlan) -> MetricPlan:
+def push_partial_sum(plan: Plan) -> Plan:
     """Give an additive scan the grouping of the sum above it, which stays: it adds up the scans of several tenants."""
     return rewrite(plan, _pushed_below)
 

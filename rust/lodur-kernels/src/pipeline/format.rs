@@ -7,6 +7,9 @@ use super::row_labels::{ErrorKind, RowLabels};
 use super::template::{Needs, Row, Template};
 use crate::error::{KernelError, Result};
 
+/// Steps of a template that cost about as much as a row does without one.
+const STEPS_PER_ROW: usize = 32;
+
 /// A new line made of each row.
 #[derive(Clone, Debug)]
 pub struct LineFormatter {
@@ -23,7 +26,10 @@ impl LineFormatter {
     /// Set the line; where the template fails, the line stays and the row carries the error.
     pub(super) fn format(&self, labels: &mut RowLabels<'_>) {
         let out = std::mem::take(&mut labels.spare);
-        match self.template.execute(labels, out) {
+        let mut work = 0;
+        let made = self.template.execute(labels, out, &mut work);
+        labels.work += work / STEPS_PER_ROW;
+        match made {
             Ok(line) => labels.line = Cow::Owned(line),
             Err(failure) => labels.set_error(ErrorKind::TemplateFormat, failure.0),
         }
@@ -59,13 +65,15 @@ impl LabelFormatter {
                 labels.rename(source, name);
             }
         }
+        let mut work = 0;
         let made: Vec<_> = rest
             .iter()
             .map(|change| match change {
                 Change::Rename { .. } => None,
-                Change::Template { template, .. } => Some(template.execute(labels, Vec::new())),
+                Change::Template { template, .. } => Some(template.execute(labels, Vec::new(), &mut work)),
             })
             .collect();
+        labels.work += work / STEPS_PER_ROW;
         for (change, made) in rest.iter().zip(made) {
             match (change, made) {
                 (Change::Rename { name, source }, _) => labels.rename(source, name),

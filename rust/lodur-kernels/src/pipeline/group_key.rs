@@ -1,5 +1,6 @@
 //! Keys under which rows are grouped: label sets as bytes, unambiguous and readable without the pipeline.
 
+use super::go_quote::shown;
 use super::label_name::NameSet;
 use super::row_labels::{Category, RowLabels};
 use crate::error::{KernelError, Result};
@@ -124,5 +125,5 @@ fn take_text(rest: &mut &[u8]) -> Result<String> {
     let (length, tail) = rest.split_first_chunk::<4>().ok_or_else(cut)?;
     let (text, tail) = tail.split_at_checked(u32::from_le_bytes(*length) as usize).ok_or_else(cut)?;
     *rest = tail;
-    Ok(String::from_utf8_lossy(text).into_owned())
+    Ok(shown(text).into_owned())
 }

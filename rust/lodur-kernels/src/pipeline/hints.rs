@@ -119,6 +119,18 @@ impl Hints {
         self.needed.as_ref().is_none_or(|needed| needed.keys.contains(name))
     }
 
+    /// Whether a key, not yet made a name, may become a needed label; quicker than making the name.
+    #[inline]
+    pub fn may_want(&self, key: &[u8]) -> bool {
+        self.needed.as_ref().is_none_or(|needed| needed.keys.may_have_key(key))
+    }
+
+    /// The same for a key that follows a prefix.
+    #[inline]
+    pub fn may_want_end(&self, key: &[u8]) -> bool {
+        self.needed.as_ref().is_none_or(|needed| needed.keys.may_have_end(key))
+    }
+
     /// Whether keys below this prefix (with its underscore) may become needed labels.
     pub fn wants_prefix(&self, prefix: &[u8]) -> bool {
         self.needed.as_ref().is_none_or(|needed| needed.keys.has_prefix(prefix))

@@ -102,11 +102,17 @@ impl<'a> Reader<'_, 'a> {
     #[inline]
     fn name<'l, L: Lend<'l, 'a>>(&mut self, key: Text<'l>) -> Option<Text<'a>> {
         if self.prefix.is_empty() {
+            if !self.hints.may_want(&key) {
+                return None;
+            }
             let name = match key {
                 Cow::Borrowed(key) => sanitise(key),
                 Cow::Owned(key) => Cow::Owned(sanitise(&key).into_owned()),
             };
             return (!name.is_empty() && self.hints.wants_key(&name)).then(|| L::lend(name));
+        }
+        if !self.hints.may_want_end(&key) {
+            return None;
         }
         let length = self.prefix.len();
         append_sanitised(self.prefix, &key);

@@ -62,18 +62,18 @@ pub fn skip_blanks(text: &[u8], mut at: usize) -> Option<usize> {
     }
 }
 
-const LOW_BITS: u64 = 0x0101_0101_0101_0101;
-const HIGH_BITS: u64 = 0x8080_8080_8080_8080;
+pub(super) const LOW_BITS: u64 = 0x0101_0101_0101_0101;
+pub(super) const HIGH_BITS: u64 = 0x8080_8080_8080_8080;
 
 /// High bit of each byte that equals `byte`; bits above the lowest set one may be wrong.
 #[inline]
-fn equal_bytes(word: u64, byte: u8) -> u64 {
+pub(super) fn equal_bytes(word: u64, byte: u8) -> u64 {
     let mixed = word ^ (LOW_BITS * u64::from(byte));
     mixed.wrapping_sub(LOW_BITS) & !mixed & HIGH_BITS
 }
 
 #[inline]
-fn word_at(text: &[u8], at: usize) -> Option<u64> {
+pub(super) fn word_at(text: &[u8], at: usize) -> Option<u64> {
     text.get(at..at + 8)?.try_into().ok().map(u64::from_le_bytes)
 }
 

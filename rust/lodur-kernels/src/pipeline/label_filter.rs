@@ -62,6 +62,19 @@ impl FilterMatcher {
             FilterMatcher::Whole(matcher) => matcher.is_match(value),
         }
     }
+
+    /// Texts one of which stands in every value that passes; None where values without any text pass.
+    pub(super) fn texts(&self) -> Option<Vec<&[u8]>> {
+        let texts: Vec<&[u8]> = match self {
+            FilterMatcher::Contains { negated: false, texts } => texts.iter().map(Finder::needle).collect(),
+            FilterMatcher::Whole(ValueMatcher { negated: false, wanted: Wanted::Text(text) }) => vec![text],
+            FilterMatcher::Whole(ValueMatcher { negated: false, wanted: Wanted::AnyOf(texts) }) => {
+                texts.iter().map(|text| &**text).collect()
+            }
+            _ => return None,
+        };
+        (!texts.iter().any(|text| text.is_empty())).then_some(texts)
+    }
 }
 
 /// The text of each branch when every branch is one text with `.*` before or behind it.

@@ -58,6 +58,14 @@ pub struct Scratch {
     found: Bitmap,
 }
 
+impl Scratch {
+    /// A bitmap of so many rows, none of them set.
+    pub(super) fn found(&mut self, rows: usize) -> &mut Bitmap {
+        self.found.reset(rows);
+        &mut self.found
+    }
+}
+
 impl LineFilter {
     pub fn compile(op: LineFilterOp, matches: &[LineMatch]) -> Result<Self> {
         let mut conditions = Vec::with_capacity(matches.len());

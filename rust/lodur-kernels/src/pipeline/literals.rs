@@ -71,7 +71,7 @@ impl Required {
         }
     }
 
-    fn all(parts: impl IntoIterator<Item = Required>) -> Required {
+    pub(super) fn all(parts: impl IntoIterator<Item = Required>) -> Required {
         let mut flat: Vec<Required> = Vec::new();
         for part in parts {
             match part {
@@ -88,7 +88,7 @@ impl Required {
         }
     }
 
-    fn any(parts: Vec<Required>) -> Required {
+    pub(super) fn any(parts: Vec<Required>) -> Required {
         if parts.len() > BRANCHES_MAX || parts.contains(&Required::Nothing) {
             return Required::Nothing;
         }
@@ -101,6 +101,15 @@ impl Required {
         }
         flat.dedup();
         if flat.len() == 1 { flat.swap_remove(0) } else { Required::Any(flat) }
+    }
+
+    pub(super) fn folded_literal(text: &[u8]) -> Required {
+        Required::literal(text, Case::Folded)
+    }
+
+    /// Both conditions together.
+    pub fn and(&self, other: &Required) -> Required {
+        Required::all([self.clone(), other.clone()])
     }
 
     fn literal(text: &[u8], case: Case) -> Required {

@@ -66,7 +66,7 @@ impl LogfmtParser {
 
     #[inline]
     fn add_pair<'l, 'a, L: Lend<'l, 'a>>(&self, key: &'l [u8], value: Text<'l>, labels: &mut RowLabels<'a>) -> bool {
-        if value.is_empty() && !self.keep_empty {
+        if (value.is_empty() && !self.keep_empty) || !self.hints.may_want(key) {
             return true;
         }
         let name = sanitise(key);

@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 
+use super::json_scan::{HIGH_BITS, LOW_BITS, equal_bytes, word_at};
+
 /// A pair; a bare key has an empty value.
 pub struct Pair<'l> {
     pub key: &'l [u8],
@@ -109,8 +111,22 @@ impl<'l> Pairs<'l> {
 /// First byte at or after `start` that is a blank, `=` or `"`.
 #[inline]
 fn run_end(line: &[u8], start: usize) -> usize {
-    let length = line[start..].iter().position(|byte| IS_END[*byte as usize]);
-    length.map_or(line.len(), |length| start + length)
+    let mut at = start;
+    while let Some(word) = word_at(line, at) {
+        let ends = at_most_blank(word) | equal_bytes(word, b'=') | equal_bytes(word, b'"');
+        if ends != 0 {
+            return at + (ends.trailing_zeros() / 8) as usize;
+        }
+        at += 8;
+    }
+    let length = line[at..].iter().position(|byte| IS_END[*byte as usize]);
+    length.map_or(line.len(), |length| at + length)
+}
+
+/// High bit of each byte that is a blank or a control character; bits above the lowest set one may be wrong.
+#[inline]
+fn at_most_blank(word: u64) -> u64 {
+    word.wrapping_sub(LOW_BITS * (b' ' as u64 + 1)) & !word & HIGH_BITS
 }
 
 /// Undo escapes; control characters and unknown escapes make the value invalid, half a surrogate pair becomes U+FFFD.

@@ -11,7 +11,7 @@ mod drop_keep;
 mod format;
 pub(crate) mod go_duration;
 pub(crate) mod go_number;
-mod go_quote;
+pub(crate) mod go_quote;
 pub mod go_regex;
 mod go_syntax;
 mod group_key;
@@ -27,6 +27,7 @@ mod line_filter;
 pub mod literals;
 mod logfmt;
 pub(crate) mod logfmt_scan;
+pub mod needs;
 mod page_search;
 mod pattern;
 pub(crate) mod pattern_filter;
@@ -169,9 +170,9 @@ impl Pipeline {
 
     /// Whether `process` may leave another line than it was given.
     pub fn changes_line(&self) -> bool {
-        self.stages.iter().any(|stage| {
-            matches!(stage, RowStage::Unpack(_) | RowStage::Decolorize(_) | RowStage::LineFormat(_))
-        })
+        self.stages
+            .iter()
+            .any(|stage| matches!(stage, RowStage::Unpack(_) | RowStage::Decolorize(_) | RowStage::LineFormat(_)))
     }
 
     /// The label whose value is the sample; no part of a series that is not grouped by it.
@@ -282,10 +283,9 @@ impl RowStage {
             | RowStage::Drop(_)
             | RowStage::Keep(_)
             | RowStage::LabelFormat(_) => true,
-            RowStage::LineFilter(_)
-            | RowStage::LabelFilter(_)
-            | RowStage::Decolorize(_)
-            | RowStage::LineFormat(_) => false,
+            RowStage::LineFilter(_) | RowStage::LabelFilter(_) | RowStage::Decolorize(_) | RowStage::LineFormat(_) => {
+                false
+            }
         }
     }
 }

@@ -150,8 +150,14 @@ pub enum CompareOp {
 #[serde(tag = "type", rename_all = "snake_case", deny_unknown_fields)]
 pub enum LabelChange {
     /// `name` takes the value of `source`, which goes.
-    Rename { name: String, source: String },
-    Template { name: String, template: String },
+    Rename {
+        name: String,
+        source: String,
+    },
+    Template {
+        name: String,
+        template: String,
+    },
 }
 
 /// A member of `drop` or `keep`: a name, perhaps only where its value matches.
@@ -309,7 +315,7 @@ mod tests {
     #[test]
     fn reads_what_python_writes() {
         let plan = PipelinePlan::decode(RECORDED).unwrap();
-        assert_eq!(plan.stages.len(), 13);
+        assert_eq!(plan.stages.len(), 15);
         assert_eq!(plan.unwrap.as_ref().unwrap().conversion, Conversion::DurationSeconds);
         let Stage::LabelFilter { filter: LabelFilter::Or { operands } } = &plan.stages[9] else { panic!("no filter") };
         let size = LabelFilter::Bytes { name: "size".to_owned(), op: CompareOp::NotEqual, value_bytes: 1 << 63 };

@@ -124,6 +124,8 @@ pub struct RowLabels<'a> {
     pub(super) unwrapped: UnwrapResult,
     /// Name being put together by a parser.
     pub(super) prefix: Vec<u8>,
+    /// What stages have done beyond the usual for a row, in rows that would have cost as much.
+    pub(super) work: usize,
     /// Places of captures, by stage.
     pub(super) captures: Vec<Option<regex::bytes::CaptureLocations>>,
 }
@@ -180,6 +182,11 @@ impl<'a> RowLabels<'a> {
 
     pub fn ts_ns(&self) -> i64 {
         self.ts_ns
+    }
+
+    /// What the rows so far cost beyond the usual, in rows; asked by those who look at a flag every so many rows.
+    pub fn take_work(&mut self) -> usize {
+        std::mem::take(&mut self.work)
     }
 
     /// The line as later stages and the caller see it.

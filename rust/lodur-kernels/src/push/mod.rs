@@ -21,6 +21,7 @@ mod otlp;
 mod problems;
 mod proto;
 mod service_name;
+pub mod subset;
 #[cfg(test)]
 mod tests;
 mod text;

@@ -566,6 +566,22 @@ proptest! {
     }
 
     #[test]
+    fn streams_that_are_kept_keep_their_rows(batch in batches(), keep in vec(any::<bool>(), 5)) {
+        let kept = subset::keep_streams(&batch, &keep);
+        let expected: Vec<String> = batch
+            .runs
+            .iter()
+            .filter(|run| keep[run.stream as usize])
+            .flat_map(|run| shown(&Batch { runs: vec![*run], ..batch.clone() }))
+            .collect();
+        prop_assert_eq!(shown(&kept), expected);
+        prop_assert_eq!(kept.streams.len(), keep.iter().take(batch.streams.len()).filter(|keep| **keep).count());
+        let again = encode_batch(&kept).unwrap();
+        let push = decode_push(&again, PushFormat::LokiProtobuf, ContentEncoding::Identity, &PushLimits::unchecked(), 0);
+        assert_sound(&push.unwrap());
+    }
+
+    #[test]
     fn random_bytes_are_answered(body in vec(any::<u8>(), 0..200)) {
         for format in [PushFormat::LokiProtobuf, PushFormat::LokiJson, PushFormat::LegacyJson] {
             try_all(&body, format);

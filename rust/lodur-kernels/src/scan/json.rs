@@ -6,6 +6,7 @@ use std::fmt::Write as _;
 use crate::error::Result;
 use crate::labels::write_go_quoted;
 use crate::pipeline::decode_pairs;
+use crate::pipeline::go_quote::shown;
 use crate::push::time::rfc3339_nanos;
 use crate::scan::logs::{Entry, LogResult};
 
@@ -58,7 +59,7 @@ pub fn legacy_streams(result: &LogResult, extra: &[(String, String)]) -> Result<
             out.extend_from_slice(b"{\"ts\":");
             write_text(&mut out, &rfc3339_nanos(entry.ts_ns));
             out.extend_from_slice(b",\"line\":");
-            write_text(&mut out, &String::from_utf8_lossy(&entry.line));
+            write_text(&mut out, &shown(&entry.line));
             out.push(b'}');
         }
         out.extend_from_slice(b"]}");
@@ -67,7 +68,7 @@ pub fn legacy_streams(result: &LogResult, extra: &[(String, String)]) -> Result<
     Ok(out)
 }
 
-type LabelPairs = BTreeMap<String, String>;
+pub(super) type LabelPairs = BTreeMap<String, String>;
 
 /// Streams by their printed labels: with `categorize` the labels of the stream alone, else all.
 type Grouped<'r> = BTreeMap<String, (LabelPairs, Vec<&'r Entry>)>;
@@ -105,7 +106,7 @@ fn order_ties(entries: &mut [&Entry]) {
 }
 
 /// The label set as it is printed; a label with an empty value is a part of it.
-fn printed(labels: &LabelPairs) -> String {
+pub(super) fn printed(labels: &LabelPairs) -> String {
     let mut text = String::from("{");
     for (name, value) in labels {
         if text.len() > 1 {
@@ -124,11 +125,11 @@ fn size_hint(result: &LogResult) -> usize {
     result.entries.iter().map(|entry| entry.line.len() + 64).sum::<usize>() + 2
 }
 
-fn write_value(out: &mut Vec<u8>, entry: &Entry, categorize: bool) -> Result<()> {
+pub(super) fn write_value(out: &mut Vec<u8>, entry: &Entry, categorize: bool) -> Result<()> {
     out.extend_from_slice(b"[\"");
     out.extend_from_slice(itoa::Buffer::new().format(entry.ts_ns).as_bytes());
     out.extend_from_slice(b"\",");
-    write_text(out, &String::from_utf8_lossy(&entry.line));
+    write_text(out, &shown(&entry.line));
     if categorize {
         out.extend_from_slice(b",{");
         let mut first = true;
@@ -150,7 +151,7 @@ fn write_value(out: &mut Vec<u8>, entry: &Entry, categorize: bool) -> Result<()>
     Ok(())
 }
 
-fn write_labels(out: &mut Vec<u8>, labels: &LabelPairs) {
+pub(super) fn write_labels(out: &mut Vec<u8>, labels: &LabelPairs) {
     out.push(b'{');
     for (i, (name, value)) in labels.iter().enumerate() {
         if i > 0 {
@@ -164,7 +165,7 @@ fn write_labels(out: &mut Vec<u8>, labels: &LabelPairs) {
 }
 
 /// A JSON string, with the characters escaped that could end a script in a page.
-fn write_text(out: &mut Vec<u8>, text: &str) {
+pub(super) fn write_text(out: &mut Vec<u8>, text: &str) {
     out.push(b'"');
     let mut start = 0;
     for (at, c) in text.char_indices() {

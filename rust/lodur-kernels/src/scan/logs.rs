@@ -19,7 +19,7 @@ use crate::scan::Scan;
 use crate::scan::load::{BlockRun, Columns, Loaded, PooledBuffers, load_lines, load_metadata, load_runs};
 use crate::scan::parallel::{Cancel, Flow, run};
 use crate::scan::plan::{LogsTask, Task};
-use crate::scan::source::{BlockRef, Selected, Source, prune, select};
+use crate::scan::source::{BlockRef, Selected, Source, prune_needed, select_needed};
 use crate::scan::stats::ScanStats;
 
 /// Rows after which a worker looks at the cancel flag.
@@ -148,12 +148,7 @@ impl Best {
             }
         }
         *bytes += candidate.size();
-        if *bytes > self.bytes_max {
-            return Err(KernelError::LimitExceeded {
-                limit: "max_query_memory",
-                message: format!("the result of the query would take more than {} bytes of memory", self.bytes_max),
-            });
-        }
+        self.check(*bytes)?;
         if let Some(content) = candidate.content {
             contents.insert((candidate.ts_ns, content));
         }
@@ -167,10 +162,24 @@ impl Best {
     }
 }
 
+impl Best {
+    fn check(&self, bytes: usize) -> Result<()> {
+        if bytes <= self.bytes_max {
+            return Ok(());
+        }
+        Err(KernelError::LimitExceeded {
+            limit: "max_query_memory",
+            message: format!(
+                "the entries of the query would take more than {} bytes of memory; ask for fewer of them",
+                self.bytes_max
+            ),
+        })
+    }
+}
+
 impl Candidate {
     fn size(&self) -> usize {
-        let texts = |e: &Entry| e.stream.len() + e.metadata.len() + e.parsed.len() + e.line.len();
-        size_of::<Candidate>() + self.entry.as_ref().map_or(0, texts)
+        self.entry.as_ref().map_or(size_of::<Candidate>(), Entry::held_bytes)
     }
 }
 
@@ -213,8 +222,8 @@ pub fn run_logs(
     let Task::Logs(task) = &scan.plan.task else {
         return Err(KernelError::Input("the plan is no log query".into()));
     };
-    let selected = select(sources, &scan.selector);
-    let mut pruned = prune(&selected, &scan.ts_range(), &scan.required)?;
+    let selected = select_needed(sources, &scan.selector, &scan.needs);
+    let mut pruned = prune_needed(&selected, &scan.ts_range(), &scan.required, &scan.needs)?;
     if task.backward {
         pruned.blocks.sort_by_key(|block| std::cmp::Reverse(block.max_ts_ns));
     } else {
@@ -290,13 +299,8 @@ impl LogScan<'_> {
         let columns = Columns::of(selected, block, &worker.buffers, lines_loaded);
         count_read(&mut worker.stats, selected, block, &columns);
         let all = 0..worker.rows.len();
-        self.scan.pipeline.select_lines(
-            columns.lines,
-            columns.line_ends,
-            all.clone(),
-            &mut worker.rows,
-            &mut worker.scratch,
-        );
+        let (rows, scratch) = (&mut worker.rows, &mut worker.scratch);
+        self.scan.select_rows(selected, block, &columns, rows, scratch, self.cancel)?;
         if worker.rows.next(0, all.end).is_none() {
             return Ok(());
         }
@@ -306,8 +310,9 @@ impl LogScan<'_> {
         let mut seen = 0usize;
         let mut kept = 0u64;
         let result = self.offer_rows(block, &runs, &columns, &worker.rows, |row, stream| {
-            seen += 1;
-            if seen.is_multiple_of(CANCEL_ROWS) {
+            seen += 1 + labels.take_work();
+            if seen >= CANCEL_ROWS {
+                seen = 0;
                 self.cancel.check()?;
             }
             if !self.scan.pipeline.process(columns.row(row, stream), &mut labels) {
@@ -361,6 +366,7 @@ impl LogScan<'_> {
     fn fill(&self, candidates: &mut [Candidate], stats: &mut ScanStats) -> Result<()> {
         let mut by_block: Vec<&mut Candidate> = candidates.iter_mut().collect();
         by_block.sort_by_key(|candidate| candidate.place.block);
+        let mut bytes = 0;
         for group in by_block.chunk_by_mut(|a, b| a.place.block == b.place.block) {
             self.cancel.check()?;
             let block = &self.blocks[group[0].place.block];
@@ -377,6 +383,8 @@ impl LogScan<'_> {
                 labels.begin(columns.row(row, stream));
                 let (ts_ns, order) = (candidate.ts_ns, candidate.order);
                 candidate.entry = Some(Entry { ts_ns, order, ..entry_of(&labels) });
+                bytes += candidate.size();
+                self.best.check(bytes)?;
             }
         }
         Ok(())
@@ -444,7 +452,18 @@ fn without_repetitions(mut entries: Vec<Entry>) -> Vec<Entry> {
     kept
 }
 
+impl Entry {
+    fn held_bytes(&self) -> usize {
+        size_of::<Candidate>() + self.stream.len() + self.metadata.len() + self.parsed.len() + self.line.len()
+    }
+}
+
 impl LogResult {
+    /// Bytes that the entries take.
+    pub fn held_bytes(&self) -> usize {
+        self.entries.iter().map(Entry::held_bytes).sum()
+    }
+
     /// One result of several, in the direction; keeps the first `limit`. Order among results follows their place.
     pub fn merge(results: Vec<LogResult>, limit: usize, backward: bool) -> LogResult {
         let mut merged = LogResult::default();

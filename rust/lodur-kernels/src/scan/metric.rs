@@ -1,6 +1,7 @@
 //! Metric queries: rows to samples, samples to buckets by series, buckets to windows.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::error::{KernelError, Result};
 use crate::level::LEVEL_COUNT;
@@ -10,7 +11,7 @@ use crate::scan::load::{BlockRun, Columns, Loaded, PooledBuffers, load_lines, lo
 use crate::scan::logs::count_read;
 use crate::scan::parallel::{Cancel, Flow, run};
 use crate::scan::plan::{GroupingMode, MetricTask, RangeOp, Task};
-use crate::scan::source::{BlockRef, Selected, Source, prune, select};
+use crate::scan::source::{BlockRef, Selected, Source, prune_needed, select_needed};
 use crate::scan::stats::ScanStats;
 use crate::scan::windows::{
     Accumulator, Average, Bucketer, Edge, Greatest, Least, Moments, Sample, Samples, Steps, Sum,
@@ -22,8 +23,11 @@ const CHECK_ROWS: usize = 4096;
 /// Buckets of a series are put in order and joined when they have doubled since the last time, beyond this many.
 const COMPACT_MIN: usize = 1024;
 
-/// Bytes of a series beyond its buckets: key, map entry, vectors.
-const SERIES_BYTES: usize = 200;
+/// Bytes of a series beyond its buckets: map entry, vectors, the objects that its labels become.
+const SERIES_BYTES: usize = 1000;
+
+/// How often the text of a label set is held: as a key, as pairs, and as the caller's strings.
+const LABEL_COPIES: usize = 3;
 
 pub type Labels = Vec<(String, String)>;
 
@@ -49,7 +53,7 @@ pub fn run_metric(
     let Task::Metric(task) = &scan.plan.task else {
         return Err(KernelError::Input("the plan is no metric query".into()));
     };
-    let metric = MetricScan::new(scan, task, sources, cancel, bytes_max / threads.max(1));
+    let metric = MetricScan::new(scan, task, sources, cancel, bytes_max);
     match task.op {
         RangeOp::Count | RangeOp::Rate | RangeOp::Bytes | RangeOp::BytesRate | RangeOp::Sum => {
             metric.run::<Sum>(threads)
@@ -74,6 +78,8 @@ struct MetricScan<'a> {
     /// Whether a series has the label of errors.
     shows_errors: bool,
     bytes_max: usize,
+    /// Bytes that all workers hold, as of their last checks.
+    held: AtomicUsize,
     cancel: &'a Cancel,
 }
 
@@ -95,6 +101,8 @@ struct Worker<A> {
     last_key: Vec<u8>,
     last_series: Option<u32>,
     bytes: usize,
+    /// `bytes` when the scan was last told.
+    bytes_told: usize,
 }
 
 impl<'a> MetricScan<'a> {
@@ -110,12 +118,13 @@ impl<'a> MetricScan<'a> {
         let is_by = task.grouping.mode == GroupingMode::By;
         let shows_errors = is_by == names.iter().any(|n| n == crate::pipeline::ERROR_NAME);
         let groups_errors = is_by && shows_errors && scan.pipeline.unwrap_name().is_none();
-        let selected = select(sources, &scan.selector);
-        MetricScan { scan, task, selected, grouping, groups_errors, shows_errors, bytes_max, cancel }
+        let selected = select_needed(sources, &scan.selector, &scan.needs);
+        let held = AtomicUsize::new(0);
+        MetricScan { scan, task, selected, grouping, groups_errors, shows_errors, bytes_max, held, cancel }
     }
 
     fn run<A: Accumulator>(&self, threads: usize) -> Result<MetricResult> {
-        let pruned = prune(&self.selected, &self.scan.ts_range(), &self.scan.required)?;
+        let pruned = prune_needed(&self.selected, &self.scan.ts_range(), &self.scan.required, &self.scan.needs)?;
         let mut stats = ScanStats {
             segments: pruned.segments as u64,
             blocks: pruned.total as u64,
@@ -154,7 +163,8 @@ impl<'a> MetricScan<'a> {
         let columns = Columns::of(selected, block, &worker.buffers, Loaded { lines, metadata: false });
         if lines {
             count_read(&mut worker.stats, selected, block, &columns);
-            pipeline.select_lines(columns.lines, columns.line_ends, all.clone(), &mut worker.rows, &mut worker.scratch);
+            let (rows, scratch) = (&mut worker.rows, &mut worker.scratch);
+            self.scan.select_rows(selected, block, &columns, rows, scratch, self.cancel)?;
             if worker.rows.next(0, all.end).is_none() {
                 return Ok(());
             }
@@ -232,8 +242,9 @@ impl<'a> MetricScan<'a> {
         let unwraps = self.scan.pipeline.unwrap_name().is_some();
         for run in runs {
             for row in rows.iter(run.start..run.end) {
-                seen += 1;
-                if seen.is_multiple_of(CHECK_ROWS) {
+                seen += 1 + labels.take_work();
+                if seen >= CHECK_ROWS {
+                    seen = 0;
                     self.check(worker)?;
                 }
                 // Between windows that do not meet nothing counts, errors neither.
@@ -262,15 +273,21 @@ impl<'a> MetricScan<'a> {
         self.check(worker)
     }
 
-    fn check<A: Accumulator>(&self, worker: &Worker<A>) -> Result<()> {
+    fn check<A: Accumulator>(&self, worker: &mut Worker<A>) -> Result<()> {
         self.cancel.check()?;
-        if worker.bytes > self.bytes_max {
+        let before = std::mem::replace(&mut worker.bytes_told, worker.bytes);
+        let held = if worker.bytes >= before {
+            self.held.fetch_add(worker.bytes - before, Ordering::Relaxed) + (worker.bytes - before)
+        } else {
+            self.held.fetch_sub(before - worker.bytes, Ordering::Relaxed)
+        };
+        if held > self.bytes_max {
             return Err(KernelError::LimitExceeded {
                 limit: "max_query_memory",
                 message: format!(
-                    "the query holds {} series in more memory than allowed; add more specific stream selectors or \
-                     aggregate by fewer labels",
-                    worker.series.len()
+                    "the query would hold more than {} bytes in memory; add more specific stream selectors, aggregate \
+                     by fewer labels, or ask for a shorter time range",
+                    self.bytes_max
                 ),
             });
         }
@@ -281,6 +298,7 @@ impl<'a> MetricScan<'a> {
     fn finish<A: Accumulator>(&self, workers: Vec<Worker<A>>, stats: ScanStats) -> Result<MetricResult> {
         let mut all: HashMap<Box<[u8]>, Series<A>> = HashMap::new();
         for worker in workers {
+            self.cancel.check()?;
             let mut series: Vec<Option<Series<A>>> = worker.series.into_iter().map(Some).collect();
             for (key, number) in worker.numbers {
                 let Some(series) = series[number as usize].take() else { continue };
@@ -294,19 +312,22 @@ impl<'a> MetricScan<'a> {
                 }
             }
         }
+        let max = self.task.series_max as usize;
+        if max > 0 && all.len() > max {
+            return Err(too_many_series(max));
+        }
         let mut sorted: Vec<(Labels, Series<A>)> = Vec::with_capacity(all.len());
         for (key, series) in all {
             let mut labels = decode_pairs(&key)?;
             labels.sort_unstable();
             sorted.push((labels, series));
         }
+        self.cancel.check()?;
         sorted.sort_by(|a, b| a.0.cmp(&b.0));
-        let max = self.task.series_max as usize;
-        if max > 0 && sorted.len() > max {
-            return Err(too_many_series(max));
-        }
         let steps = self.task.steps as usize;
         let mut result = MetricResult { steps, stats, ..MetricResult::default() };
+        result.values.reserve_exact(sorted.len() * steps);
+        result.present.reserve_exact(sorted.len() * steps);
         let mut at = 0;
         for (labels, mut series) in sorted {
             series.compact();
@@ -349,6 +370,7 @@ impl<A: Accumulator> Worker<A> {
             last_key: Vec::new(),
             last_series: None,
             bytes: 0,
+            bytes_told: 0,
         }
     }
 
@@ -366,7 +388,7 @@ impl<A: Accumulator> Worker<A> {
                 let number = self.series.len() as u32;
                 self.series.push(Series { buckets: Vec::new(), compacted: 0 });
                 self.numbers.insert(self.key.as_slice().into(), number);
-                self.bytes += self.key.len() + SERIES_BYTES;
+                self.bytes += SERIES_BYTES + self.key.len() * LABEL_COPIES;
                 number
             }
         };

@@ -6,10 +6,13 @@ use std::ops::Range;
 
 use crate::error::{KernelError, Result};
 use crate::pipeline::literals::{Required, required_of};
-use crate::pipeline::{LabelNeeds, Pipeline};
+use crate::pipeline::needs::Needs;
+use crate::pipeline::{Bitmap, LabelNeeds, Pipeline, Scratch};
+use crate::scan::load::Columns;
 use crate::scan::matching::Selector;
+use crate::scan::parallel::Cancel;
 use crate::scan::plan::{GroupingMode, ScanPlan, Task};
-use crate::scan::source::{Selected, Source, prune, select};
+use crate::scan::source::{BlockRef, Selected, Source, prune_needed, select_needed};
 use crate::segment::grams;
 use crate::segment::read::Segment;
 
@@ -23,8 +26,12 @@ pub mod parallel;
 pub mod plan;
 pub mod source;
 pub mod stats;
+pub mod tail_json;
 pub mod volume;
 pub mod windows;
+
+/// Bytes of lines that are filtered before the cancel flag is looked at again: slow expressions do 20 MB/s.
+const STRETCH_BYTES: usize = 1 << 19;
 
 /// A compiled plan, shared by threads.
 pub struct Scan {
@@ -32,6 +39,7 @@ pub struct Scan {
     pub selector: Selector,
     pub pipeline: Pipeline,
     pub required: Required,
+    pub needs: Needs,
 }
 
 impl Scan {
@@ -40,7 +48,8 @@ impl Scan {
         let selector = Selector::compile(&plan.matchers)?;
         let pipeline = Pipeline::compile(&plan.pipeline, &needs_of(&plan))?;
         let required = required_of(&plan.pipeline)?;
-        Ok(Scan { plan, selector, pipeline, required })
+        let needs = Needs::compile(&plan.needs)?;
+        Ok(Scan { plan, selector, pipeline, required, needs })
     }
 
     /// Half-open range of timestamps that the task looks at.
@@ -80,9 +89,42 @@ impl Scan {
         }
     }
 
+    /// Clear the rows of a block, whose lines are loaded, that line filters or needs refuse.
+    pub fn select_rows(
+        &self,
+        selected: &Selected<'_>,
+        block: &BlockRef,
+        columns: &Columns<'_>,
+        rows: &mut Bitmap,
+        scratch: &mut Scratch,
+        cancel: &Cancel,
+    ) -> Result<()> {
+        let (lines, ends) = (columns.lines, columns.line_ends);
+        let needs: Vec<usize> = selected.needs_of_lines(block.block, &self.needs).collect();
+        let mut first = 0;
+        while first < rows.len() {
+            cancel.check()?;
+            let start = if first == 0 { 0 } else { ends[first - 1] as usize };
+            let more = ends[first..].partition_point(|end| (*end as usize) < start + STRETCH_BYTES);
+            let stretch = first..(first + more + 1).min(rows.len());
+            first = stretch.end;
+            self.pipeline.select_lines(lines, ends, stretch.clone(), rows, scratch);
+            for need in &needs {
+                self.needs.select(*need, lines, ends, stretch.clone(), rows, scratch);
+            }
+        }
+        Ok(())
+    }
+
     /// Ranges of the gram filter that pruning reads; empty if nothing can be pruned with it.
     pub fn probe_ranges(&self, segment: &Segment) -> Vec<(u64, u64)> {
-        segment.directory.grams.as_ref().map(|layout| grams::probe_ranges(layout, &self.required)).unwrap_or_default()
+        let Some(layout) = &segment.directory.grams else { return Vec::new() };
+        let needs = (0..self.needs.len()).map(|need| self.needs.required(need));
+        let all = std::iter::once(&self.required).chain(needs);
+        let mut ranges: Vec<_> = all.flat_map(|required| grams::probe_ranges(layout, required)).collect();
+        ranges.sort_unstable();
+        ranges.dedup();
+        ranges
     }
 
     /// Ranges of the pages that a run reads; the source must know the ranges of `probe_ranges`.
@@ -91,8 +133,8 @@ impl Scan {
             return Err(KernelError::Input("only segments have pages".into()));
         };
         let sources = [source.clone()];
-        let selected = select(&sources, &self.selector);
-        let pruned = prune(&selected, &self.ts_range(), &self.required)?;
+        let selected = select_needed(&sources, &self.selector, &self.needs);
+        let pruned = prune_needed(&selected, &self.ts_range(), &self.required, &self.needs)?;
         let (lines, metadata) = (self.reads_lines(), self.reads_metadata(&selected[0]));
         let mut ranges = Vec::new();
         for block in &pruned.blocks {

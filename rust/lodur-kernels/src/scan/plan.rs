@@ -5,10 +5,11 @@
 use serde::{Deserialize, Serialize};
 
 use crate::error::{KernelError, Result};
+use crate::pipeline::needs::NeedPlan;
 use crate::pipeline::plan::{MatchOp, PLAN_BYTES_MAX, PipelinePlan};
 
 /// Raised with every change of meaning or shape.
-pub const SCAN_PLAN_VERSION: u32 = 1;
+pub const SCAN_PLAN_VERSION: u32 = 2;
 
 /// Steps of a metric task: 11,000 points a series is Loki's limit, a little more is our slack for aligned edges.
 pub const STEPS_MAX: u32 = 20_000;
@@ -92,6 +93,8 @@ pub struct ScanPlan {
     pub matchers: Vec<StreamMatcher>,
     pub pipeline: PipelinePlan,
     pub task: Task,
+    /// What rows need that the pipeline lets pass: all of them.
+    pub needs: Vec<NeedPlan>,
     pub version: u32,
 }
 

@@ -6,7 +6,9 @@ use std::sync::Arc;
 use crate::error::Result;
 use crate::head::HeadView;
 use crate::labels::LabelSet;
+use crate::level::LEVEL_NAME;
 use crate::pipeline::literals::Required;
+use crate::pipeline::needs::{Needs, Verdict};
 use crate::scan::matching::Selector;
 use crate::segment::directory::{BlockEntry, RunEntry};
 use crate::segment::read::{PageSource, Segment};
@@ -23,6 +25,8 @@ pub struct Selected<'a> {
     pub source: &'a Source,
     pub accepted: Vec<bool>,
     pub any: bool,
+    /// Needs that no label of an accepted stream meets: they are up to metadata and lines.
+    pub open_needs: Vec<usize>,
     /// Order of the source's first row among equal timestamps.
     pub first_order: u64,
 }
@@ -61,28 +65,84 @@ impl Source {
     }
 }
 
+impl Selected<'_> {
+    /// The open needs of a block whose rows have the labels at stake from their lines alone.
+    pub fn needs_of_lines<'s>(&'s self, block: usize, needs: &'s Needs) -> impl Iterator<Item = usize> + 's {
+        self.open_needs.iter().copied().filter(move |need| !self.metadata_may_name(block, needs, *need))
+    }
+
+    fn metadata_may_name(&self, block: usize, needs: &Needs, need: usize) -> bool {
+        match self.source {
+            Source::Head(view) => {
+                let mut names = view.batches[block].rows.meta.names.iter();
+                needs.names(need, LEVEL_NAME) || names.any(|name| needs.names(need, name))
+            }
+            Source::Segment(segment, _) => {
+                let entry = &segment.directory.blocks[block];
+                let mut columns = segment.directory.meta_columns.iter().zip(&entry.meta);
+                entry.rest.is_some()
+                    || (entry.level.is_some() && needs.names(need, LEVEL_NAME))
+                    || columns.any(|(column, page)| page.is_some() && needs.names(need, &column.name))
+            }
+        }
+    }
+}
+
 /// Apply the selector to every source.
 pub fn select<'a>(sources: &'a [Source], selector: &Selector) -> Vec<Selected<'a>> {
+    select_needed(sources, selector, &Needs::default())
+}
+
+/// Apply the selector and the needs to the streams of every source.
+pub fn select_needed<'a>(sources: &'a [Source], selector: &Selector, needs: &Needs) -> Vec<Selected<'a>> {
     sources
         .iter()
         .enumerate()
         .map(|(number, source)| {
-            let accepted = selector.accept(source.streams());
+            let mut accepted = selector.accept(source.streams());
+            let open_needs = (0..needs.len()).filter(|need| is_open(*need, needs, source, &mut accepted)).collect();
             let any = accepted.iter().any(|yes| *yes);
-            Selected { source, accepted, any, first_order: (number as u64) << ORDER_BITS }
+            Selected { source, accepted, any, open_needs, first_order: (number as u64) << ORDER_BITS }
         })
         .collect()
 }
 
-/// Blocks with rows of accepted streams in the time range that may hold what the pipeline's line filters require.
+/// Refuse the streams that fail a need; whether none of the others meets it by its labels.
+fn is_open(need: usize, needs: &Needs, source: &Source, accepted: &mut [bool]) -> bool {
+    let mut open = true;
+    for (stream, accepted) in source.streams().iter().zip(accepted) {
+        if *accepted {
+            match needs.judge(need, stream) {
+                Verdict::Failed => *accepted = false,
+                Verdict::Met => open = false,
+                Verdict::Open => {}
+            }
+        }
+    }
+    open
+}
+
+/// Blocks with rows of accepted streams in the time range that may hold what is required.
 pub fn prune(selected: &[Selected<'_>], ts_range: &Range<i64>, required: &Required) -> Result<Pruned> {
+    prune_needed(selected, ts_range, required, &Needs::default())
+}
+
+/// The same, of the blocks that may hold what needs require, too.
+pub fn prune_needed(
+    selected: &[Selected<'_>],
+    ts_range: &Range<i64>,
+    required: &Required,
+    needs: &Needs,
+) -> Result<Pruned> {
     let mut pruned = Pruned::default();
     for (number, source) in selected.iter().enumerate() {
         match source.source {
-            Source::Head(view) => prune_head(number, source, view, ts_range, &mut pruned),
+            Source::Head(view) => prune_head(number, source, view, ts_range, needs, &mut pruned),
             Source::Segment(segment, pages) => {
                 pruned.segments += 1;
-                prune_segment(number, source, segment, pages, ts_range, required, &mut pruned)?;
+                let kept = wanted_blocks(source, segment, ts_range);
+                let kept = probed_blocks(kept, source, (segment, pages), required, needs)?;
+                add_blocks(number, source, segment, kept, &mut pruned);
             }
         }
         pruned.streams += source.accepted.iter().filter(|yes| **yes).count();
@@ -90,14 +150,22 @@ pub fn prune(selected: &[Selected<'_>], ts_range: &Range<i64>, required: &Requir
     Ok(pruned)
 }
 
-fn prune_head(number: usize, selected: &Selected<'_>, view: &HeadView, ts_range: &Range<i64>, pruned: &mut Pruned) {
+fn prune_head(
+    number: usize,
+    selected: &Selected<'_>,
+    view: &HeadView,
+    ts_range: &Range<i64>,
+    needs: &Needs,
+    pruned: &mut Pruned,
+) {
     let mut order = selected.first_order;
     for (block, batch) in view.batches.iter().enumerate() {
         pruned.total += 1;
         let wanted = selected.any
             && batch.max_ts_ns >= ts_range.start
             && batch.min_ts_ns < ts_range.end
-            && batch.runs.iter().any(|run| selected.accepted[run.stream as usize]);
+            && batch.runs.iter().any(|run| selected.accepted[run.stream as usize])
+            && !selected.needs_of_lines(block, needs).any(|need| needs.is_impossible(need));
         if wanted {
             pruned.blocks.push(BlockRef {
                 source: number,
@@ -114,31 +182,44 @@ fn prune_head(number: usize, selected: &Selected<'_>, view: &HeadView, ts_range:
     }
 }
 
-fn prune_segment(
-    number: usize,
+/// Of these blocks those that the gram filter cannot rule out.
+fn probed_blocks(
+    mut kept: Vec<(usize, u64)>,
     selected: &Selected<'_>,
-    segment: &Segment,
-    pages: &PageSource,
-    ts_range: &Range<i64>,
+    (segment, pages): (&Segment, &PageSource),
     required: &Required,
-    pruned: &mut Pruned,
-) -> Result<()> {
+    needs: &Needs,
+) -> Result<Vec<(usize, u64)>> {
+    let may_hold =
+        |bits: &Option<Vec<u8>>, block: usize| bits.as_ref().is_none_or(|bits| bits[block / 8] >> (block % 8) & 1 == 1);
+    if !kept.is_empty() {
+        let bits = segment.probe(pages, required)?;
+        kept.retain(|(block, _)| may_hold(&bits, *block));
+    }
+    for need in &selected.open_needs {
+        if kept.is_empty() {
+            break;
+        }
+        let bits = segment.probe(pages, needs.required(*need))?;
+        kept.retain(|(block, _)| {
+            let is_plain = needs.is_plain_in(*need, segment.directory.blocks[*block].escapes);
+            let of_lines = is_plain && !selected.metadata_may_name(*block, needs, *need);
+            !of_lines || (may_hold(&bits, *block) && !needs.is_impossible(*need))
+        });
+    }
+    Ok(kept)
+}
+
+fn add_blocks(number: usize, selected: &Selected<'_>, segment: &Segment, kept: Vec<(usize, u64)>, pruned: &mut Pruned) {
     let blocks = &segment.directory.blocks;
     pruned.total += blocks.len();
-    let kept = wanted_blocks(selected, segment, ts_range);
-    let may = if kept.is_empty() { None } else { segment.probe(pages, required)? };
-    let before = pruned.blocks.len();
+    pruned.skipped += blocks.len() - kept.len();
     for (block, order) in kept {
-        if may.as_ref().is_some_and(|bits| bits[block / 8] >> (block % 8) & 1 == 0) {
-            continue;
-        }
         let entry = &blocks[block];
         let (min_ts_ns, max_ts_ns) = run_times(selected, entry);
         let line_bytes = entry.line_bytes as usize;
         pruned.blocks.push(BlockRef { source: number, block, min_ts_ns, max_ts_ns, order, line_bytes });
     }
-    pruned.skipped += blocks.len() - (pruned.blocks.len() - before);
-    Ok(())
 }
 
 /// Numbers of the blocks with rows of accepted streams in the time range, with the order of their first row.

@@ -9,6 +9,7 @@ use crate::error::{KernelError, Result};
 use crate::labels::LabelSet;
 use crate::level::LEVEL_COUNT;
 use crate::segment::codec::{Codec, Decompressor};
+use crate::segment::escapes::Escapes;
 use crate::segment::grams::GramLayout;
 
 /// Version of the segment format; raised with every change that an old reader would misread.
@@ -69,6 +70,9 @@ pub struct BlockEntry {
     pub meta: Vec<Option<PageRef>>,
     /// Key and value pages of the map of rare metadata; None when no row of the block has any.
     pub rest: Option<(PageRef, PageRef)>,
+    /// None where nobody looked, as in segments of version 1.
+    #[serde(default)]
+    pub escapes: Option<Escapes>,
 }
 
 /// A structured-metadata name with a column of its own.

@@ -4,6 +4,7 @@ pub mod codec;
 pub mod columns;
 pub mod delta;
 pub mod directory;
+pub mod escapes;
 pub mod grams;
 pub mod page;
 pub mod read;

@@ -26,6 +26,7 @@ use crate::segment::delta;
 use crate::segment::directory::{
     BlockEntry, DIRECTORY_KEY, Directory, MetaColumn, PageRef, PartSizes, RunBytes, RunEntry, SEGMENT_VERSION,
 };
+use crate::segment::escapes::Escapes;
 use crate::segment::grams::{GramSet, slice_filters};
 use crate::segment::page;
 use crate::segment::rows::{MetaSource, SortedRow, choose_meta_columns, sort_rows};
@@ -179,6 +180,7 @@ impl<W: Write + Send> SegmentWriter<W> {
             lengths.push(line.len() as i64);
         }
         entry.line_bytes = self.lines.len() as u64;
+        entry.escapes = Some(Escapes::of_lines(&self.lines));
         self.grams.push(GramSet::collect(&self.lines, &mut self.folded));
 
         let mut raw = std::mem::take(&mut self.raw);
@@ -414,6 +416,7 @@ fn block_entry(rows: &[SortedRow<'_>], meta_columns: usize) -> BlockEntry {
         level: None,
         meta: vec![None; meta_columns],
         rest: None,
+        escapes: None,
     };
     for row in rows {
         entry.min_ts_ns = entry.min_ts_ns.min(row.ts_ns);

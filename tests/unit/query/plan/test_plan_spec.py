@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -10,7 +9,6 @@ import pytest
 from lodur.logql.parser import parse_query
 from lodur.query.explain import explain
 from lodur.query.plan.building import build_plan
-from lodur.query.plan.nodes import LogScan, Plan
 from lodur.query.plan.planner import RULES, RULES_OF_MANY_TENANTS, make_plan
 from lodur.query.plan.printing import format_plan
 
@@ -22,14 +20,6 @@ def cases(name: str) -> list[tuple[str, str]]:
     """Queries with their expected plans."""
     blocks = (SPEC / f"{name}.txt").read_text().split("=== ")[1:]
     return [(query, plan) for query, _, plan in (block.partition("\n") for block in blocks)]
-
-
-def with_rule(name: str) -> Callable[[Plan], Plan]:
-    def apply(plan: Plan) -> Plan:
-        assert not isinstance(plan, LogScan)
-        return RULES_BY_NAME[name](plan)
-
-    return apply
 
 
 def test_every_rule_has_cases() -> None:
@@ -44,15 +34,31 @@ def test_build(query: str, expected: str) -> None:
 @pytest.mark.parametrize("rule", RULES_BY_NAME)
 def test_rule(rule: str) -> None:
     for query, expected in cases(rule):
-        plan = with_rule(rule)(build_plan(parse_query(query)))
+        plan = RULES_BY_NAME[rule](build_plan(parse_query(query)))
         assert format_plan(plan) == expected
-        assert with_rule(rule)(plan) == plan
+        assert RULES_BY_NAME[rule](plan) == plan
 
 
 def test_many_tenants_keep_the_sum_that_adds_up_their_scans() -> None:
     query = parse_query('sum by (app) (rate({app="x"}[1m]))')
     assert format_plan(make_plan(query)) == 'Scan rate by (app) of {app="x"}[1m]\n'
     assert format_plan(make_plan(query, many_tenants=True)).startswith("Aggregate sum by (app)\n  Scan rate by (app)")
+
+
+def test_scans_are_shared_once_sums_are_pushed_into_them() -> None:
+    query = parse_query(
+        'sum by (a) (rate({app="x"}[1m])) / ignoring (a) group_left () sum(count_over_time({app="x"}[1m]))'
+    )
+    assert format_plan(make_plan(query)) == (
+        "Join / ignoring (a) group_left ()\n"
+        "  Compute series / 60\n"
+        '    Scan count by (a) of {app="x"}[1m]\n'
+        "  Aggregate sum by ()\n"
+        '    Scan count by (a) of {app="x"}[1m]\n'
+    )
+    without = format_plan(make_plan(query, without=frozenset({"share_scans"})))
+    assert "Scan rate by (a)" in without
+    assert "Scan count by ()" in without
 
 
 def test_explain_shows_each_change() -> None:

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import duckdb
 import pytest
 
 from lodur.model.clock import ManualClock
@@ -360,3 +361,15 @@ def test_retention_has_an_interval_of_its_own(node: Node, clock: ManualClock) ->
     pass_days(clock, 1)
     node.compact()
     assert node.rows() == []
+
+
+def test_a_merged_segment_is_plain_parquet(node: Node, clock: ManualClock) -> None:
+    pushed = filled(node)
+    pass_days(clock, 3)
+    node.compact()
+    (merged,) = node.tenant_store.live()
+    path = node.objects.local_path(merged.path)
+    query = "select app, epoch_ns(timestamp), line from read_parquet(?)"
+    with duckdb.connect() as connection:
+        found: list[Row] = connection.execute(query, [str(path)]).fetchall()
+    assert sorted(found) == pushed

@@ -219,7 +219,11 @@ impl<'a> Exec<'a> {
             Function::And => return self.short_circuit(dot, false, arguments, last),
             Function::Or => return self.short_circuit(dot, true, arguments, last),
             Function::Call => {
-                self.callee = arguments.first().map_or_else(String::new, ToString::to_string);
+                self.callee = match (arguments.first(), &last) {
+                    (Some(operand), _) => operand.to_string(),
+                    (None, Some(Value::Text(text))) => String::from_utf8_lossy(text).into_owned(),
+                    (None, last) => format!("<{} Value>", last.as_ref().map_or("invalid", Value::type_name)),
+                };
             }
             _ => {}
         }

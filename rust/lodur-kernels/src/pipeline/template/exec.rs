@@ -29,6 +29,9 @@ const WORK_BYTES_PER_LINE_BYTE: usize = 64;
 /// Values that `fromJson` may make for one row: a line of the usual longest size cannot hold more.
 pub const VALUES_MAX: usize = 1 << 18;
 
+/// Bytes that cost about as much as a step.
+const BYTES_PER_STEP: usize = 1 << 10;
+
 /// What went wrong, as it is shown: place, command, reason.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Failure(pub String);
@@ -64,8 +67,8 @@ pub struct Exec<'a> {
 }
 
 impl<'a> Exec<'a> {
-    /// Run the template and give the text; `out` is empty.
-    pub fn run(template: &'a Template, row: &'a dyn Row, out: Vec<u8>) -> Result<Vec<u8>> {
+    /// Run the template and give the text; `out` is empty. Adds to `work` what it cost, in steps.
+    pub fn run(template: &'a Template, row: &'a dyn Row, out: Vec<u8>, work: &mut usize) -> Result<Vec<u8>> {
         let tree = &template.trees[0];
         let mut exec = Exec {
             template,
@@ -82,8 +85,9 @@ impl<'a> Exec<'a> {
             values: 0,
             labels: OnceCell::new(),
         };
-        exec.list(&Value::Labels, &tree.root)?;
-        Ok(exec.out)
+        let flow = exec.list(&Value::Labels, &tree.root);
+        *work += exec.steps + (exec.made_bytes + exec.work_bytes + exec.out.len()) / BYTES_PER_STEP;
+        flow.map(|_| exec.out)
     }
 
     pub fn line(&self) -> &'a [u8] {
@@ -166,7 +170,11 @@ impl<'a> Exec<'a> {
     pub fn count_work(&mut self, bytes: usize) -> std::result::Result<(), String> {
         self.work_bytes = self.work_bytes.saturating_add(bytes);
         let max = WORK_BYTES_MAX.saturating_add(self.line().len().saturating_mul(WORK_BYTES_PER_LINE_BYTE));
-        if self.work_bytes > max { Err(format!("more than {max} bytes of text to look at for one row")) } else { Ok(()) }
+        if self.work_bytes > max {
+            Err(format!("more than {max} bytes of text to look at for one row"))
+        } else {
+            Ok(())
+        }
     }
 
     pub fn count_values(&mut self, values: usize) -> std::result::Result<(), String> {
@@ -312,9 +320,7 @@ impl<'a> Exec<'a> {
         }
         match *value {
             Value::Byte(count) => self.turns((0..count).map(|at| (Value::Invalid, Value::Byte(at))), branch),
-            Value::Int(count, kind) => {
-                self.turns((0..count).map(|at| (Value::Invalid, Value::Int(at, kind))), branch)
-            }
+            Value::Int(count, kind) => self.turns((0..count).map(|at| (Value::Invalid, Value::Int(at, kind))), branch),
             _ => Ok(false),
         }
     }

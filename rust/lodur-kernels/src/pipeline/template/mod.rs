@@ -88,9 +88,9 @@ impl Template {
         self.expressions.len()
     }
 
-    /// The text for a row, written to `out`, which is empty.
-    pub fn execute(&self, row: &dyn Row, out: Vec<u8>) -> Result<Vec<u8>, Failure> {
-        let Some(pieces) = &self.pieces else { return Exec::run(self, row, out) };
+    /// The text for a row, written to `out`, which is empty. What it costs beyond the usual is added to `work`, in steps.
+    pub fn execute(&self, row: &dyn Row, out: Vec<u8>, work: &mut usize) -> Result<Vec<u8>, Failure> {
+        let Some(pieces) = &self.pieces else { return Exec::run(self, row, out, work) };
         let mut out = out;
         for piece in pieces {
             out.extend_from_slice(match piece {
@@ -100,7 +100,7 @@ impl Template {
             });
         }
         // A template that repeats long labels is run again in the way that counts.
-        if out.len() > exec::MADE_BYTES_MAX { Exec::run(self, row, Vec::new()) } else { Ok(out) }
+        if out.len() > exec::MADE_BYTES_MAX { Exec::run(self, row, Vec::new(), work) } else { Ok(out) }
     }
 }
 

@@ -410,9 +410,7 @@ impl Parser<'_> {
             },
             Kind::Dot => OperandKind::Dot,
             Kind::Nil => OperandKind::Nil,
-            Kind::Variable if self.variables.contains(&token.text) => {
-                OperandKind::Variable(vec![token.text.into()])
-            }
+            Kind::Variable if self.variables.contains(&token.text) => OperandKind::Variable(vec![token.text.into()]),
             Kind::Variable => return Err(self.error(&format!("undefined variable {:?}", token.text))),
             Kind::Field => OperandKind::Field(vec![token.text[1..].into()]),
             Kind::Bool => OperandKind::Bool(token.text == "true"),

@@ -31,14 +31,32 @@ pub(in crate::push) fn read_push<'l>(
     })
 }
 
+/// The resource may stand behind what it has; as senders put it first, that is read at once then.
 fn read_resource_logs<'a>(
     scanner: &mut Scanner<'a>,
     records: &mut Records<'_, '_, 'a>,
     record: &mut LogRecord<'a>,
 ) -> Result<()> {
-    let members = OwnerAndContent::find(scanner, &["resource"], &["scopeLogs", "scope_logs"])?;
-    records.open_resource(members.owner.map(|mut at| read_resource(&mut at)).transpose()?.unwrap_or_default())?;
-    for mut content in members.content {
+    let (mut is_open, mut waiting) = (false, Vec::new());
+    each_member(scanner, "an object", |key, scanner| match key {
+        b"resource" if is_open => Err(scanner.error("more than one resource").into()),
+        b"resource" => {
+            is_open = true;
+            records.open_resource(read_resource(scanner)?)
+        }
+        b"scopeLogs" | b"scope_logs" if is_open => {
+            each_element(scanner, |scanner| read_scope_logs(scanner, records, record))
+        }
+        b"scopeLogs" | b"scope_logs" => {
+            waiting.push(scanner.clone());
+            skip(scanner)
+        }
+        _ => skip(scanner),
+    })?;
+    if !is_open {
+        records.open_resource(Vec::new())?;
+    }
+    for mut content in waiting {
         each_element(&mut content, |scanner| read_scope_logs(scanner, records, record))?;
     }
     records.close_resource();
@@ -50,37 +68,39 @@ fn read_scope_logs<'a>(
     records: &mut Records<'_, '_, 'a>,
     record: &mut LogRecord<'a>,
 ) -> Result<()> {
-    let members = OwnerAndContent::find(scanner, &["scope"], &["logRecords", "log_records"])?;
-    records.open_scope(members.owner.map(|mut at| read_scope(&mut at)).transpose()?.unwrap_or_default())?;
-    for mut content in members.content {
-        each_element(&mut content, |scanner| {
-            record.renew();
-            read_record(scanner, record)?;
-            records.record(record)
-        })?;
+    let (mut is_open, mut waiting) = (false, Vec::new());
+    each_member(scanner, "an object", |key, scanner| match key {
+        b"scope" if is_open => Err(scanner.error("more than one scope").into()),
+        b"scope" => {
+            is_open = true;
+            records.open_scope(read_scope(scanner)?)
+        }
+        b"logRecords" | b"log_records" if is_open => read_records(scanner, records, record),
+        b"logRecords" | b"log_records" => {
+            waiting.push(scanner.clone());
+            skip(scanner)
+        }
+        _ => skip(scanner),
+    })?;
+    if !is_open {
+        records.open_scope(Scope::default())?;
+    }
+    for mut content in waiting {
+        read_records(&mut content, records, record)?;
     }
     Ok(())
 }
 
-/// Places of the member that says whose the content is and of the content: they may stand in any order.
-struct OwnerAndContent<'a> {
-    owner: Option<Scanner<'a>>,
-    content: Vec<Scanner<'a>>,
-}
-
-impl<'a> OwnerAndContent<'a> {
-    fn find(scanner: &mut Scanner<'a>, owner_keys: &[&str], content_keys: &[&str]) -> Result<Self> {
-        let mut found = OwnerAndContent { owner: None, content: Vec::new() };
-        each_member(scanner, "an object", |key, scanner| {
-            if owner_keys.iter().any(|name| name.as_bytes() == key) {
-                found.owner = Some(scanner.clone());
-            } else if content_keys.iter().any(|name| name.as_bytes() == key) {
-                found.content.push(scanner.clone());
-            }
-            skip(scanner)
-        })?;
-        Ok(found)
-    }
+fn read_records<'a>(
+    scanner: &mut Scanner<'a>,
+    records: &mut Records<'_, '_, 'a>,
+    record: &mut LogRecord<'a>,
+) -> Result<()> {
+    each_element(scanner, |scanner| {
+        record.renew();
+        read_record(scanner, record)?;
+        records.record(record)
+    })
 }
 
 fn read_resource<'a>(scanner: &mut Scanner<'a>) -> Result<Vec<Attribute<'a>>> {

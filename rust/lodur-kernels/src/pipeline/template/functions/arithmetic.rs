@@ -78,8 +78,41 @@ fn greater(a: f64, b: f64) -> f64 {
 
 /// To so many decimal places; a rest of `round_on` or more goes up, and what is below zero goes down.
 fn round(value: f64, places: i64, round_on: f64) -> f64 {
-    let scale = 10f64.powf(places as f64);
+    let scale = power_of_ten(places);
     let scaled = scale * value;
     let rounded = if scaled.fract() >= round_on { scaled.ceil() } else { scaled.floor() };
     rounded / scale
+}
+
+/// Go's `math.Pow(10, places)`: by squaring the mantissa, so that it is the same to the last bit.
+fn power_of_ten(places: i64) -> f64 {
+    /// Binary exponents beyond this are beyond every float.
+    const EXPONENT_MAX: i32 = 1 << 12;
+    let (mut square, mut square_exponent) = (0.625f64, 4i32);
+    let (mut mantissa, mut exponent) = (1.0f64, 0i32);
+    let mut rest = places.unsigned_abs();
+    while rest != 0 {
+        if square_exponent > EXPONENT_MAX {
+            exponent += square_exponent;
+            break;
+        }
+        if rest & 1 == 1 {
+            mantissa *= square;
+            exponent += square_exponent;
+        }
+        square *= square;
+        square_exponent <<= 1;
+        if square < 0.5 {
+            square += square;
+            square_exponent -= 1;
+        }
+        rest >>= 1;
+    }
+    if places < 0 {
+        mantissa = 1.0 / mantissa;
+        exponent = -exponent;
+    }
+    // In two steps, for a power of two alone may be beyond every float.
+    let exponent = exponent.clamp(-EXPONENT_MAX, EXPONENT_MAX);
+    mantissa * 2f64.powi(exponent / 2) * 2f64.powi(exponent - exponent / 2)
 }

@@ -3,6 +3,7 @@
 use std::cmp::Ordering;
 
 use super::super::call::Function;
+use super::super::exec::Exec;
 use super::super::value::Value;
 use super::{Outcome, wrong_arguments};
 
@@ -25,7 +26,7 @@ pub fn truth(value: &Value<'_>, labels: usize) -> bool {
     }
 }
 
-pub fn call<'a>(function: Function, arguments: &[Value<'a>]) -> Outcome<'a> {
+pub fn call<'a>(function: Function, arguments: &[Value<'a>], exec: &Exec<'a>) -> Outcome<'a> {
     let two = || match arguments {
         [a, b] => Ok((a, b)),
         _ => Err(wrong_arguments()),
@@ -33,26 +34,26 @@ pub fn call<'a>(function: Function, arguments: &[Value<'a>]) -> Outcome<'a> {
     let truth = match function {
         Function::Eq => match arguments {
             [_] => return Err("missing argument for comparison".to_owned()),
-            [first, others @ ..] => equals_any(first, others)?,
+            [first, others @ ..] => equals_any(first, others, exec)?,
             [] => return Err(wrong_arguments()),
         },
-        Function::Ne => !equals(two()?.0, two()?.1)?,
+        Function::Ne => !equals(two()?.0, two()?.1, exec)?,
         Function::Lt => less(two()?.0, two()?.1)?,
         Function::Ge => !less(two()?.0, two()?.1)?,
-        Function::Le => less_or_equal(two()?.0, two()?.1)?,
-        Function::Gt => !less_or_equal(two()?.0, two()?.1)?,
+        Function::Le => less_or_equal(two()?.0, two()?.1, exec)?,
+        Function::Gt => !less_or_equal(two()?.0, two()?.1, exec)?,
         _ => return Err(wrong_arguments()),
     };
     Ok(Value::Bool(truth))
 }
 
-fn less_or_equal(a: &Value<'_>, b: &Value<'_>) -> Result<bool, String> {
-    Ok(less(a, b)? || equals(a, b)?)
+fn less_or_equal<'a>(a: &Value<'a>, b: &Value<'a>, exec: &Exec<'a>) -> Result<bool, String> {
+    Ok(less(a, b)? || equals(a, b, exec)?)
 }
 
-fn equals_any(first: &Value<'_>, others: &[Value<'_>]) -> Result<bool, String> {
+fn equals_any<'a>(first: &Value<'a>, others: &[Value<'a>], exec: &Exec<'a>) -> Result<bool, String> {
     for other in others {
-        if equals(first, other)? {
+        if equals(first, other, exec)? {
             return Ok(true);
         }
     }
@@ -87,7 +88,7 @@ fn incompatible(a: &Value<'_>, b: &Value<'_>) -> String {
     format!("incompatible types for comparison: {} and {}", a.type_name(), b.type_name())
 }
 
-fn equals(a: &Value<'_>, b: &Value<'_>) -> Result<bool, String> {
+fn equals<'a>(a: &Value<'a>, b: &Value<'a>, exec: &Exec<'a>) -> Result<bool, String> {
     let (a, b) = (a.inner(), b.inner());
     Ok(match (a, b) {
         (Value::Bool(a), Value::Bool(b)) => a == b,
@@ -101,16 +102,21 @@ fn equals(a: &Value<'_>, b: &Value<'_>) -> Result<bool, String> {
         _ if kind_of(a) != kind_of(b) => return Err(incompatible(a, b)),
         (Value::Time(a), Value::Time(b)) => (a.seconds, a.ns) == (b.seconds, b.ns) && a.zone.name() == b.zone.name(),
         (Value::Zone(a), Value::Zone(b)) => a.name() == b.name(),
-        _ => return Err(non_comparable(a, b)),
+        _ => return Err(non_comparable(a, b, exec)?),
     })
 }
 
-/// Maps and lists have no equality; the text of the values themselves is left out.
-fn non_comparable(a: &Value<'_>, b: &Value<'_>) -> String {
+/// The complaint that maps and lists have no equality.
+fn non_comparable<'a>(a: &Value<'a>, b: &Value<'a>, exec: &Exec<'a>) -> Result<String, String> {
+    let shown = |value: &Value<'a>, format: &[u8]| {
+        exec.printf(format, std::slice::from_ref(value)).map(|text| String::from_utf8_lossy(&text).into_owned())
+    };
+    let second = b.type_name();
     if std::mem::discriminant(a) == std::mem::discriminant(b) {
-        return format!("non-comparable type {}", b.type_name());
+        return Ok(format!("non-comparable type {}: {second}", shown(b, b"%s")?));
     }
-    format!("non-comparable types {}, {}", a.type_name(), b.type_name())
+    let (first, kind) = (shown(a, b"%s")?, a.type_name());
+    Ok(format!("non-comparable types {first}: {kind}, {second}: {}", shown(b, b"%v")?))
 }
 
 fn less(a: &Value<'_>, b: &Value<'_>) -> Result<bool, String> {

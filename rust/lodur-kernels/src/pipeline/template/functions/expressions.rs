@@ -1,6 +1,7 @@
 //! Regular expressions in templates. Those that are written out are compiled with the template.
 
 use std::collections::HashMap;
+use std::ops::Range;
 
 use regex::bytes::{Captures, Regex};
 
@@ -8,6 +9,7 @@ use super::super::super::go_regex::{self, Use};
 use super::super::call::Function;
 use super::super::exec::Exec;
 use super::super::node::{Command, OperandKind};
+use super::super::print::first_rune;
 use super::super::value::Value;
 use super::{Outcome, wrong_arguments};
 
@@ -71,32 +73,42 @@ pub fn call<'a>(function: Function, arguments: &[Value<'a>], exec: &mut Exec<'a>
     };
     match (function, others) {
         (Function::Count, []) => {
-            Ok(Value::int(i64::try_from(regex.find_iter(text).count()).unwrap_or(i64::MAX)))
+            let found = regex.find_iter(text).filter(|found| is_whole(text, found.range())).count();
+            Ok(Value::int(i64::try_from(found).unwrap_or(i64::MAX)))
         }
-        (Function::RegexReplaceAllLiteral, [Value::Text(new)]) => {
-            replace(regex, text, exec, |_, out| out.extend_from_slice(new))
+        (Function::RegexReplaceAll, [Value::Text(new)]) if new.contains(&b'$') => {
+            let matches = regex.captures_iter(text).filter_map(|captures| Some((captures.get(0)?.range(), captures)));
+            replace(text, matches, exec, |captures, out| expand(new, captures, out))
         }
-        (Function::RegexReplaceAll, [Value::Text(new)]) => {
-            replace(regex, text, exec, |captures, out| expand(new, captures, out))
+        (Function::RegexReplaceAll | Function::RegexReplaceAllLiteral, [Value::Text(new)]) => {
+            let matches = regex.find_iter(text).map(|found| (found.range(), ()));
+            replace(text, matches, exec, |_, out| out.extend_from_slice(new))
         }
         _ => Err(wrong_arguments()),
     }
 }
 
-fn replace<'a>(
-    regex: &Regex,
+/// Whether a match is none that is empty within a character.
+fn is_whole(text: &[u8], range: Range<usize>) -> bool {
+    let at = range.start;
+    let reaches_over = |back: usize| first_rune(&text[at - back..]).is_some_and(|(_, length)| length > back);
+    !range.is_empty() || !(1..=at.min(3)).any(reaches_over)
+}
+
+/// The text with each match replaced by what is written for it.
+fn replace<'a, M>(
     text: &[u8],
+    matches: impl Iterator<Item = (Range<usize>, M)>,
     exec: &Exec<'a>,
-    write: impl Fn(&Captures<'_>, &mut Vec<u8>),
+    write: impl Fn(&M, &mut Vec<u8>),
 ) -> Outcome<'a> {
     let mut out = Vec::with_capacity(text.len());
     let mut done = 0;
-    for captures in regex.captures_iter(text) {
-        let Some(whole) = captures.get(0) else { continue };
-        out.extend_from_slice(&text[done..whole.start()]);
-        write(&captures, &mut out);
+    for (range, found) in matches.filter(|(range, _)| is_whole(text, range.clone())) {
+        out.extend_from_slice(&text[done..range.start]);
+        write(&found, &mut out);
         exec.check_room(out.len())?;
-        done = whole.end();
+        done = range.end;
     }
     out.extend_from_slice(&text[done..]);
     Ok(Value::text(out))

@@ -26,7 +26,9 @@ pub type Outcome<'a> = std::result::Result<Value<'a>, String>;
 pub fn call<'a>(function: Function, arguments: &[Value<'a>], exec: &mut Exec<'a>) -> Outcome<'a> {
     use Function as F;
     match function {
-        F::And | F::Or | F::Not | F::Eq | F::Ne | F::Lt | F::Le | F::Gt | F::Ge => compare::call(function, arguments),
+        F::And | F::Or | F::Not | F::Eq | F::Ne | F::Lt | F::Le | F::Gt | F::Ge => {
+            compare::call(function, arguments, exec)
+        }
         F::Len | F::Index | F::Slice | F::Call | F::Default => containers::call(function, arguments, exec),
         F::FromJson => match arguments {
             [Value::Text(text)] => json::decode(text, exec),

@@ -15,7 +15,9 @@ pub fn to_int(value: &Value<'_>) -> i64 {
         Value::Byte(byte) => i64::from(*byte),
         Value::Float(number) => int_of_float(*number),
         Value::Bool(truth) => i64::from(*truth),
-        Value::Text(text) => std::str::from_utf8(text).ok().and_then(|text| parse_int(without_fraction(text))).unwrap_or(0),
+        Value::Text(text) => {
+            std::str::from_utf8(text).ok().and_then(|text| parse_int(without_fraction(text))).unwrap_or(0)
+        }
         _ => 0,
     }
 }

@@ -1,7 +1,10 @@
 //! Functions of texts: case, trimming, cutting, replacing, padding.
 
+use std::borrow::Cow;
+
 use memchr::memmem;
 
+use super::super::super::go_quote::shown;
 use super::super::call::Function;
 use super::super::exec::Exec;
 use super::super::print::{first_rune, prefix_of_runes, rune_count};
@@ -203,11 +206,16 @@ fn align<'a>(width: i64, text: &Text<'a>, right: bool, exec: &mut Exec<'a>) -> O
     let Ok(width) = usize::try_from(width) else { return Ok(Value::Text(text.clone())) };
     let runes = rune_count(text);
     if runes >= width {
-        if right {
-            let skipped = prefix_of_runes(text, runes - width).len();
-            return Ok(part(text, skipped..text.len()));
-        }
-        return Ok(part(text, 0..prefix_of_runes(text, width).len()));
+        let range = if right {
+            prefix_of_runes(text, runes - width).len()..text.len()
+        } else {
+            0..prefix_of_runes(text, width).len()
+        };
+        // What is cut has gone through runes, which leaves no broken byte as it was.
+        return Ok(match (runes == width, shown(&text[range.clone()])) {
+            (false, Cow::Owned(shown)) => Value::text(shown),
+            _ => part(text, range),
+        });
     }
     let missing = width - runes;
     exec.check_room(text.len().saturating_add(missing))?;

@@ -51,8 +51,9 @@ fn time_of(value: &Value<'_>) -> Time {
 /// The unit of a number of this many digits since 1970.
 fn from_digits(text: &[u8]) -> Result<Time, String> {
     let shown = String::from_utf8_lossy(text);
-    let number = parse_decimal(text)
-        .map_err(|problem| format!("unable to parse time '{shown}': strconv.ParseInt: parsing {}: {problem}", go_quoted(text)))?;
+    let number = parse_decimal(text).map_err(|problem| {
+        format!("unable to parse time '{shown}': strconv.ParseInt: parsing {}: {problem}", go_quoted(text))
+    })?;
     Ok(match text.len() {
         5 => Time::from_unix(number * 86_400, 0),
         10 => Time::from_unix(number, 0),

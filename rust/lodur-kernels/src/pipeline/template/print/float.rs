@@ -85,7 +85,8 @@ fn general(magnitude: f64, precision: Option<usize>, e: u8) -> String {
 
 /// Digits with the decimal point after so many of them.
 fn fixed(digits: &str, point: i32, places: usize) -> String {
-    let digit = |at: i32| usize::try_from(at).ok().and_then(|at| digits.as_bytes().get(at)).map_or('0', |b| char::from(*b));
+    let digit =
+        |at: i32| usize::try_from(at).ok().and_then(|at| digits.as_bytes().get(at)).map_or('0', |b| char::from(*b));
     let mut text: String = if point > 0 { (0..point).map(digit).collect() } else { "0".to_owned() };
     if digits.is_empty() {
         return "0".to_owned();

@@ -74,12 +74,13 @@ impl<'p, 'a> Printer<'p, 'a> {
 
     /// `fmt.Sprintf`.
     pub fn printf(&mut self, format: &[u8], values: &[Value<'a>]) -> Result {
-        let mut verbs = Verbs { format, at: 0, values, next: 0, reordered: false, good_number: true, after_index: false };
+        let mut verbs =
+            Verbs { format, at: 0, values, next: 0, reordered: false, good_number: true, after_index: false };
         while let Some(percent) = memchr::memchr(b'%', &format[verbs.at..]) {
             self.out.extend_from_slice(&format[verbs.at..verbs.at + percent]);
             verbs.at += percent + 1;
             if !self.verb(&mut verbs)? {
-                return Ok(());
+                verbs.at = format.len();
             }
         }
         self.out.extend_from_slice(&format[verbs.at..]);
@@ -228,10 +229,13 @@ impl<'p, 'a> Printer<'p, 'a> {
             Value::Text(text) => self.text(text, verb, value)?,
             Value::Labels => {
                 let labels = (self.labels)();
-                let pairs = labels.into_iter().map(|(name, text)| (name, Value::text(super::value::Text::Borrowed(text))));
+                let pairs =
+                    labels.into_iter().map(|(name, text)| (name, Value::text(super::value::Text::Borrowed(text))));
                 self.map(pairs, verb, value)?;
             }
-            Value::Map(map) => self.map(map.iter().map(|(name, member)| (name.as_slice(), member.clone())), verb, value)?,
+            Value::Map(map) => {
+                self.map(map.iter().map(|(name, member)| (name.as_slice(), member.clone())), verb, value)?
+            }
             Value::List(list) => self.list(list.items(), verb)?,
             Value::Time(_) | Value::Zone(_) => self.bad_verb(value, verb)?,
             Value::Nil | Value::Invalid | Value::Any(_) => self.out.extend_from_slice(b"<nil>"),

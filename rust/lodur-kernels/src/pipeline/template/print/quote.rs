@@ -56,9 +56,8 @@ fn escape(out: &mut String, c: char, quote: char, ascii_only: bool) {
 
 /// Whether a text can stand between back quotes on one line.
 pub fn can_backquote(text: &[u8]) -> bool {
-    std::str::from_utf8(text).is_ok_and(|text| {
-        text.chars().all(|c| c != '`' && c != '\u{feff}' && c != '\u{7f}' && (c >= ' ' || c == '\t'))
-    })
+    std::str::from_utf8(text)
+        .is_ok_and(|text| text.chars().all(|c| c != '`' && c != '\u{feff}' && c != '\u{7f}' && (c >= ' ' || c == '\t')))
 }
 
 #[cfg(test)]

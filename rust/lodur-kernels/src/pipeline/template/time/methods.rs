@@ -57,7 +57,10 @@ const TIME: &[Method] = &[
     method("Year", &[]),
     method("YearDay", &[]),
     broken("Zone", "invalid function signature for Zone: second return value should be error; is int"),
-    broken("ZoneBounds", "invalid function signature for ZoneBounds: second return value should be error; is time.Time"),
+    broken(
+        "ZoneBounds",
+        "invalid function signature for ZoneBounds: second return value should be error; is time.Time",
+    ),
 ];
 
 const DURATION: &[Method] = &[

@@ -61,7 +61,8 @@ impl Parsed {
             Element::Weekday => rest = look_up(&WEEKDAYS, value, 3)?.1,
             Element::LongWeekday => rest = look_up(&WEEKDAYS, value, usize::MAX)?.1,
             Element::Day | Element::UnderDay | Element::ZeroDay => {
-                let value = if element == Element::UnderDay { value.strip_prefix(b" ").unwrap_or(value) } else { value };
+                let value =
+                    if element == Element::UnderDay { value.strip_prefix(b" ").unwrap_or(value) } else { value };
                 let (day, left) = digits(value, element == Element::ZeroDay)?;
                 self.day = Some(day);
                 rest = left;

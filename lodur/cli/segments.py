@@ -1,0 +1,201 @@
+"""`lodur segments`: list, describe and check the segments of a store, with or without a server that works on it."""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from lodur.cli.terminal import write_err, write_out
+from lodur.model.byte_size import format_byte_size
+from lodur.model.tenant import TenantId
+
+if TYPE_CHECKING:
+    from lodur.store.inspection import StoredDay
+    from lodur.store.manifest import SegmentMeta
+    from lodur.store.object_stores import ObjectStores
+
+STREAMS_SHOWN = 20
+"""Of a segment that is described: those of most rows."""
+
+
+@dataclass(frozen=True, slots=True)
+class Where:
+    """Which store, and which part of it."""
+
+    arguments: tuple[str, ...]
+    """Of `lodur serve`, which say where its store is."""
+    directory: Path | None
+    tenant: TenantId | None
+
+
+@click.group(name="segments")
+@click.option("--config-file", type=click.Path(exists=True, path_type=Path), help="The server's configuration.")
+@click.option("--expand-env", is_flag=True, help="Replace ${VAR} in that file before it is read.")
+@click.option(
+    "--directory",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="A store on disk, in place of the configuration's.",
+)
+@click.option("--tenant", help="Look at this tenant only.")
+@click.pass_context
+def command(
+    ctx: click.Context, *, config_file: Path | None, expand_env: bool, directory: Path | None, tenant: str | None
+) -> None:
+    """List, describe and check the segments of a store.
+
+    Without options: of the store that `lodur serve` uses when it is started in this directory. Nothing is changed, and
+    a server may be at work meanwhile.
+
+    \b
+    Examples:
+      lodur segments ls
+      lodur segments --config-file loki.yaml --tenant team-a ls
+      lodur segments inspect 0f6c1e2a-m3f2a9c41d07b8e65
+      lodur segments verify
+    """
+    arguments = [f"-config.file={config_file}"] if config_file else []
+    if expand_env:
+        arguments.append("-config.expand-env=true")
+    ctx.obj = Where(tuple(arguments), directory, TenantId(tenant) if tenant else None)
+
+
+@command.command(name="ls")
+@click.pass_obj
+def ls(where: Where) -> None:
+    """List live segments by tenant and day, one a line, and below them what waits to be deleted."""
+    write_out(
+        f"{'TENANT':<16} {'DAY':<10} {'LEVEL':>5} {'ZSTD':>4} {'ROWS':>11} {'RAW':>10} {'STORED':>10} "
+        f"{'FROM':<8} {'TO':<8} ID\n"
+    )
+    count = raw_bytes = stored_bytes = waiting = 0
+    with opened(where) as stores:
+        for stored in _days(stores, where):
+            for segment in stored.manifest.segments:
+                write_out(_line(stored, segment))
+                count += 1
+                raw_bytes += segment.line_bytes
+                stored_bytes += segment.file_bytes
+            waiting += len(stored.manifest.removed)
+    ratio = f", {raw_bytes / stored_bytes:.1f} to 1" if stored_bytes else ""
+    write_err(
+        f"{count} segments, {format_byte_size(raw_bytes)} of lines in {format_byte_size(stored_bytes)}{ratio}; "
+        f"{waiting} replaced ones wait to be deleted\n"
+    )
+
+
+@command.command(name="inspect")
+@click.argument("name", metavar="ID")
+@click.pass_obj
+def inspect(where: Where, name: str) -> None:
+    """Describe a segment by its id, or the end of its path: sizes of its parts, columns, streams."""
+    from lodur.store.whole_segments import opened_whole
+
+    with opened(where) as stores:
+        for stored in _days(stores, where):
+            for segment in stored.manifest.segments:
+                if segment.id == name or segment.path.endswith(name):
+                    with opened_whole(stored.store, segment) as whole:
+                        sizes, streams = whole.sizes, whole.streams()
+                        facts = [
+                            ("path", segment.path),
+                            ("tenant", stored.tenant.value),
+                            ("from", _time(segment.min_ts_ns)),
+                            ("to", _time(segment.max_ts_ns)),
+                            ("level", str(segment.level)),
+                            ("codec", whole.codec),
+                            ("rows", str(whole.rows)),
+                            ("blocks", str(whole.blocks)),
+                            ("raw lines", f"{whole.line_bytes} bytes"),
+                            ("stored", f"{segment.file_bytes} bytes"),
+                            ("  lines", f"{sizes.lines} bytes"),
+                            ("  timestamps", f"{sizes.timestamps} bytes"),
+                            ("  labels", f"{sizes.labels} bytes"),
+                            ("  metadata", f"{sizes.metadata} bytes"),
+                            ("  gram filter", f"{sizes.grams} bytes"),
+                            ("metadata columns", ", ".join(map(_column, whole.metadata_columns())) or "none"),
+                            ("streams", str(len(streams))),
+                        ]
+                    write_out("".join(f"{label:<17} {text}\n" for label, text in facts))
+                    largest = sorted(streams, key=lambda stream: -stream[1])[:STREAMS_SHOWN]
+                    write_out("".join(f"{rows:>12}  {labels}\n" for labels, rows in largest))
+                    return
+    raise click.ClickException(f"there is no live segment '{name}'; `lodur segments ls` lists them")
+
+
+@command.command(name="verify")
+@click.pass_obj
+def verify(where: Where) -> None:
+    """Read every live segment from end to end and check it; exit with 1 where one is damaged or missing.
+
+    Objects that no manifest names are told too: those of a flush under way, or of a crash.
+    """
+    from lodur.store.inspection import problem_of, unknown_objects
+
+    count = damaged = 0
+    tenants: dict[TenantId, None] = {}
+    with opened(where) as stores:
+        for stored in _days(stores, where):
+            tenants[stored.tenant] = None
+            for segment in stored.manifest.segments:
+                problem = problem_of(stored, segment)
+                count += 1
+                if problem is not None:
+                    damaged += 1
+                    write_out(f"damaged   {problem.path}: {problem.text}\n")
+                else:
+                    write_err(f"ok        {segment.path}: {segment.rows} rows\n")
+        for tenant in tenants:
+            for problem in unknown_objects(stores, tenant):
+                write_out(f"unknown   {problem.path}: {problem.text}\n")
+    write_err(f"{count} segments, {damaged} damaged\n")
+    if damaged:
+        sys.exit(1)
+
+
+@contextmanager
+def opened(where: Where) -> Iterator[ObjectStores]:
+    """The stores that are meant."""
+    # Imported here: most commands need none of it.
+    from lodur.config.loading import load_server_config
+    from lodur.store.object_stores import ObjectStores
+    from lodur.store.options import FilesystemOptions, PeriodOptions, StorageOptions
+
+    if where.directory is not None:
+        storage = StorageOptions((PeriodOptions(0, FilesystemOptions(where.directory)),))
+    else:
+        storage = load_server_config(where.arguments, os.environ, Path.cwd()).config.storage
+    with tempfile.TemporaryDirectory() as spool:
+        yield ObjectStores.of(storage, spool_directory=Path(spool))
+
+
+def _days(stores: ObjectStores, where: Where) -> Iterator[StoredDay]:
+    from lodur.store.inspection import days_in
+
+    return days_in(stores, where.tenant)
+
+
+def _line(stored: StoredDay, segment: SegmentMeta) -> str:
+    first, last = _time(segment.min_ts_ns), _time(segment.max_ts_ns)
+    return (
+        f"{stored.tenant.value:<16} {stored.manifest.day:<10} {segment.level:>5} {segment.zstd_level or '-':>4} "
+        f"{segment.rows:>11} {format_byte_size(segment.line_bytes):>10} {format_byte_size(segment.file_bytes):>10} "
+        f"{first[11:19]:<8} {last[11:19]:<8} {segment.id}\n"
+    )
+
+
+def _column(column: tuple[str, int | None]) -> str:
+    name, values = column
+    return name if values is None else f"{name} ({values} values)"
+
+
+def _time(ts_ns: int) -> str:
+    return datetime.fromtimestamp(ts_ns // 10**9, UTC).isoformat()

@@ -1,0 +1,7 @@
+"""Frames of live tails."""
+
+from __future__ import annotations
+
+from lodur.kernels._native import TailForm, tail_frames  # noqa: TID251 - this is the typed face
+
+__all__ = ["TailForm", "tail_frames"]

@@ -1,0 +1,45 @@
+"""What is asked of a live tail, and why one ends."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum, auto
+
+
+class EntryForm(Enum):
+    """How a client wants to see entries."""
+
+    PLAIN = auto()
+    CATEGORIZED = auto()
+    """Values of three members, the third with structured metadata and parsed labels."""
+    LEGACY = auto()
+    """Label sets as text, times in RFC 3339."""
+
+
+@dataclass(frozen=True, slots=True)
+class TailRequest:
+    """Follow a log query: first its newest `limit` entries since `start_ns`, then what comes."""
+
+    text: str
+    start_ns: int
+    limit: int
+    delay_ns: int
+    """Entries are held back so long after their time, or their arrival if that is earlier, to be put in order."""
+    form: EntryForm
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """One message to the client: a JSON array of streams, and members of the array of dropped entries."""
+
+    streams: bytes
+    dropped: tuple[bytes, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class TailEnd:
+    """The tail is over."""
+
+    reason: str
+    is_stop: bool = False
+    """Because the server stops; else for the reason of a limit."""

@@ -1,0 +1,97 @@
+"""What lies in a store, told from its manifests and objects without a server: for operators. Nothing is changed.
+
+A server may work on the store meanwhile; what it replaces in between is not taken for damage. Start at `days_in`
+and `problem_of`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from lodur.kernels.compact import Cancel, verify_segment
+from lodur.model.errors import CorruptData, InvalidRequest, Unauthenticated
+from lodur.model.tenant import TenantId
+from lodur.store.manifest import Manifest, SegmentMeta
+from lodur.store.manifest_store import read_manifest, stored_days
+from lodur.store.object_store import ObjectStore
+from lodur.store.object_stores import ObjectStores
+from lodur.store.segment_flush import segment_day, segment_folder
+from lodur.store.whole_segments import DamagedSegment, MissingSegment, opened_whole
+
+
+@dataclass(frozen=True, slots=True)
+class StoredDay:
+    """A tenant's day: its manifest, and where its objects are."""
+
+    tenant: TenantId
+    day: int
+    manifest: Manifest
+    store: ObjectStore
+
+
+@dataclass(frozen=True, slots=True)
+class SegmentProblem:
+    """What is wrong with an object of a store."""
+
+    path: str
+    text: str
+    is_damage: bool
+    """Entries cannot be read; else there is only more than there should be."""
+
+
+def days_in(stores: ObjectStores, only: TenantId | None = None) -> Iterator[StoredDay]:
+    """All days of all tenants, or of one. Raises as `ObjectStore`, and CorruptData for a manifest."""
+    for store in stores.each():
+        for tenant in _tenants(store) if only is None else [only]:
+            for day in stored_days(store, tenant):
+                committed = read_manifest(store, tenant, day)
+                if committed is not None and stores.of_day(day) is store:
+                    yield StoredDay(tenant, day, committed.manifest, store)
+
+
+def problem_of(stored: StoredDay, segment: SegmentMeta) -> SegmentProblem | None:
+    """Read a live segment from end to end; what is wrong with it."""
+    try:
+        with opened_whole(stored.store, segment) as opened:
+            rows = verify_segment(opened, Cancel())
+    except (DamagedSegment, CorruptData) as error:
+        return SegmentProblem(segment.path, str(error), is_damage=True)
+    except MissingSegment:
+        if _is_live(stored, segment):
+            return SegmentProblem(segment.path, "there is no such object", is_damage=True)
+        return None
+    if rows != segment.rows:
+        return SegmentProblem(segment.path, f"{rows} rows, the manifest says {segment.rows}", is_damage=True)
+    return None
+
+
+def unknown_objects(stores: ObjectStores, tenant: TenantId) -> Iterator[SegmentProblem]:
+    """Objects of a tenant that no manifest names: of a crash, or of a flush or merge that is under way."""
+    for store in stores.each():
+        listed = store.list_objects(segment_folder(tenant))
+        known: set[str] = set()
+        for day in {day for one in listed if (day := segment_day(one.path)) is not None}:
+            # Read after the objects were listed: what is committed by then is no orphan.
+            committed = read_manifest(store, tenant, day)
+            if committed is not None:
+                manifest = committed.manifest
+                known |= {one.path for one in manifest.segments} | {one.path for one in manifest.removed}
+        for one in listed:
+            if one.path not in known:
+                yield SegmentProblem(one.path, f"{one.size_bytes} bytes that no manifest names", is_damage=False)
+
+
+def _is_live(stored: StoredDay, segment: SegmentMeta) -> bool:
+    committed = read_manifest(stored.store, stored.tenant, stored.day)
+    return committed is not None and any(one.path == segment.path for one in committed.manifest.segments)
+
+
+def _tenants(store: ObjectStore) -> list[TenantId]:
+    tenants: list[TenantId] = []
+    for name in store.list_folders(""):
+        try:
+            tenants.append(TenantId(name))
+        except (InvalidRequest, Unauthenticated):
+            continue
+    return tenants
