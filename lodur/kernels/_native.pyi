@@ -595,7 +595,6 @@ class MetricResult:
     def series(self) -> int: ...
     def labels(self, first: int, end: int) -> list[list[tuple[str, str]]]:
         """Sorted name-value pairs of these series; few at a time, for the GIL is held. IndexError beyond the last."""
-
     @property
     def values(self) -> NDArray[np.float64]: ...
     @property
@@ -656,12 +655,9 @@ def choose_extremes(
     largest: bool,
     cancel: Cancel,
 ) -> NDArray[np.bool_]:
-    """Which samples are among the `k` largest (or smallest) of their group, step by step.
+    """Which samples of contiguous series by steps are among the `k` largest (or smallest) of their group at their step.
 
-    In:    contiguous series by steps; for each series the number of its group.
-    Out:   an array of their shape. NaN is chosen last; of equal values the earlier series is.
-    Cost:  a comparison a sample, mostly; one thread; releases the GIL.
-    Raises DeadlineExceeded once `cancel` is set.
+    NaN is chosen last; of equal values the earlier series is. Releases the GIL. DeadlineExceeded once `cancel` is set.
     """
 
 # --- tail ---

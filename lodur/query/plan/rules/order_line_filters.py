@@ -8,12 +8,20 @@ from __future__ import annotations
 
 from dataclasses import replace
 from itertools import groupby
+from typing import assert_never
 
 from lodur.logql.stages import Stage
 from lodur.logql.stages.decolorize import Decolorize
+from lodur.logql.stages.drop_labels import DropLabels
+from lodur.logql.stages.json_parser import JsonParser
+from lodur.logql.stages.keep_labels import KeepLabels
 from lodur.logql.stages.label_filter import LabelFilter
+from lodur.logql.stages.label_format import LabelFormat
 from lodur.logql.stages.line_filter import LineAddress, LineFilter, LineFilterOp
 from lodur.logql.stages.line_format import LineFormat
+from lodur.logql.stages.logfmt_parser import LogfmtParser
+from lodur.logql.stages.pattern_parser import PatternParser
+from lodur.logql.stages.regexp_parser import RegexpParser
 from lodur.logql.stages.unpack_parser import UnpackParser
 from lodur.query.plan.nodes import LogScan, Plan, RangeScan, rewrite_scans
 
@@ -54,11 +62,25 @@ def ordered(stages: tuple[Stage, ...]) -> tuple[Stage, ...]:
             barrier += 1
             continue
         moved.append(stage)
-        if isinstance(stage, UnpackParser | LineFormat) or (isinstance(stage, LabelFilter) and is_changed):
+        changes_line = _changes_line(stage)
+        is_passed = isinstance(stage, Decolorize) or (isinstance(stage, LabelFilter) and not is_changed)
+        if (changes_line or isinstance(stage, LabelFilter)) and not is_passed:
             barrier = len(moved)
-        is_changed = is_changed or isinstance(stage, UnpackParser | LineFormat | Decolorize)
+        is_changed = is_changed or changes_line
     runs = (list(run) for _, run in groupby(moved, lambda stage: isinstance(stage, LineFilter)))
     return tuple(stage for run in runs for stage in (sorted(run, key=_cost) if isinstance(run[0], LineFilter) else run))
+
+
+def _changes_line(stage: Stage) -> bool:
+    match stage:
+        case UnpackParser() | LineFormat() | Decolorize():
+            return True
+        case JsonParser() | LogfmtParser() | RegexpParser() | PatternParser() | LabelFormat():
+            return False
+        case LineFilter() | LabelFilter() | DropLabels() | KeepLabels():
+            return False
+        case _:
+            assert_never(stage)
 
 
 def _cost(stage: Stage) -> int:
