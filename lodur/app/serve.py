@@ -107,7 +107,7 @@ def _serve(loaded: LoadedConfig) -> int:
     if loaded.actions.log_config_reversed:
         for line in reversed(effective_yaml(config).splitlines()):
             _log.info("configuration in force", text=line)
-    _warn_of_exposure(config)
+    warn_of_exposure(config)
     _check_tls(config.server.tls)
     _check_port(config.server)
     _allow_open_files()
@@ -122,7 +122,7 @@ async def _run_server(config: ServerConfig, journal: Journal) -> int:
     return await Server(config, journal, SystemClock()).run()
 
 
-def _warn_of_exposure(config: ServerConfig) -> None:
+def warn_of_exposure(config: ServerConfig) -> None:
     """Say who may do what without being asked who they are, and who may listen."""
     tls, url = config.server.tls, server_url(config.server)
     if _is_loopback(config.server.host):

@@ -479,7 +479,7 @@ class Segment:
 class KeepRules:
     """From which timestamp on rows of which streams are kept. Immutable, shared by threads."""
 
-    def __init__(self, rules: list[tuple[bytes, int]], *, default_from_ns: int) -> None:
+    def __new__(cls, rules: list[tuple[bytes, int]], *, default_from_ns: int) -> KeepRules:
         """In: `rules` are lists of matchers (`encode_matchers`) and times; the first that accepts a stream decides.
 
         Raises InvalidRequest for a regular expression that is none.

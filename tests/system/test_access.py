@@ -13,6 +13,8 @@ from pathlib import Path
 import pytest
 from passlib.context import CryptContext
 from passlib.hash import apr_md5_crypt, ldap_sha1, sha512_crypt
+from websockets.exceptions import InvalidStatus
+from websockets.sync.client import connect
 
 from tests.servers.lodur import LodurServer
 from tests.servers.process import wait_until
@@ -400,6 +402,29 @@ def test_an_upgrade_needs_credentials_too(server: LodurServer) -> None:
         with socket.create_connection(("127.0.0.1", server.port), timeout=10) as connection:
             connection.sendall(head.encode())
             assert b" 101 " not in connection.recv(65_536).partition(b"\r\n")[0]
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        (WRITER, 403),
+        (READER | {"X-Scope-OrgID": "c"}, 403),
+        (basic("reader", "guess-3"), 401),
+        ({}, 401),
+        (READER, 101),
+        (bearer() | {"X-Scope-OrgID": "b"}, 101),
+    ],
+    ids=["a writer", "another tenant", "a wrong password", "nobody", "a reader", "a machine"],
+)
+def test_who_may_tail(server: LodurServer, headers: dict[str, str], status: int) -> None:
+    url = f"ws://127.0.0.1:{server.port}/loki/api/v1/tail?query=%7Ba%3D%22b%22%7D"
+    try:
+        with connect(url, additional_headers=headers, proxy=None) as connection:
+            assert connection.response is not None
+            answered = connection.response.status_code
+    except InvalidStatus as refused:
+        answered = refused.response.status_code
+    assert answered == status
 
 
 def test_who_dribbles_headers_keeps_nobody_out(server: LodurServer) -> None:

@@ -116,6 +116,16 @@ def test_history_first_and_each_line_once(server: LodurServer, now_ns: int) -> N
         assert lines(frames(connection, entries=5)) == [f"new {number}" for number in range(5)]
 
 
+def test_a_ping_is_answered_beside_the_lines(server: LodurServer, now_ns: int) -> None:
+    """Clients that ping take a server that does not answer for gone."""
+    with tail(server, "ping", '{app="a"}') as connection:
+        assert connection.ping().wait(timeout=10)
+        push(server, "ping", [(now_ns, "x", {})])
+        assert lines(frames(connection, entries=1)) == ["x"]
+        connection.send("what a client says is of no matter")
+        assert connection.ping().wait(timeout=10)
+
+
 def test_lines_of_all_ages_and_of_new_streams(server: LodurServer, now_ns: int) -> None:
     with tail(server, "ages", '{app=~".+"}') as connection:
         push(server, "ages", [(now_ns, "now", {})])

@@ -163,3 +163,10 @@ fn wrong_templates_are_refused() {
     let wrong_label = label_format(&[set("x", "{{nosuch}}")]);
     assert!(error(wrong_label).contains("invalid template for label 'x': template: label:1: function \"nosuch\""));
 }
+
+#[test]
+fn expressions_of_templates_are_counted() {
+    let many = label_format(&vec![set("x", "{{count \"a\" .x}}{{regexReplaceAllLiteral \"b\" .x \"\"}}"); 600]);
+    let error = Pipeline::compile(&plan(vec![many]), &LabelNeeds::All).unwrap_err().to_string();
+    assert!(error.contains("query of 1200 regular expressions, at most 1024 are allowed"), "{error}");
+}

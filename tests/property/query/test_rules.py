@@ -76,7 +76,8 @@ packed_lines = st.builds(
 )
 coloured_lines = words.map(lambda word: f"level={word[:2]}\x1b[0m{word[2:]}")
 lines = json_lines | logfmt_lines | plain_lines | packed_lines | coloured_lines | st.just('{"level":"error"')
-metadata = st.just({}) | st.dictionaries(st.sampled_from(("level", "trace", "app")), words.filter(bool), max_size=2)
+no_metadata: st.SearchStrategy[dict[str, str]] = st.just({})
+metadata = no_metadata | st.dictionaries(st.sampled_from(("level", "trace", "app")), words.filter(bool), max_size=2)
 streams = st.sampled_from(("app=a", "app=b,level=error", "app=b,level=info", "app=a,pod=p1"))
 rows = st.lists(st.tuples(streams, st.integers(0, 119), lines, metadata), max_size=12)
 

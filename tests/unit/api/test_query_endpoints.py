@@ -240,7 +240,6 @@ def test_several_tenants(client: Client) -> None:
         ("query_range", {"query": "{app="}, "parse error at line 1, col 6"),
         ("query_range", {"query": '{app="x"}', "limit": "0"}, "limit must be a positive value"),
         ("query_range", {"query": '{app="x"}', "limit": "6000"}, "max entries limit per query exceeded"),
-        ("query_range", {"query": '{app="x"} | line_format "x"'}, "line_format is not supported yet"),
         ("labels", {"query": '{app="x"} |= "y"'}, "only label matchers are supported"),
         ("series", {"match[]": '{app="x"} |= "y"'}, "only label matchers are supported"),
         ("index/stats", {}, "parse error : syntax error: unexpected $end"),

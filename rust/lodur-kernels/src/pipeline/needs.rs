@@ -263,7 +263,7 @@ mod tests {
         let stream = |value: &str| LabelSet::from_pairs(vec![("level".to_owned(), value.to_owned())]);
         assert_eq!(error.judge(0, &stream("error")), Verdict::Met);
         assert_eq!(error.judge(0, &stream("info")), Verdict::Failed);
-        assert_eq!(error.judge(0, &LabelSet::from_pairs(Vec::new())), Verdict::Open);
+        assert_eq!(error.judge(0, &LabelSet::default()), Verdict::Open);
         assert!(!holds(&error, b"error") && !selects(&error, b"error"));
         let none = needs("level", MatchOp::NotEqual, "error", FromLine::Never);
         assert!(holds(&none, b"") && selects(&none, b""));
@@ -314,7 +314,7 @@ mod tests {
             let filter = Stage::LabelFilter { filter: LabelFilter::Match { name: "v".to_owned(), op, value: text.clone() } };
             let plan = PipelinePlan { version: PLAN_VERSION, stages: vec![parser, filter], unwrap: None };
             let pipeline = Pipeline::compile(&plan, &LabelNeeds::All).unwrap();
-            let stream = LabelSet::from_pairs(Vec::new());
+            let stream = LabelSet::default();
             let row = RowInput { ts_ns: 0, line: line.as_bytes(), stream: &stream, level: Level::None, meta: MetaRef::none() };
             if pipeline.process(row, &mut RowLabels::new()) {
                 let needs = needs("v", op, &text, FromLine::Unescaped);

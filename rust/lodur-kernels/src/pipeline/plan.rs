@@ -260,6 +260,14 @@ impl Stage {
                 targets.iter().filter(|target| target.matcher.as_ref().is_some_and(|m| m.op.is_expression())).count()
             }
             Stage::Regexp { .. } => 1,
+            Stage::LineFormat { template } => expressions_of(template),
+            Stage::LabelFormat { changes } => changes
+                .iter()
+                .map(|change| match change {
+                    LabelChange::Template { template, .. } => expressions_of(template),
+                    LabelChange::Rename { .. } => 0,
+                })
+                .sum(),
             _ => 0,
         }
     }
@@ -284,6 +292,11 @@ impl Stage {
             Stage::Unpack {} | Stage::LabelFilter { .. } | Stage::LineFormat { .. } => false,
         }
     }
+}
+
+/// At most so many expressions are compiled with a template: the functions that take one, wherever they are named.
+fn expressions_of(template: &str) -> usize {
+    ["regexReplaceAll", "count"].iter().map(|name| template.matches(name).count()).sum()
 }
 
 /// The stages in the order in which they are evaluated: line filters moved forward as far as they may go.

@@ -83,11 +83,6 @@ impl Template {
         &self.needs
     }
 
-    /// Regular expressions that it holds compiled.
-    pub fn expressions(&self) -> usize {
-        self.expressions.len()
-    }
-
     /// The text for a row, written to `out`, which is empty. What it costs beyond the usual is added to `work`, in steps.
     pub fn execute(&self, row: &dyn Row, out: Vec<u8>, work: &mut usize) -> Result<Vec<u8>, Failure> {
         let Some(pieces) = &self.pieces else { return Exec::run(self, row, out, work) };

@@ -27,13 +27,7 @@ pub struct Expressions {
 
 impl Expressions {
     pub fn add(&mut self, expression: &[u8]) {
-        if !self.compiled.contains_key(expression) {
-            self.compiled.insert(expression.into(), compile(expression));
-        }
-    }
-
-    pub fn len(&self) -> usize {
-        self.compiled.len()
+        self.compiled.entry(expression.into()).or_insert_with(|| compile(expression));
     }
 }
 

@@ -154,7 +154,7 @@ impl Flags {
         if text[1..].starts_with(['I', 'N']) {
             // Only NaN stands without a sign.
             let unsigned = text[1..].starts_with('N') && !self.space && !self.plus;
-            self.pad_with_blanks(out, text[usize::from(unsigned)..].as_bytes());
+            self.pad_with_blanks(out, &text.as_bytes()[usize::from(unsigned)..]);
             return;
         }
         if self.sharp && form != b'b' {
