@@ -51,12 +51,13 @@ def _clean(key: str) -> str:
 
 
 def unescape(raw: str) -> str | None:
-    """A string without its escapes; None if one is wrong."""
+    """A string without its escapes; None if one is wrong, half of a surrogate pair too."""
     try:
-        text = json.loads(f'"{raw}"', strict=False)
+        text = str(json.loads(f'"{raw}"', strict=False))
+        text.encode()
     except ValueError:
         return None
-    return str(text)
+    return text
 
 
 def skip_blanks(text: str, at: int) -> int:
