@@ -5,6 +5,9 @@
 //! Texts are borrowed from the block wherever they stand there as they are. Series keys are made in `group_key`.
 
 use std::borrow::Cow;
+use std::cmp::Ordering;
+
+use hashbrown::HashSet;
 
 use super::hints::Hints;
 use super::label_name::{EXTRACTED_SUFFIX, name_bit};
@@ -14,6 +17,9 @@ use crate::level::{LEVEL_NAME, Level};
 
 pub const ERROR_NAME: &str = "__error__";
 pub const ERROR_DETAILS_NAME: &str = "__error_details__";
+
+/// Parsed labels that are searched one by one; a line may have a hundred thousand.
+const INDEX_FROM: usize = 64;
 
 /// Largest line whose memory is kept for later rows.
 const SPARE_BYTES_MAX: usize = 1 << 20;
@@ -115,6 +121,8 @@ pub struct RowLabels<'a> {
     meta_bits: u64,
     parsed: Vec<Label<'a>>,
     parsed_bits: u64,
+    /// The names of `parsed` where they are more than `INDEX_FROM`, else nothing.
+    parsed_index: HashSet<Box<[u8]>>,
     /// Needed labels found by parsers.
     finds: usize,
     /// A label was found that a later stage will not let pass.
@@ -150,6 +158,9 @@ impl<'a> RowLabels<'a> {
         self.meta_bits = 0;
         self.parsed.clear();
         self.parsed_bits = 0;
+        if !self.parsed_index.is_empty() {
+            self.parsed_index = HashSet::new();
+        }
         self.finds = 0;
         self.rejected = false;
         self.error = None;
@@ -272,7 +283,13 @@ impl<'a> RowLabels<'a> {
     }
 
     fn is_parsed(&self, name: &[u8]) -> bool {
-        self.parsed_bits & name_bit(name) != 0 && self.parsed.iter().any(|label| *label.name == *name)
+        if self.parsed_bits & name_bit(name) == 0 {
+            return false;
+        }
+        if self.parsed.len() > INDEX_FROM {
+            return self.parsed_index.contains(name);
+        }
+        self.parsed.iter().any(|label| *label.name == *name)
     }
 
     /// Add what a parser found; false when nothing more is needed or the row cannot pass. The first find of a name wins.
@@ -296,8 +313,7 @@ impl<'a> RowLabels<'a> {
         if !hints.wants(&name) {
             return true;
         }
-        self.parsed_bits |= name_bit(&name);
-        self.parsed.push(Label { name, value });
+        self.push_parsed(name, value);
         self.finds += 1;
         !hints.satisfied_by(self.finds)
     }
@@ -330,8 +346,28 @@ impl<'a> RowLabels<'a> {
             label.value = value;
             return;
         }
-        self.parsed_bits |= name_bit(name);
-        self.parsed.push(Label { name: Cow::Borrowed(name), value });
+        self.push_parsed(Cow::Borrowed(name), value);
+    }
+
+    fn push_parsed(&mut self, name: Text<'a>, value: Text<'a>) {
+        self.parsed_bits |= name_bit(&name);
+        self.parsed.push(Label { name, value });
+        match self.parsed.len().cmp(&(INDEX_FROM + 1)) {
+            Ordering::Less => {}
+            Ordering::Equal => self.index_parsed(),
+            Ordering::Greater => {
+                let name = self.parsed.last().map(|label| label.name.as_ref().into());
+                self.parsed_index.extend(name);
+            }
+        }
+    }
+
+    /// To be called when labels were taken out of `parsed`.
+    fn index_parsed(&mut self) {
+        self.parsed_index.clear();
+        if self.parsed.len() > INDEX_FROM {
+            self.parsed_index.extend(self.parsed.iter().map(|label| Box::from(label.name.as_ref())));
+        }
     }
 
     /// Give the value of a label, if there is one, to another name; then the label goes. Errors are no labels here.
@@ -353,6 +389,7 @@ impl<'a> RowLabels<'a> {
         }
         self.meta.retain(|label| *label.name != *name);
         self.parsed.retain(|label| *label.name != *name);
+        self.index_parsed();
     }
 
     pub(super) fn is_rejected(&self) -> bool {
@@ -374,6 +411,7 @@ impl<'a> RowLabels<'a> {
         }
         self.meta.retain(|label| !goes(&label.name, &label.value));
         self.parsed.retain(|label| !goes(&label.name, &label.value));
+        self.index_parsed();
         if self.error.is_some_and(|error| goes(ERROR_NAME.as_bytes(), error.text().as_bytes())) {
             self.error = None;
         }

@@ -22,8 +22,8 @@ use crate::scan::plan::{LogsTask, Task};
 use crate::scan::source::{BlockRef, Selected, Source, prune_needed, select_needed};
 use crate::scan::stats::ScanStats;
 
-/// Rows after which a worker looks at the cancel flag.
-const CANCEL_ROWS: usize = 4096;
+/// Rows after which a worker looks at the cancel flag: one may take milliseconds, the look nothing.
+const CANCEL_ROWS: usize = 16;
 
 /// An entry of the result. Label keys are those of `RowLabels::write_category`.
 #[derive(Clone, Debug, Default, PartialEq)]

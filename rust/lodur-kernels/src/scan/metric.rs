@@ -242,6 +242,8 @@ impl<'a> MetricScan<'a> {
         let unwraps = self.scan.pipeline.unwrap_name().is_some();
         for run in runs {
             for row in rows.iter(run.start..run.end) {
+                // A row may take milliseconds, a look at the flag nothing.
+                self.cancel.check()?;
                 seen += 1 + labels.take_work();
                 if seen >= CHECK_ROWS {
                     seen = 0;
