@@ -50,7 +50,7 @@ def parse_prometheus_duration(text: str) -> int:
     total_ns, at, last_unit_ns = 0, 0, DURATION_NS_MAX
     while at < len(text):
         number, unit = _part(_PROMETHEUS_PART, text, at)
-        if not number or not unit or unit[0] == "." or len(number) > _DIGITS_MAX:
+        if not number or not unit or len(number) > _DIGITS_MAX:
             raise ValueError(f"not a valid duration string: {quote(text)}")
         if unit not in _PROMETHEUS_UNITS:
             raise ValueError(f"unknown unit {quote(unit)} in duration {quote(text)}")

@@ -276,10 +276,10 @@ _METHODS = tuple(
         f"{method} {path}", b"" if method == "GET" else GOOD_JSON, says, status, JSON | TENANT, path=path, method=method
     )
     for method, path, status, says in (
-        ("GET", PUSH, 405, "Method Not Allowed"),
-        ("PUT", PUSH, 405, "Method Not Allowed"),
-        ("DELETE", LEGACY, 405, "Method Not Allowed"),
-        ("NONSENSE", PUSH, 405, "Method Not Allowed"),
+        ("GET", PUSH, 405, ""),
+        ("PUT", PUSH, 405, ""),
+        ("DELETE", LEGACY, 405, ""),
+        ("NONSENSE", PUSH, 405, ""),
         ("POST", "/loki/api/v1/push/", 404, "404 page not found"),
         ("POST", "/loki/api/v1//push", 404, "404 page not found"),
         ("POST", "/loki/api/v1/%70ush%00", 404, "404 page not found"),

@@ -218,7 +218,7 @@ _PARAMS = (
     _param("limit beyond the tenant's", "limit > max_entries_limit_per_query (5001 > 5000)", limit="5001"),
     _param("direction a word", "invalid direction 'sideways'", direction="sideways"),
     _param("direction with a blank", "invalid direction ' forward'", direction=" forward"),
-    _asked("param: time a word", INSTANT, "could not parse 'time' parameter", query=COUNTED, time="noon"),
+    _asked("param: time a word", INSTANT, 'parsing "noon": invalid syntax', query=COUNTED, time="noon"),
     _asked("param: limit of an instant query", INSTANT, 'parsing "x": invalid syntax', query=COUNTED, limit="x"),
 )
 
@@ -241,7 +241,7 @@ _REQUESTS = (
     Malformed("request: no tenant", f"{RANGE}?{urlencode({'query': LOGS})}", "no org id", 401, headers={}),
     Malformed("request: no tenant for labels", LABELS, "no org id", 401, headers={}),
     Malformed("request: a tenant above", LABELS, "unsupported character '/'", headers={"X-Scope-OrgID": "a/../b"}),
-    Malformed("request: a wrong method", RANGE, "Method Not Allowed", 405, method="DELETE"),
+    Malformed("request: a wrong method", RANGE, "", 405, method="DELETE"),
     Malformed("request: an unknown path", f"{API}/nothing", "404 page not found", 404),
     Malformed("request: a path with a slash too many", f"{RANGE}/", "404 page not found", 404),
     Malformed("request: bytes that are not UTF-8", f"{RANGE}?query=%7Ba%3D%22%FF%22%7D", "invalid UTF-8"),

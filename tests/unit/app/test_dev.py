@@ -64,6 +64,7 @@ def test_server_config_is_of_lokis_shape(tmp_path: Path) -> None:
         "common": {"path_prefix": str(tmp_path / "it's here")},
         "storage_config": {"filesystem": {"directory": str(tmp_path / "it's here" / "store")}},
         "ingester": {"wal": {"flush_on_shutdown": True}},
+        "pattern_ingester": {"enabled": True},
         "limits_config": {
             "ingestion_rate_mb": 1024,
             "ingestion_burst_size_mb": 1024,
