@@ -76,6 +76,19 @@ def make_pipeline(
     return Pipeline(tuple(ordered), unwrap, needs, tuple(reversed(gates)))
 
 
+def without_unread_formats(stages: tuple[Stage, ...]) -> tuple[Stage, ...]:
+    """The stages of a metric query but each `line_format` whose line no stage behind it reads: Loki leaves it out."""
+    reads = [at for at, stage in enumerate(stages) if _reads_line(stage)]
+    last = max(reads, default=-1)
+    return tuple(stage for at, stage in enumerate(stages) if at < last or not isinstance(stage, LineFormat))
+
+
+def _reads_line(stage: Stage) -> bool:
+    if isinstance(stage, LabelFormat):
+        return any(isinstance(change, LabelTemplate) and "__line__" in change.template for change in stage.changes)
+    return not isinstance(stage, (LabelFilter, DropLabels, KeepLabels, Decolorize, LineFormat))
+
+
 def _needs(stages: tuple[Stage, ...], unwrap: Unwrap | None, by: frozenset[str]) -> Needs:
     names = set(by) | ({unwrap.label} if unwrap else set())
     renames = False

@@ -13,7 +13,7 @@ from lodur.logql.operators import RangeOp
 from lodur.logql.tree import Grouping, RangeAggregation
 from lodur.model.matcher import MatchOp
 from tests.oracles.logql.filters import stream_passes
-from tests.oracles.logql.pipeline import make_pipeline, run_pipeline
+from tests.oracles.logql.pipeline import make_pipeline, run_pipeline, without_unread_formats
 from tests.oracles.logql.row import ERROR, Entry, Pairs, Row, pairs_of
 
 Vector: TypeAlias = list[tuple[Pairs, float]]
@@ -28,6 +28,9 @@ class PipelineError(Exception):
 
 class Ambiguous(Exception):
     """The language leaves the answer open, or it hangs on the last bit of a number."""
+
+
+_MEASURES_LINES = (RangeOp.BYTES_OVER_TIME, RangeOp.BYTES_RATE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +51,8 @@ def aggregate_range(
     grouping = Grouping(()) if counts_presence else query.grouping or outer
     by = None if grouping is None or grouping.without else frozenset(grouping.labels)
     unwrapped = log_range.unwrap.label if log_range.unwrap else None
-    pipeline = make_pipeline(log_range.stages, log_range.unwrap, by)
+    stages = log_range.stages if query.op in _MEASURES_LINES else without_unread_formats(log_range.stages)
+    pipeline = make_pipeline(stages, log_range.unwrap, by)
     counts_errors = by is not None and ERROR in by and unwrapped is None
     first_ns = times_ns[0] - log_range.offset_ns - log_range.range_ns
     samples: list[_Sample] = []
@@ -60,7 +64,7 @@ def aggregate_range(
         if done is None:
             continue
         row, value = done
-        if query.op in (RangeOp.BYTES_OVER_TIME, RangeOp.BYTES_RATE):
+        if query.op in _MEASURES_LINES:
             value = float(len(row.line.encode()))
         elif unwrapped is None:
             value = 1.0
