@@ -165,6 +165,11 @@ _SIZES = tuple(
         ("nested repeats in a pattern", '{a="b"} |~ "' + "(" * 900 + "a" + ")+" * 900 + '"', "error parsing regexp"),
         ("a pattern that compiles to much", r'{a="b"} |~ "' + r"\\pL{1000}" * 100 + '"', "error parsing regexp"),
         ("a selector pattern that compiles to much", r'{a=~"' + r"\\pL{1000}" * 100 + '"}', "error parsing regexp"),
+        (
+            "many groups",
+            r'{a="b"} | regexp "' + "".join(f"(?P<g{n}>.)" for n in range(257)) + '"',
+            "257 groups, at most 256",
+        ),
         ("many stages", '{a="b"}' + ' | a="b"' * 10_000, "at most 256"),
         ("a path of 40000 steps", f'{{a="b"}} | json x="{"[0]" * 40_000}"', "more than 64 steps"),
         ("a quoted text of escapes left open", '{a="' + r"\n" * 60_000, "parse error"),

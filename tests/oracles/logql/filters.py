@@ -116,12 +116,23 @@ def filter_passes(predicate: LabelPredicate, row: Row) -> bool:
         case DurationPredicate(name, op, value_ns):
             return _compare(row, name, read_duration_ns, op, value_ns)
         case BytesPredicate(name, op, value_bytes):
-            return _compare(row, name, read_bytes, op, value_bytes)
+            return _compare(row, name, read_bytes, op, _as_printed(value_bytes))
         case AddressPredicate(name, negative, pattern):
             value = row.get(name)
             return value is not None and holds_address(pattern, value) != negative
         case _:
             assert_never(predicate)
+
+
+def _as_printed(size_bytes: int) -> int:
+    """A size as Loki prints it, in powers of 1000 with two digits or a whole number: that one is compared."""
+    if size_bytes < 10:
+        return size_bytes
+    unit = 1
+    while size_bytes / unit >= 1000:
+        unit *= 1000
+    tenths = int(size_bytes / unit * 10 + 0.5)
+    return tenths * unit // 10 if tenths < 100 else round(tenths / 10) * unit
 
 
 def _compare(row: Row, name: str, read: Callable[[str], T], op: CompareOp, wanted: T) -> bool:

@@ -9,6 +9,10 @@ use super::hints::Hints;
 use super::row_labels::{Lend, RowLabels};
 use crate::error::{KernelError, Result};
 
+/// Groups of an expression. Keeping them apart costs time and memory for each byte of a line that grow with the square of
+/// their number; no expression that people write comes near.
+const GROUPS_MAX: usize = 256;
+
 #[derive(Clone, Debug)]
 pub struct RegexpParser {
     regex: Regex,
@@ -31,6 +35,10 @@ impl RegexpParser {
             }
         }
         let regex = go_regex::compile(expression, Use::Anywhere).map_err(|error| invalid(&error))?;
+        let count = regex.captures_len() - 1;
+        if count > GROUPS_MAX {
+            return Err(invalid(&format!("{count} groups, at most {GROUPS_MAX} are allowed")));
+        }
         let mut groups = Vec::new();
         for (number, name) in regex.capture_names().enumerate() {
             if let Some(name) = name {

@@ -64,14 +64,14 @@ fn read(line: &[u8]) -> Result<Packed<'_>, Defect> {
             return Err(Defect::Object);
         }
         let key = key_at(line, at)?;
-        let value = value_at(line, key.end)?;
-        next = next_key(line, value.end)?;
-        let Kind::String { escaped } = value.kind else { continue };
         let name = if key.escaped {
             Cow::Owned(unescape(&line[key.text]).ok_or(Defect::Escape)?)
         } else {
             Cow::Borrowed(&line[key.text])
         };
+        let value = value_at(line, key.end)?;
+        next = next_key(line, value.end)?;
+        let Kind::String { escaped } = value.kind else { continue };
         let text = &line[value.text];
         let text = if escaped { Cow::Owned(unescape(text).unwrap_or_default()) } else { Cow::Borrowed(text) };
         if *name == *ENTRY_KEY {
