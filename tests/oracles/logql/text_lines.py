@@ -13,7 +13,7 @@ from tests.oracles.logql.row import Row
 _QUOTED = re.compile(r'"((?:[^"\\]|\\.)*)"', re.DOTALL)
 _RUN = re.compile(r'[^\x00-\x20="]*')
 _ESCAPES = {'"': '"', "\\": "\\", "/": "/", "'": "'", "b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t"}
-_COLOUR = re.compile("\x1b\\[[0-9;]*m")
+_COLOUR = re.compile(r"\x1b\[(?:[0-9]{1,4}(?:;[0-9]{0,4})*)?[0-9A-PRZcf-ntqry=><~]", re.ASCII)
 
 
 def compile_regexp(regexp: str) -> re.Pattern[str]:
