@@ -126,7 +126,7 @@ def extreme(values: Sequence[float], choose: Callable[[Sequence[float]], float])
 
 def variance(values: Sequence[float]) -> float:
     mean = sum(values) / len(values)
-    return sum((value - mean) ** 2 for value in values) / len(values)
+    return sum((value - mean) * (value - mean) for value in values) / len(values)
 
 
 _OF_VALUES: dict[RangeOp, Callable[[Sequence[float]], float]] = {
