@@ -26,8 +26,8 @@ fn decode_json(body: &str, limits: &PushLimits) -> Result<DecodedPush> {
     decode_push(body.as_bytes(), PushFormat::LokiJson, ContentEncoding::Identity, limits, NOW_NS)
 }
 
-/// Every row as text: labels, seconds before now, line, metadata and level.
-fn shown(batch: &Batch) -> Vec<String> {
+/// Every row as text: labels, nanoseconds after now, line, metadata and level.
+pub(super) fn shown(batch: &Batch) -> Vec<String> {
     let mut all = Vec::new();
     for run in &batch.runs {
         for row in run.start as usize..run.end as usize {

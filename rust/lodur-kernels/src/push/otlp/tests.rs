@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use serde::Serialize;
 
 use crate::error::{KernelError, Result};
-use crate::level::Level;
+use crate::push::tests::shown;
 use crate::push::wire::{BYTES, VARINT, put_bytes, put_varint, tag};
 use crate::push::{ContentEncoding, DecodedPush, LimitValues, OtlpMapping, PushFormat, PushLimits, decode_push};
 
@@ -19,22 +19,6 @@ fn decode(body: &[u8], format: PushFormat, limits: &PushLimits) -> Result<Decode
 
 fn json(body: &str) -> DecodedPush {
     decode(body.as_bytes(), PushFormat::OtlpJson, &PushLimits::new(LimitValues::default())).unwrap()
-}
-
-/// Every row as text: labels, nanoseconds after now, line, metadata, level.
-fn shown(push: &DecodedPush) -> Vec<String> {
-    let batch = &push.batch;
-    let mut all = Vec::new();
-    for run in &batch.runs {
-        for row in run.start as usize..run.end as usize {
-            let line = std::str::from_utf8(batch.rows.line(row)).unwrap();
-            let meta: Vec<_> = batch.rows.meta.of(row).map(|(name, value)| format!("{name}={value}")).collect();
-            let level = Level::from_code(batch.rows.levels[row]).text();
-            let (labels, ts) = (&batch.streams[run.stream as usize], batch.rows.ts_ns[row].wrapping_sub(NOW_NS));
-            all.push(format!("{labels} {ts} {line} [{}] {level}", meta.join(",")));
-        }
-    }
-    all
 }
 
 fn field(number: u32, content: &[u8]) -> Vec<u8> {
@@ -136,10 +120,10 @@ fn protobuf() -> Vec<u8> {
 
 #[test]
 fn both_forms_are_mapped_alike() {
-    assert_eq!(shown(&json(JSON)), rows_of_json());
+    assert_eq!(shown(&json(JSON).batch), rows_of_json());
     let limits = PushLimits::new(LimitValues::default());
     let push = decode(&protobuf(), PushFormat::OtlpProtobuf, &limits).unwrap();
-    assert_eq!(shown(&push), rows_of_json());
+    assert_eq!(shown(&push.batch), rows_of_json());
     assert_eq!((push.all_accepted, push.received_streams, push.received_lines), (true, 1, 3));
 }
 
@@ -154,7 +138,7 @@ fn content_encodings() {
     ];
     for (body, encoding) in packed {
         let push = decode_push(&body, PushFormat::OtlpProtobuf, encoding, &limits, NOW_NS).unwrap();
-        assert_eq!(shown(&push), rows_of_json());
+        assert_eq!(shown(&push.batch), rows_of_json());
     }
 }
 
@@ -163,7 +147,7 @@ fn labels_of_resources() {
     let one = |attributes: &str| {
         let resource =
             format!(r#"{{"resource":{{"attributes":[{attributes}]}},"scopeLogs":[{{"logRecords":[{{}}]}}]}}"#);
-        shown(&json(&format!(r#"{{"resourceLogs":[{resource}]}}"#))).remove(0)
+        shown(&json(&format!(r#"{{"resourceLogs":[{resource}]}}"#)).batch).remove(0)
     };
     let pair = |key: &str, value: &str| format!(r#"{{"key":"{key}","value":{value}}}"#);
     let cases = [
@@ -194,7 +178,7 @@ fn labels_of_resources() {
 fn the_nearest_owner_of_a_name_counts() {
     let body = r#"{"resourceLogs":[{"resource":{"attributes":[{"key":"x","value":{"intValue":1}},{"key":"y","value":{"intValue":1}}]},
         "scopeLogs":[{"scope":{"attributes":[{"key":"x","value":{"intValue":2}}]},"logRecords":[{"attributes":[{"key":"x","value":{"intValue":3}}]},{}]}]}]}"#;
-    let rows = shown(&json(body));
+    let rows = shown(&json(body).batch);
     assert!(rows[0].contains("[x=3,y=1]") && rows[1].contains("[x=2,y=1]"), "{rows:?}");
 }
 
@@ -248,10 +232,10 @@ fn a_mapping_says_where_attributes_go() {
         format!("{rest} 3 level=debug [{scope}] debug"),
         format!("{rest} 0  [{scope}] unknown"),
     ];
-    assert_eq!(shown(&push), expected);
+    assert_eq!(shown(&push.batch), expected);
     // The same mapping holds when the body is read back from the log.
     let replayed = decode(&protobuf(), PushFormat::OtlpProtobuf, &limits.for_replay()).unwrap();
-    assert_eq!(shown(&replayed), expected);
+    assert_eq!(shown(&replayed.batch), expected);
 }
 
 #[test]
@@ -394,14 +378,17 @@ fn text_that_is_not_utf8_is_made_so() {
     let resource = field(1, &[field(1, b"service.name"), field(2, &field(1, b"s\xff"))].concat());
     let limits = PushLimits::new(LimitValues::default());
     let push = decode(&body(&resource, b"", &[record.concat()]), PushFormat::OtlpProtobuf, &limits).unwrap();
-    assert_eq!(shown(&push), ["{service_name=\"s\u{fffd}\"} 0 l\u{fffd} [detected_level= ,k_=v ,severity_text= ] "]);
+    assert_eq!(
+        shown(&push.batch),
+        ["{service_name=\"s\u{fffd}\"} 0 l\u{fffd} [detected_level= ,k_=v ,severity_text= ] "]
+    );
 }
 
 fn try_all(body: &[u8], format: PushFormat) {
     let limits = PushLimits::new(LimitValues::default());
     for encoding in [ContentEncoding::Identity, ContentEncoding::Gzip, ContentEncoding::Zstd, ContentEncoding::Lz4] {
         if let Ok(push) = decode_push(body, format, encoding, &limits, NOW_NS) {
-            assert_eq!(shown(&push).len() as u64, push.accepted_lines);
+            assert_eq!(shown(&push.batch).len() as u64, push.accepted_lines);
         }
     }
 }
