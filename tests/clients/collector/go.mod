@@ -1,0 +1,3 @@
+module lodur.test/clients/collector
+
+go 1.25.0
