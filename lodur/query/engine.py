@@ -310,7 +310,7 @@ class Engine:
                 matrix = matrix.select(range(run.series_max))
             check_series(len(matrix.labels), run.series_max)
             check_points(int(np.count_nonzero(matrix.present)), half_bytes)
-            return matrix.sorted_by_labels()
+            return matrix.sorted_by_labels(cancel.check)
 
         return await self._scanner.in_thread(answer)
 
