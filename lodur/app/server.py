@@ -300,7 +300,7 @@ class Server:
     def _routes(self) -> Sequence[BaseRoute]:
         config, clock = self._config, self._clock
         tenancy = Tenancy(config.auth_enabled, config.querier.multi_tenant_enabled)
-        catalog = Catalog(self.store, clock, self.limits.query)
+        catalog = Catalog(self.store, clock, self.limits.query, self._engine.workplace)
         state = loki_status.ServerState(
             not_ready_reason=lambda: self._reason,
             config_text=lambda mode: _config_text(config, mode),

@@ -46,19 +46,15 @@ T = TypeVar("T")
 
 
 class Scanner:
-    """Runs scans. `workers` queries work at the same time, each on up to `threads` threads.
+    """Runs scans on the threads of a pool, each on up to `threads` more.
 
     What one scan fetches of remote segments is held to `remote_max_bytes`; a query that needs more is done in parts.
     """
 
-    def __init__(self, *, workers: int, threads: int, remote_max_bytes: int = REMOTE_MAX_BYTES) -> None:
-        self._pool = ThreadPoolExecutor(max_workers=workers, thread_name_prefix="query")
+    def __init__(self, pool: ThreadPoolExecutor, *, threads: int, remote_max_bytes: int = REMOTE_MAX_BYTES) -> None:
+        self._pool = pool
         self._threads = threads
         self._remote_max_bytes = remote_max_bytes
-
-    def close(self) -> None:
-        """Take no more work and wait for what runs."""
-        self._pool.shutdown(wait=True)
 
     async def in_thread(self, work: Callable[[Cancel], T]) -> T:
         """Run `work` on a thread; when the caller is cancelled, so is the scan, before the caller goes on."""
