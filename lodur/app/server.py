@@ -71,6 +71,7 @@ from lodur.telemetry.access_metrics import AccessMetrics
 from lodur.telemetry.compaction_metrics import CompactionMetrics
 from lodur.telemetry.ingest_metrics import IngestMetrics, SizeCollector, TenantSize, WalSize
 from lodur.telemetry.log import LevelSwitch
+from lodur.telemetry.query_metrics import QueueCollector
 from lodur.telemetry.request_metrics import RequestMetrics
 from lodur.telemetry.runtime_config_metrics import RuntimeConfigMetrics
 from lodur.telemetry.tail_metrics import TailMetrics
@@ -374,6 +375,8 @@ class Server:
             return WalSize(stats.files, stats.bytes, stats.records, stats.fsyncs)
 
         self.registry.register(SizeCollector(tenants, wal))
+        workplace = self._engine.workplace
+        self.registry.register(QueueCollector(lambda: workplace.running, lambda: workplace.waiting))
 
 
 def _config_text(config: ServerConfig, mode: str) -> str:

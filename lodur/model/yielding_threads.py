@@ -8,8 +8,8 @@ import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
-NICENESS = 10
-"""A tenth of the weight of other threads, where both want the processor; all of it where nobody else does."""
+NICENESS = 19
+"""The most that there is: such a thread gets a seventieth of what others get, and all where nobody else wants any."""
 
 
 def yielding_pool(workers: int, name: str) -> ThreadPoolExecutor:
