@@ -226,6 +226,7 @@ class Writer:
 
     def _count_received(self, tenant: TenantId, push: DecodedPush) -> None:
         metrics, name = self._metrics, tenant.value
+        metrics.seen(name, self._clock.monotonic_s())
         metrics.lines_received.labels(name).inc(push.received_lines)
         metrics.bytes_received.labels(name).inc(push.received_bytes)
         for problem in push.problems:
