@@ -53,7 +53,8 @@ class Scanner:
 
     def __init__(self, pool: ThreadPoolExecutor, *, threads: int, remote_max_bytes: int = REMOTE_MAX_BYTES) -> None:
         self._pool = pool
-        self._threads = threads
+        self.threads = threads
+        """Threads of one scan."""
         self._remote_max_bytes = remote_max_bytes
 
     async def in_thread(self, work: Callable[[Cancel], T]) -> T:
@@ -86,7 +87,7 @@ class Scanner:
             ]
         local = await self._fetched(located)
         result = await self.in_thread(
-            lambda cancel: scan.run_metric(local, cancel=cancel, threads=self._threads, bytes_max=memory_max_bytes)
+            lambda cancel: scan.run_metric(local, cancel=cancel, threads=self.threads, bytes_max=memory_max_bytes)
         )
         return [result]
 
@@ -125,12 +126,12 @@ class Scanner:
             thinned = encode_pattern_plan(msgspec.structs.replace(plan, keep_every=keep_every))
             scan = await self.in_thread(lambda _: PatternScan.compile(thinned))
         local = await self._fetched(await self._located(scan, sources, TimeSpan(plan.start_ns, plan.end_ns)))
-        found, stats = await self.in_thread(lambda cancel: scan.run(local, cancel=cancel, threads=self._threads))
+        found, stats = await self.in_thread(lambda cancel: scan.run(local, cancel=cancel, threads=self.threads))
         return [Pattern(text, level, tuple(samples)) for text, level, samples in found], stats
 
     async def _run_logs(self, scan: Scan, local: list[Local], bytes_max: int) -> LogResult:
         return await self.in_thread(
-            lambda cancel: scan.run_logs(local, cancel=cancel, threads=self._threads, bytes_max=max(0, bytes_max))
+            lambda cancel: scan.run_logs(local, cancel=cancel, threads=self.threads, bytes_max=max(0, bytes_max))
         )
 
     async def _compiled(self, plan: ScanPlan) -> Scan:
