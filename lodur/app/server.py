@@ -51,7 +51,7 @@ from lodur.ingest.flusher import Flusher
 from lodur.ingest.replay import Replay
 from lodur.ingest.writer import Writer
 from lodur.model.clock import Clock
-from lodur.model.errors import LodurError, Unavailable
+from lodur.model.errors import LodurError, NotFound, Unauthenticated, Unavailable
 from lodur.query.catalog import Catalog
 from lodur.query.engine import Engine
 from lodur.query.tail.tailing import Tailing
@@ -64,6 +64,7 @@ from lodur.telemetry.compaction_metrics import CompactionMetrics
 from lodur.telemetry.ingest_metrics import IngestMetrics, SizeCollector, TenantSize, WalSize
 from lodur.telemetry.log import LevelSwitch
 from lodur.telemetry.request_metrics import RequestMetrics
+from lodur.telemetry.store_metrics import StoreMetrics
 from lodur.telemetry.tail_metrics import TailMetrics
 
 BACKLOG = 1024
@@ -94,7 +95,12 @@ class Server:
         self.registry = CollectorRegistry()
         self._metrics = IngestMetrics(self.registry)
         options = config.ingester
-        stores = ObjectStores.of(config.storage, spool_directory=options.wal.directory / "spool")
+        stores = ObjectStores.of(
+            config.storage,
+            spool_directory=options.wal.directory / "spool",
+            metrics=StoreMetrics(self.registry),
+            clock=clock,
+        )
         self.store = Store(stores, journal, codec=options.codec, on_damage=self._metrics.segments_damaged.inc)
         self._flusher = Flusher(
             self.store,
@@ -216,6 +222,11 @@ class Server:
         except Unavailable as error:
             self._reason = f"the object store does not answer: {error}"
             _log.warning("object store does not answer, trying again", retry_in_s=STORE_RETRY_S, err=str(error))
+            return False
+        except (NotFound, Unauthenticated) as error:
+            # A bucket or a permission may be made while the server waits, and takes its time to be seen.
+            self._reason = f"the object store cannot be used: {error}"
+            _log.error("object store cannot be used, trying again", retry_in_s=STORE_RETRY_S, err=str(error))
             return False
         return True
 

@@ -15,7 +15,7 @@ from lodur.config.blocks.limits_query import query_limits
 from lodur.config.blocks.limits_retention import check_retention, compactor_options, retention_periods
 from lodur.config.blocks.other import AUTH_ENABLED, TARGET
 from lodur.config.blocks.querier import querier_options
-from lodur.config.blocks.schema_periods import check_metadata_schema, schema_periods
+from lodur.config.blocks.schema_periods import SchemaPeriod, check_metadata_schema, schema_periods
 from lodur.config.blocks.server import server_options
 from lodur.config.blocks.storage import DIRECTORY, storage_options, with_stores_filled
 from lodur.config.targets import Role, roles_of
@@ -44,6 +44,8 @@ class ServerConfig:
     """For every tenant."""
     ingester: IngesterOptions
     storage: StorageOptions
+    schema_periods: tuple[SchemaPeriod, ...]
+    """As they were written; none where nothing was."""
     compactor: CompactorOptions
     retention: RetentionPeriods
     """For every tenant."""
@@ -52,8 +54,11 @@ class ServerConfig:
     """What the options were made of, secrets included; for printing only."""
 
 
-def build_server_config(values: Values, *, base: Path, now_ns: int, cores: int) -> ServerConfig:
-    """Derive what was not said and make the options; relative paths start at `base`. Raises ConfigError."""
+def build_server_config(values: Values, *, base: Path, now_ns: int, cores: int, file_name: str = "") -> ServerConfig:
+    """Derive what was not said and make the options; relative paths start at `base`. Raises ConfigError.
+
+    `file_name` stands in errors about a place of the file.
+    """
     values = with_derived(values)
     targets = values.get(TARGET)
     periods = schema_periods(values)
@@ -67,7 +72,8 @@ def build_server_config(values: Values, *, base: Path, now_ns: int, cores: int) 
         access=access_options(values, base),
         limits=Limits(ingest_limits(values), query_limits(values)),
         ingester=ingester_options(values, base),
-        storage=storage_options(values, periods, base),
+        storage=storage_options(values, periods, base, file_name),
+        schema_periods=periods,
         compactor=compactor_options(values),
         retention=retention_periods(values),
         querier=querier_options(values, cores),

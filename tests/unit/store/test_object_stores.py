@@ -12,7 +12,7 @@ from obstore.store import MemoryStore
 
 from lodur.model.errors import InvalidRequest, NotFound, Unauthenticated, Unavailable
 from lodur.store.cloud_clients import open_object_store
-from lodur.store.cloud_store import CloudStore
+from lodur.store.cloud_store import CloudStore, CloudTraits
 from lodur.store.days import day_of, day_span
 from lodur.store.filesystem_store import FilesystemStore
 from lodur.store.object_store import ObjectStore
@@ -30,7 +30,7 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> ObjectStore:
     spool = tmp_path / "spool"
     made: ObjectStore
     if request.param == "memory":
-        made = CloudStore(MemoryStore(), name="memory", spool_directory=spool)
+        made = CloudStore(MemoryStore(), CloudTraits("memory"), spool_directory=spool)
     elif request.param == "filesystem":
         made = FilesystemStore(tmp_path / "objects")
     else:
