@@ -20,8 +20,10 @@ ERROR_CHARS_MAX = 400
 """Of a server's answer in a message: the reason stands at its beginning."""
 
 _REFUSED = re.compile(
-    r"status code: 40[13]\b|status: 40[13]\b|\b40[13] (Unauthorized|Forbidden)\b|InvalidIdentityToken"
+    r"status code: 40[13]\b|\b40[13] (Unauthorized|Forbidden)\b|InvalidIdentityToken|ExpiredToken|IDPRejectedClaim"
 )
+"""The token service answers refusals with 400."""
+
 _NO_BUCKET = re.compile(r"NoSuchBucket|ContainerNotFound|The specified bucket does not exist")
 _WRONG_REGION = re.compile(r"PermanentRedirect|AuthorizationHeaderMalformed|IllegalLocationConstraint")
 _REGION = re.compile(r"<Region>([a-z0-9-]{1,40})</Region>")

@@ -13,6 +13,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Self
 from urllib.parse import parse_qs, urlsplit
 
+from tests.servers.http_handler import QuietHandler
+
 REFUSAL = (
     b'<?xml version="1.0" encoding="UTF-8"?><Error><Code>AccessDenied</Code><Message>Access Denied</Message></Error>'
 )
@@ -63,6 +65,10 @@ class StoreProxy:
         """Of bodies, by IAM action."""
         self.before: Callable[[str, str], None] = lambda action, target: None
         """Called before a request is passed on; may wait."""
+        self.headers: list[tuple[str, dict[str, str]]] = []
+        """Of requests that were passed on, with their action; names in lower case."""
+        self.failures: list[int] = []
+        """Statuses that the next requests are answered with instead."""
         self._upstream = urlsplit(upstream).netloc
         self._lock = threading.Lock()
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
@@ -88,11 +94,7 @@ class StoreProxy:
     def _handler(self) -> type[BaseHTTPRequestHandler]:
         proxy = self
 
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-            disable_nagle_algorithm = True
-            wbufsize = 64 * 1024
-
+        class Handler(QuietHandler):
             def setup(self) -> None:
                 super().setup()
                 self.upstream = http.client.HTTPConnection(proxy._upstream, timeout=TIMEOUT_S)
@@ -101,11 +103,17 @@ class StoreProxy:
                 self.upstream.close()
                 super().finish()
 
-            def pass_on(self) -> None:
-                body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            def respond(self) -> None:
+                body = self.body()
                 action = iam_action(self.command, self.path)
                 if not proxy._admits(action, f"{self.command} {self.path}"):
                     self.answer(403, [("Content-Type", "application/xml")], REFUSAL)
+                    return
+                with proxy._lock:
+                    proxy.headers.append((action, {name.lower(): value for name, value in self.headers.items()}))
+                    failure = proxy.failures.pop(0) if proxy.failures else 0
+                if failure:
+                    self.answer(failure, [], b"")
                     return
                 proxy.before(action, self.path)
                 self.upstream.putrequest(self.command, self.path, skip_host=True, skip_accept_encoding=True)
@@ -130,11 +138,6 @@ class StoreProxy:
                 self.end_headers()
                 self.wfile.write(b"" if self.command == "HEAD" else data)
                 self.wfile.flush()
-
-            do_GET = do_HEAD = do_PUT = do_POST = do_DELETE = pass_on
-
-            def log_message(self, format: str, *args: object) -> None:
-                """Counted, not printed."""
 
         return Handler
 
