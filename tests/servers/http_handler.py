@@ -20,19 +20,19 @@ class QuietHandler(BaseHTTPRequestHandler):
         """The request's body; to be read once."""
         return self.rfile.read(int(self.headers.get("Content-Length") or 0))
 
-    def do_GET(self) -> None:  # noqa: N802 - the name that http.server calls
+    def do_GET(self) -> None:
         self.respond()
 
-    def do_HEAD(self) -> None:  # noqa: N802 - the name that http.server calls
+    def do_HEAD(self) -> None:
         self.respond()
 
-    def do_PUT(self) -> None:  # noqa: N802 - the name that http.server calls
+    def do_PUT(self) -> None:
         self.respond()
 
-    def do_POST(self) -> None:  # noqa: N802 - the name that http.server calls
+    def do_POST(self) -> None:
         self.respond()
 
-    def do_DELETE(self) -> None:  # noqa: N802 - the name that http.server calls
+    def do_DELETE(self) -> None:
         self.respond()
 
     def log_message(self, *_: object) -> None:
