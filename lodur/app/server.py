@@ -64,7 +64,7 @@ from lodur.telemetry.compaction_metrics import CompactionMetrics
 from lodur.telemetry.ingest_metrics import IngestMetrics, SizeCollector, TenantSize, WalSize
 from lodur.telemetry.log import LevelSwitch
 from lodur.telemetry.request_metrics import RequestMetrics
-from lodur.telemetry.store_metrics import StoreMetrics
+from lodur.telemetry.store_metrics import CacheMetrics, StoreMetrics
 from lodur.telemetry.tail_metrics import TailMetrics
 
 BACKLOG = 1024
@@ -101,7 +101,14 @@ class Server:
             metrics=StoreMetrics(self.registry),
             clock=clock,
         )
-        self.store = Store(stores, journal, codec=options.codec, on_damage=self._metrics.segments_damaged.inc)
+        self.store = Store(
+            stores,
+            journal,
+            codec=options.codec,
+            on_damage=self._metrics.segments_damaged.inc,
+            caches=config.caches,
+            cache_metrics=CacheMetrics(self.registry),
+        )
         self._flusher = Flusher(
             self.store,
             FlushPolicy(options.flush_bytes, options.flush_idle_s, options.flush_age_s, options.head_max_bytes),

@@ -8,6 +8,7 @@ from pathlib import Path
 from lodur.api.access.options import AccessOptions
 from lodur.api.options import ServerOptions
 from lodur.config.blocks.access import access_options
+from lodur.config.blocks.caches import cache_options
 from lodur.config.blocks.common import PATH_PREFIX
 from lodur.config.blocks.ingester import WAL_DIR, ingester_options
 from lodur.config.blocks.limits_ingest import ingest_limits
@@ -24,7 +25,7 @@ from lodur.ingest.options import IngesterOptions
 from lodur.model.limits import Limits
 from lodur.query.options import QuerierOptions
 from lodur.store.compaction.options import CompactorOptions, RetentionPeriods
-from lodur.store.options import StorageOptions
+from lodur.store.options import CacheOptions, StorageOptions
 
 DATA_DIRECTORY = "data"
 """Where data lie as long as nobody says otherwise, below the working directory."""
@@ -46,6 +47,7 @@ class ServerConfig:
     storage: StorageOptions
     schema_periods: tuple[SchemaPeriod, ...]
     """As they were written; none where nothing was."""
+    caches: CacheOptions
     compactor: CompactorOptions
     retention: RetentionPeriods
     """For every tenant."""
@@ -64,6 +66,7 @@ def build_server_config(values: Values, *, base: Path, now_ns: int, cores: int, 
     periods = schema_periods(values)
     check_metadata_schema(values, periods, now_ns)
     check_retention(values)
+    ingester = ingester_options(values, base)
     return ServerConfig(
         targets=targets or ("all",),
         roles=roles_of(targets),
@@ -71,9 +74,10 @@ def build_server_config(values: Values, *, base: Path, now_ns: int, cores: int, 
         server=server_options(values),
         access=access_options(values, base),
         limits=Limits(ingest_limits(values), query_limits(values)),
-        ingester=ingester_options(values, base),
+        ingester=ingester,
         storage=storage_options(values, periods, base, file_name),
         schema_periods=periods,
+        caches=cache_options(values, base, ingester.wal.directory),
         compactor=compactor_options(values),
         retention=retention_periods(values),
         querier=querier_options(values, cores),

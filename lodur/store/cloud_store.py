@@ -28,9 +28,6 @@ if TYPE_CHECKING:
     from obstore import Attributes, ObjectMeta, PutMode, PutResult, UpdateVersion
     from obstore.store import ObjectStore as ObstoreStore
 
-RANGES_COALESCED_BYTES = 256 * 1024
-"""Ranges that lie closer are fetched with the bytes between them: a request costs more than these bytes."""
-
 LIST_CHUNK = 1000
 """Objects in one answer of S3, and the most that it gives."""
 
@@ -93,7 +90,7 @@ class CloudStore:
         return StoredObject(data, self._version(result.meta) or "")
 
     def get_ranges(self, path: str, ranges: Sequence[tuple[int, int]]) -> list[bytes]:
-        reads = merged_reads(ranges, RANGES_COALESCED_BYTES)
+        reads = merged_reads(ranges)
         with self._told("get_range", f"read {path}", requests=len(reads)):
             found = obstore.get_ranges(
                 self._client,
@@ -105,7 +102,7 @@ class CloudStore:
             return self._cut(reads, [bytes(part) for part in found], ranges)
 
     async def read_ranges(self, path: str, ranges: Sequence[tuple[int, int]]) -> list[bytes]:
-        reads = merged_reads(ranges, RANGES_COALESCED_BYTES)
+        reads = merged_reads(ranges)
         with self._told("get_range", f"read {path}", requests=len(reads)):
             found = await obstore.get_ranges_async(
                 self._client,

@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 
+from lodur.model.limits import MIB
+
 
 class SegmentCodec(StrEnum):
     """How the columns of a flushed segment are compressed."""
@@ -138,6 +140,19 @@ class HedgingOptions:
     """Of one read, the first one counted."""
     per_second_max: int = 5
     """Further attempts of all reads: where everything is slow, twice the load would not help."""
+
+
+@dataclass(frozen=True, slots=True)
+class CacheOptions:
+    """What is kept of segments near the processor. Disk and small ranges are for remote stores."""
+
+    metadata_bytes_max: int = 512 * MIB
+    """Directories in memory."""
+    small_ranges_bytes_max: int = 64 * MIB
+    """Slices of gram filters in memory."""
+    disk_directory: Path | None = None
+    """None: nothing is kept on the disk."""
+    disk_bytes_max: int = 0
 
 
 @dataclass(frozen=True, slots=True)

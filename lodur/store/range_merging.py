@@ -5,6 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+GAP_BYTES = 32 * 1024
+"""What may always lie between two ranges: a request costs more than these bytes."""
+
+GAP_MAX_BYTES = 256 * 1024
+"""Between larger ranges more may, as long as it is no more than what was asked for: pages, not slices of a filter."""
+
 
 @dataclass(frozen=True, slots=True)
 class MergedRead:
@@ -15,19 +21,20 @@ class MergedRead:
     wanted: tuple[int, ...]
 
 
-def merged_reads(ranges: Sequence[tuple[int, int]], gap_bytes: int) -> list[MergedRead]:
-    """The requests for ranges (offset, length): those with at most `gap_bytes` between them share one."""
+def merged_reads(ranges: Sequence[tuple[int, int]]) -> list[MergedRead]:
+    """The requests for ranges (offset, length); each range is in one of them."""
     reads: list[MergedRead] = []
     inside: list[int] = []
-    start = end = 0
+    start = end = wanted_bytes = 0
     for place in sorted(range(len(ranges)), key=ranges.__getitem__):
         offset, length = ranges[place]
-        if inside and offset > end + gap_bytes:
+        if inside and offset > end + max(GAP_BYTES, min(GAP_MAX_BYTES, wanted_bytes)):
             reads.append(MergedRead(start, end - start, tuple(inside)))
             inside = []
         if not inside:
-            start = end = offset
+            start, end, wanted_bytes = offset, offset, 0
         inside.append(place)
+        wanted_bytes += length
         end = max(end, offset + length)
     if inside:
         reads.append(MergedRead(start, end - start, tuple(inside)))
