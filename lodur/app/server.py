@@ -95,20 +95,7 @@ class Server:
         self.registry = CollectorRegistry()
         self._metrics = IngestMetrics(self.registry)
         options = config.ingester
-        stores = ObjectStores.of(
-            config.storage,
-            spool_directory=options.wal.directory / "spool",
-            metrics=StoreMetrics(self.registry),
-            clock=clock,
-        )
-        self.store = Store(
-            stores,
-            journal,
-            codec=options.codec,
-            on_damage=self._metrics.segments_damaged.inc,
-            caches=config.caches,
-            cache_metrics=CacheMetrics(self.registry),
-        )
+        self.store = open_store(config, journal, self._metrics, self.registry, clock)
         self._flusher = Flusher(
             self.store,
             FlushPolicy(options.flush_bytes, options.flush_idle_s, options.flush_age_s, options.head_max_bytes),
@@ -393,6 +380,26 @@ def _gates(config: ServerConfig, registry: CollectorRegistry, clock: Clock) -> G
         return None
     login = Login(config.access, key=secrets.token_bytes(KEY_BYTES), clock=clock)
     return Gates(config.access, login, config.auth_enabled, metrics)
+
+
+def open_store(
+    config: ServerConfig, journal: Journal, metrics: IngestMetrics, registry: CollectorRegistry, clock: Clock
+) -> Store:
+    """The store of all periods, with its caches; nothing is read yet. Raises InvalidRequest for useless credentials."""
+    stores = ObjectStores.of(
+        config.storage,
+        spool_directory=config.ingester.wal.directory / "spool",
+        metrics=StoreMetrics(registry),
+        clock=clock,
+    )
+    return Store(
+        stores,
+        journal,
+        codec=config.ingester.codec,
+        on_damage=metrics.segments_damaged.inc,
+        caches=config.caches,
+        cache_metrics=CacheMetrics(registry),
+    )
 
 
 def server_url(options: ServerOptions) -> str:
