@@ -216,7 +216,7 @@ class RequestGenerator:
             return json.dumps(
                 {"streams": [random.choice((stream, {**stream, "values": text}, {**stream, "stream": 1}))]}
             ).encode()
-        attribute = {
+        attribute: dict[str, object] = {
             "key": text,
             "value": random.choice(({"stringValue": text}, {"kvlistValue": {"values": []}}, {}, text)),
         }

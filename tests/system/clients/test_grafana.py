@@ -16,7 +16,7 @@ from tests.system.clients.conftest import Tenant
 
 MINUTE_NS = 60 * 10**9
 
-LINES = (
+LINES: tuple[tuple[str, dict[str, str]], ...] = (
     ("level=info n=1 took=5ms", {"trace_id": "t1"}),
     ('{"level":"error","n":2,"user":{"id":"ann"}}', {"trace_id": "t2"}),
     ("level=info n=3 took=7ms", {}),
@@ -25,7 +25,7 @@ LINES = (
 
 @pytest.fixture
 def filled(tenant: Tenant) -> Tenant:
-    entries = [(tenant.since_ns + at, line, dict(metadata)) for at, (line, metadata) in enumerate(LINES)]
+    entries = [(tenant.since_ns + at, line, metadata) for at, (line, metadata) in enumerate(LINES)]
     body = json_push([({"app": "cart", "env": "prod"}, entries), ({"app": "pay"}, entries[:1])])
     assert tenant.post("/loki/api/v1/push", body, "application/json").status == 204
     return tenant
@@ -128,7 +128,7 @@ def test_live_tail(filled: Tenant) -> None:
     query = quote('{app="cart"}')
     address = f"ws://127.0.0.1:{filled.server.port}/loki/api/v1/tail?query={query}"
     with connect(address, additional_headers=headers) as socket:
-        lines = []
+        lines: list[str] = []
         while len(lines) < len(LINES):
             frame = orjson.loads(socket.recv(timeout=20))
             lines += [value[1] for stream in frame["streams"] for value in stream["values"]]
