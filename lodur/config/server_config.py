@@ -13,7 +13,7 @@ from lodur.config.blocks.ingester import WAL_DIR, ingester_options
 from lodur.config.blocks.limits_ingest import ingest_limits
 from lodur.config.blocks.limits_query import query_limits
 from lodur.config.blocks.limits_retention import check_retention, compactor_options, retention_periods
-from lodur.config.blocks.other import AUTH_ENABLED, TARGET
+from lodur.config.blocks.other import AUTH_ENABLED, TARGET, TRACING
 from lodur.config.blocks.querier import querier_options
 from lodur.config.blocks.schema_periods import check_metadata_schema, schema_periods
 from lodur.config.blocks.server import server_options
@@ -48,6 +48,8 @@ class ServerConfig:
     retention: RetentionPeriods
     """For every tenant."""
     querier: QuerierOptions
+    tracing_enabled: bool
+    """Send traces, where the environment names somebody to send them to."""
     values: Values = field(repr=False)
     """What the options were made of, secrets included; for printing only."""
 
@@ -71,6 +73,7 @@ def build_server_config(values: Values, *, base: Path, now_ns: int, cores: int) 
         compactor=compactor_options(values),
         retention=retention_periods(values),
         querier=querier_options(values, cores),
+        tracing_enabled=values.get(TRACING),
         values=values,
     )
 

@@ -69,6 +69,7 @@ from lodur.query.sources import ReadableStore, Source, segment_of
 from lodur.query.stats import Statistics, total_counts
 from lodur.query.steps import Steps, aligned_steps, one_step, steps_from
 from lodur.query.tenants import TENANT_LABEL, chosen_tenants, labelled
+from lodur.telemetry.request_facts import Phase, request_facts
 
 SCAN_SERIES_MAX = 200_000
 """Series of one scan whatever aggregates them afterwards: more labels than this take seconds to group."""
@@ -227,6 +228,8 @@ class Engine:
         return plan
 
     async def _planned(self, text: str, tenants: Sequence[TenantId], tags: Sequence[tuple[str, str]]) -> Plan:
+        if (facts := request_facts()) is not None:
+            facts.query = text
         if len(text) <= PLANNED_AT_ONCE_CHARS:
             return self._plan(text, tenants, tags)
         return await asyncio.to_thread(self._plan, text, tenants, tags)
@@ -245,12 +248,27 @@ class Engine:
         """A turn, and the time to use it."""
         limits = tuple(map(self._limits_of, tenants))
         run = _Run(tuple(tenants), limits, self._clock.monotonic_s())
+        begun_ns = self._clock.now_ns()
         try:
             async with asyncio.timeout(run.timeout_s), self._admission.turn(tenants[0].value):
                 run.queue_s = self._clock.monotonic_s() - run.started_s
                 yield run
         except TimeoutError as error:
             raise DeadlineExceeded(TIMEOUT_TEXT) from error
+        finally:
+            self._note(run, begun_ns)
+
+    def _note(self, run: _Run, begun_ns: int) -> None:
+        """Write down what a run has cost, for the log and for traces."""
+        facts = request_facts()
+        if facts is None:
+            return
+        counts = total_counts(run.scanned)
+        facts.lines += counts.lines
+        facts.read_bytes += counts.bytes
+        facts.queue_s += run.queue_s
+        turn_ns = begun_ns + int(run.queue_s * NS_PER_S)
+        facts.phases += (Phase("queue", begun_ns, turn_ns), Phase("query", turn_ns, self._clock.now_ns()))
 
     def _visible(self, run: _Run, span: TimeSpan) -> TimeSpan | None:
         """The part of a span that all tenants' limits let a query see."""
