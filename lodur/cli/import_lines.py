@@ -18,11 +18,13 @@ from typing import BinaryIO, Protocol, cast
 
 import msgspec
 
+from lodur.cli.export_writers import ExportedEntry
 from lodur.cli.extras import arrow
 from lodur.cli.import_mapping import (
     LABELS_FIELD,
     METADATA_FIELD,
     FieldMapping,
+    TimestampFormat,
     label_name,
     member,
     text_of,
@@ -32,9 +34,14 @@ from lodur.cli.import_mapping import (
 from lodur.cli.import_rows import BadRow, Row
 from lodur.cli.push_source import GZIP_MAGIC, LINE_BYTES_MAX
 from lodur.model.errors import InvalidRequest
+from lodur.model.label_set import LabelSet
 
 TIMES = ("timestamp", "@timestamp", "time", "ts")
 """Members that are taken for the time where the options name none."""
+
+
+LABEL_SETS_MAX = 100_000
+"""More streams than this no server takes from one tenant."""
 
 
 class LineReader(Protocol):
@@ -92,10 +99,20 @@ def read_text(file: LineFile, mapping: FieldMapping, *, start_ns: int) -> Iterat
 def read_json(file: LineFile, mapping: FieldMapping) -> Iterator[Row | BadRow]:
     """Every line a record: of `lodur export`, of logcli, of Docker, or of whatever shape the options tell."""
     decode = msgspec.json.Decoder().decode
+    decode_exported = msgspec.json.Decoder(ExportedEntry).decode
     partial = _PartialLines()
+    label_sets = LabelSets(mapping)
+    is_export = mapping.says_nothing and mapping.timestamp_format is TimestampFormat.AUTO
     for place, line in _lines(file):
         if not line.strip():
             continue
+        if is_export:
+            try:
+                yield _exported_row(place, decode_exported(line), label_sets)
+                continue
+            except (ValueError, msgspec.DecodeError):
+                # Of another shape, or bad: what follows takes longer, and can tell.
+                is_export = False
         try:
             record = decode(line)
             if not isinstance(record, dict):
@@ -135,8 +152,29 @@ def _row(place: int, record: Mapping[str, object], line: bytes, mapping: FieldMa
     own |= _chosen(record, mapping.labels)
     metadata |= _chosen(record, mapping.metadata)
     ts_ns = timestamp_ns(at, mapping.timestamp_format)
-    labels = mapping.label_set({label_name(name): value for name, value in own.items()})
-    return Row(place, ts_ns, labels, text, metadata)
+    return Row(place, ts_ns, mapping.named_label_set(own), text, metadata)
+
+
+def _exported_row(place: int, entry: ExportedEntry, label_sets: LabelSets) -> Row:
+    ts_ns = timestamp_ns(entry.timestamp, TimestampFormat.AUTO)
+    return Row(place, ts_ns, label_sets.of(entry.labels), entry.line, entry.structured_metadata)
+
+
+class LabelSets:
+    """The label sets of a file, each made once."""
+
+    def __init__(self, mapping: FieldMapping) -> None:
+        self._mapping = mapping
+        self._made: dict[tuple[tuple[str, str], ...], LabelSet] = {}
+
+    def of(self, own: Mapping[str, str]) -> LabelSet:
+        known = tuple(own.items())
+        found = self._made.get(known)
+        if found is None:
+            if len(self._made) >= LABEL_SETS_MAX:
+                self._made.clear()
+            found = self._made[known] = self._mapping.named_label_set(own)
+        return found
 
 
 def _chosen(record: Mapping[str, object], fields: tuple[tuple[str, str], ...]) -> dict[str, str]:

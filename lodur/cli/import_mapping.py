@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -48,6 +49,8 @@ _GUESSED = ((10**11, NS_PER_S), (10**14, NS_PER_MS), (10**17, NS_PER_US))
 """A number below the bound is of this unit, for any time from 1973 to 5138."""
 
 _NUMBER = re.compile(r"-?\d{1,19}(\.\d{1,18})?", re.ASCII)
+_SECOND_CHARS = len("2026-01-31T08:00:00")
+_FRACTION = re.compile(r"\.\d{1,9}", re.ASCII)
 _NOT_IN_NAMES = re.compile(r"[^a-zA-Z0-9_]", re.ASCII)
 
 
@@ -68,6 +71,10 @@ class FieldMapping:
     def says_nothing(self) -> bool:
         """Whether records are taken by their own shape."""
         return not (self.timestamp or self.line or self.labels or self.metadata)
+
+    def named_label_set(self, own: Mapping[str, str]) -> LabelSet:
+        """`label_set`, after names that are none were made fit."""
+        return self.label_set({label_name(name): value for name, value in own.items()})
 
     def label_set(self, own: Mapping[str, str]) -> LabelSet:
         """The labels of an entry that brings some; empty values are no labels."""
@@ -127,9 +134,25 @@ def timestamp_ns(value: object, form: TimestampFormat) -> int:
     return ts_ns
 
 
+@functools.lru_cache(maxsize=4096)
+def _utc_second(text: str) -> int:
+    """A second of RFC 3339 without its zone; lines of a log share it with many others."""
+    return parse_time_ns(f"{text}Z", now_ns=0, zone=UTC)
+
+
+def _utc_ns(text: str) -> int | None:
+    """A time as it is commonly written, `2026-01-31T08:00:00.123Z`; None for any other form."""
+    second, fraction = text[:_SECOND_CHARS], text[_SECOND_CHARS:-1]
+    if text[-1:] != "Z" or len(second) < _SECOND_CHARS or not (fraction == "" or _FRACTION.fullmatch(fraction)):
+        return None
+    return _utc_second(second) + int(fraction[1:].ljust(9, "0"))
+
+
 def _timestamp_ns(value: object, form: TimestampFormat) -> int:
     if isinstance(value, bool) or not isinstance(value, str | int | float):
         raise ValueError(f"{value!r} is not a time")
+    if isinstance(value, str) and (common := _utc_ns(value)) is not None:
+        return common
     if isinstance(value, str) and (form is TimestampFormat.RFC3339 or not _NUMBER.fullmatch(value)):
         if not value[:1].isdigit():
             raise ValueError(f"'{value}' is not a time")

@@ -10,20 +10,18 @@ from pathlib import Path
 from typing import Any
 
 from lodur.cli.extras import arrow
-from lodur.cli.import_lines import TIMES
+from lodur.cli.import_lines import TIMES, LabelSets
 from lodur.cli.import_mapping import (
     LABELS_FIELD,
     METADATA_FIELD,
     FieldMapping,
     TimestampFormat,
-    label_name,
     text_of,
     texts_of,
     timestamp_ns,
 )
 from lodur.cli.import_rows import BadRow, Row
 from lodur.model.errors import InvalidRequest
-from lodur.model.label_set import LabelSet
 
 ROWS_AT_ONCE = 8192
 
@@ -40,6 +38,7 @@ class ParquetRows:
     def __init__(self, name: str, mapping: FieldMapping) -> None:
         self.name = name
         self._mapping = mapping
+        self._label_sets = LabelSets(mapping)
         self._size = Path(name).stat().st_size
         self._place = 0
         try:
@@ -85,21 +84,17 @@ class ParquetRows:
         maps = {column: batch.column(column).to_pylist() for column in self._maps}
         labels = [(name, batch.column(column).to_pylist()) for name, column in self._mapping.labels]
         metadata = [(name, batch.column(column).to_pylist()) for name, column in self._mapping.metadata]
-        cached: dict[tuple[tuple[str, str], ...], LabelSet] = {}
         for number, (at, line) in enumerate(zip(times, lines, strict=True)):
             self._place += 1
             try:
                 own = {**texts_of(_at(maps, LABELS_FIELD, number)), **_named(labels, number)}
-                known = tuple(own.items())
-                if known not in cached:
-                    cached[known] = self._mapping.label_set({label_name(name): value for name, value in known})
                 text = text_of(line.decode("utf-8", "replace") if isinstance(line, bytes) else line)
                 if text is None:
                     raise ValueError(f"the column '{self._line}' is null")
                 yield Row(
                     self._place,
                     timestamp_ns(at, form),
-                    cached[known],
+                    self._label_sets.of(own),
                     text,
                     {**texts_of(_at(maps, METADATA_FIELD, number)), **_named(metadata, number)},
                 )

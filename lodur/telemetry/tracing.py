@@ -7,6 +7,7 @@ for each phase that was written down. Nothing here is imported or run where no t
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -84,6 +85,14 @@ class RequestTracer:
         self._provider.shutdown()
 
 
+class _ToLog(logging.Handler):
+    """Says in the server's own log what the library has to say."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        say = _log.warning if record.levelno >= logging.WARNING else _log.debug
+        say("opentelemetry", text=record.getMessage())
+
+
 def _attributes(served: Served, facts: RequestFacts) -> dict[str, str | int | float]:
     found: dict[str, str | int | float] = {
         "http.request.method": served.method,
@@ -121,6 +130,9 @@ def open_tracer(environment: Mapping[str, str]) -> RequestTracer | None:
     except ImportError:
         _log.warning("traces are asked for, their packages are not installed", install="pip install 'lodur[tracing]'")
         return None
+    library = logging.getLogger("opentelemetry")
+    library.handlers = [_ToLog()]
+    library.propagate = False
     resource = Resource.create()
     # What OTEL_SERVICE_NAME or OTEL_RESOURCE_ATTRIBUTES say goes before.
     if str(resource.attributes.get("service.name", "")).startswith(_UNNAMED):
