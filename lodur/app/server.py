@@ -34,6 +34,7 @@ from lodur.api import (
     loki_tail,
     loki_volume,
     otlp_push,
+    profiles,
 )
 from lodur.api.access.login import KEY_BYTES, Login
 from lodur.api.application import Gates, build_application
@@ -77,6 +78,7 @@ from lodur.telemetry.request_metrics import RequestMetrics
 from lodur.telemetry.runtime_config_metrics import RuntimeConfigMetrics
 from lodur.telemetry.store_metrics import CacheMetrics, StoreMetrics
 from lodur.telemetry.tail_metrics import TailMetrics
+from lodur.telemetry.tracing import RequestTracer
 
 BACKLOG = 1024
 """Connections that may wait to be accepted: more is better refused early."""
@@ -96,9 +98,12 @@ _log = structlog.get_logger(__name__)
 class Server:
     """A server that can be run once."""
 
-    def __init__(self, config: ServerConfig, journal: Journal, clock: Clock) -> None:
+    def __init__(
+        self, config: ServerConfig, journal: Journal, clock: Clock, tracer: RequestTracer | None = None
+    ) -> None:
         self._config = config
         self._clock = clock
+        self._tracer = tracer
         self._stop = asyncio.Event()
         self._stopping = threading.Event()
         self._reason: str | None = "starting"
@@ -284,6 +289,7 @@ class Server:
             not_ready_reason=lambda: self._reason,
             gates=self._gates,
             body_timeout_s=options.read_timeout_s,
+            tracer=self._tracer,
         )
         tls = options.tls
         return HttpServer(
@@ -347,6 +353,7 @@ class Server:
             *loki_tail.routes(self._engine, self._tailing, tenancy, clock),
             *loki_rings.routes(socket.gethostname(), f"{options.host}:{options.port}", clock),
             *loki_status.routes(state, self.registry),
+            *profiles.routes(clock),
             *loki_admin.routes(self._flusher.flush_all, self.stop, LevelSwitch(options.log_level), self._shutdown_mark),
         ]
 
