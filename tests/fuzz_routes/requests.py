@@ -20,12 +20,12 @@ from tests.push_bodies import bytes_field, entry_message, json_push, push_messag
 
 METHODS = ("GET", "POST", "PUT", "DELETE", "PATCH", "HEAD", "OPTIONS", "TRACE", "PROPFIND", "get")
 
-WEIGHTS = {"/flush": 1, "/metrics": 2, "/config": 2}
+WEIGHTS = {"/flush": 1, "/debug/pprof/profile": 1, "/metrics": 2, "/config": 2}
 """Routes that take long or say always the same are asked less often; others have ten."""
 _WEIGHT = 10
 
-KEPT_RUNNING = {"/ingester/shutdown": "terminate=false"}
-"""What a request must say, so that the server goes on."""
+KEPT = {"/ingester/shutdown": "terminate=false", "/debug/pprof/profile": "seconds=1"}
+"""What a request must say, so that the server goes on, and soon."""
 
 _ODD = (
     "",
@@ -112,9 +112,10 @@ class RequestGenerator:
         content_type, encoding, body = self._body(route, method)
         if content_type == "application/x-www-form-urlencoded" and random.random() < 0.7:
             body, params = "&".join(params).encode(), ()
-        kept = KEPT_RUNNING.get(route.path)
+        kept = KEPT.get(route.path)
         if kept is not None:
-            params = (kept, *(each for each in params if "terminate" not in each))
+            name = kept.partition("=")[0]
+            params = (kept, *(each for each in params if name not in each))
         headers = self._headers()
         headers += (("Content-Type", content_type),) if content_type else ()
         headers += (("Content-Encoding", encoding),) if encoding else ()
