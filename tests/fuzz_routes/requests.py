@@ -58,6 +58,14 @@ _SELECTORS = ('{app="a"}', '{app=~".+"}', "{}", '{app="a"', '{a!="b"}', '{app="a
 _LEVELS = ("debug", "info", "warn", "error", "loud")
 _SWITCHES = ("true", "false", "1", "maybe")
 
+_RULE_GROUPS = (
+    'name: g\nrules: [{alert: A, expr: "count_over_time({app=\\"a\\"}[1m]) > 0", for: 1m, labels: {x: "{{.y"}}]\n',
+    "name: g\ninterval: 1s\nlimit: 1\nrules: [{record: r:x, expr: 'sum(rate({app=\"a\"}[1m]))'}]\n",
+    "name: ''\nrules: [{record: r-x, alert: A, expr: '{', for: soon}]\n",
+    "name: &a [*a]\nrules: *a\n",
+    "{name: g, rules: " + "[" * 500 + "]" * 500 + "}",
+)
+
 _TENANTS = ("a", "b", "a|b", "|", "a:sub", "..", "x" * 151, "é", "a b", "")
 
 
@@ -178,6 +186,9 @@ class RequestGenerator:
             return "", "", None
         if route.path.endswith(("/push", "/v1/logs")):
             return self._push(route.path.endswith("/v1/logs"))
+        if "/rules" in route.path:
+            body = random.choice(_RULE_GROUPS).encode()
+            return "application/yaml", "", self._damaged(body) if random.random() < 0.5 else body
         if random.random() < 0.85:
             return "application/x-www-form-urlencoded", "", b""
         content_type = random.choice(("application/json", "application/yaml", "text/plain; charset=\xff", "a/b", "/"))

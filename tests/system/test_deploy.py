@@ -12,7 +12,6 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.conftest import StartLodur
 from tests.servers.lodur import LodurServer
 from tests.servers.raw_http import ask
 from tests.system.clients.conftest import debian_program
@@ -25,11 +24,16 @@ METRIC = re.compile(r"\b(?:loki|lodur|process)_\w+\b")
 OF_HISTOGRAMS = re.compile(r"_(?:bucket|count|sum)$")
 
 
-@pytest.fixture
-def metrics(lodur_server: StartLodur) -> set[str]:
+@pytest.fixture(scope="module")
+def metrics(tmp_path_factory: pytest.TempPathFactory) -> set[str]:
     """The names of all that the server counts, whether anything has been counted or not."""
-    server: LodurServer = lodur_server()
-    kinds = re.findall(r"^# TYPE (\S+) (\S+)$", ask(server.port, "GET", "/metrics").text, re.MULTILINE)
+    server = LodurServer(tmp_path_factory.mktemp("metrics"))
+    try:
+        server.start()
+        page = ask(server.port, "GET", "/metrics").text
+    finally:
+        server.kill()
+    kinds = re.findall(r"^# TYPE (\S+) (\S+)$", page, re.MULTILINE)
     assert len(kinds) > 50
     return {name for name, _ in kinds}
 

@@ -17,7 +17,6 @@ import trustme
 from passlib.hash import apr_md5_crypt
 from websockets.sync.client import connect
 
-from tests.conftest import StartLodur
 from tests.push_bodies import json_push
 from tests.servers.lodur import LodurServer
 from tests.servers.process import ServerProcess, free_port
@@ -45,14 +44,18 @@ TRUSTING.check_hostname = False
 TRUSTING.verify_mode = ssl.CERT_NONE
 
 
-@pytest.fixture
-def server(lodur_server: StartLodur) -> LodurServer:
-    return lodur_server(config_text="auth_enabled: true\n")
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LodurServer]:
+    server = LodurServer(tmp_path_factory.mktemp("behind"), config_text="auth_enabled: true\n")
+    server.start()
+    yield server
+    server.kill()
 
 
-@pytest.fixture
-def proxy(server: LodurServer, tmp_path: Path) -> Iterator[int]:
+@pytest.fixture(scope="module")
+def proxy(server: LodurServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
     """The port of nginx in front of the server, with the configuration of the page."""
+    tmp_path = tmp_path_factory.mktemp("nginx")
     program = debian_program("nginx")
     port = free_port()
     write_certificate(tmp_path)
