@@ -127,7 +127,11 @@ class Node:
             metrics=CompactionMetrics(self.registry),
         )
         self.engine = Engine(
-            self.store, QuerierOptions(threads=1), self.clock, lambda _: QueryLimits(entries_max=0, length_max_ns=0)
+            self.store,
+            QuerierOptions(threads=1),
+            self.clock,
+            lambda _: QueryLimits(entries_max=0, length_max_ns=0),
+            damage=self.store,
         )
 
     @property

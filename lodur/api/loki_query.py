@@ -136,7 +136,7 @@ def _range_body(answer: RangeAnswer, flags: tuple[str, ...], is_wanted: Callable
     match answer:
         case StreamsAnswer():
             result = answer.result.streams_json(categorize=CATEGORIZE in flags)
-            return _body("streams", result, answer.statistics, flags)
+            return _body("streams", result, answer.statistics, flags, answer.warnings)
         case MatrixAnswer(matrix=matrix):
             times_ms = answer.steps.times_ms()
             result = matrix_json(matrix.labels, times_ms, matrix.values, matrix.present, is_wanted=is_wanted)

@@ -146,7 +146,7 @@ class Server:
             clock=clock,
             metrics=self._metrics,
         )
-        self._engine = Engine(self.store, config.querier, clock, lambda _: config.limits.query)
+        self._engine = Engine(self.store, config.querier, clock, lambda _: config.limits.query, damage=self.store)
         self._gates = _gates(config, self.registry, clock)
         self._register_sizes(journal)
 

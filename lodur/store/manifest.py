@@ -5,6 +5,7 @@ Pure values and functions; `manifest_store` reads and commits them. Format: docs
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -12,10 +13,24 @@ import msgspec
 
 from lodur.model.errors import CorruptData
 
-VERSION = 2
-"""Of the format that is written. Version 1, without claims and removed segments, is read too."""
+VERSION = 3
+"""Of the format that is written. Versions 1 (without claims and removed segments) and 2 are read too; they have no
+checksum."""
 
-VERSIONS_READ = frozenset({1, VERSION})
+VERSIONS_READ = frozenset({1, 2, VERSION})
+
+_OPENING = b'{\n "checksum": "'
+_CLOSING = b'",\n'
+_SUM_DIGITS = 8
+_SUMMED_AT = len(_OPENING) + _SUM_DIGITS + len(_CLOSING)
+"""Where the bytes begin that the checksum is of: all of the file behind the checksum's own line."""
+
+
+class DamagedManifest(CorruptData):
+    """A manifest's bytes are not those that were written."""
+
+    def __init__(self, path: str, reason: str) -> None:
+        super().__init__(f"{path}: damaged manifest at byte 0: {reason}", path=path, offset=0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +50,8 @@ class SegmentMeta:
     """0 as flushed; each merge adds one."""
     zstd_level: int = 0
     """That its columns are compressed with; 0 for another codec, and where it is not known."""
+    crc32: int | None = None
+    """Of the whole object; None where it is not known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,9 +100,12 @@ def with_flushed(manifest: Manifest, flushed: Flushed) -> Manifest:
     """The manifest after a flush. The same flush again changes nothing, even if its segment is merged by then."""
     if manifest.covered.get(flushed.writer_id, 0) >= flushed.up_to_seq:
         return manifest
+    segment = flushed.segment
+    # One that was rebuilt may name the segment already.
+    is_named = segment is None or any(one.path == segment.path for one in manifest.segments)
     return replace(
         manifest,
-        segments=(*manifest.segments, flushed.segment) if flushed.segment else manifest.segments,
+        segments=manifest.segments if is_named or segment is None else (*manifest.segments, segment),
         covered={**manifest.covered, flushed.writer_id: flushed.up_to_seq},
     )
 
@@ -154,19 +174,26 @@ def segments_between(manifests: Sequence[Manifest], start_ns: int, end_ns: int) 
 
 def encode_manifest(manifest: Manifest) -> bytes:
     """The manifest as a file."""
-    return msgspec.json.format(msgspec.json.encode(manifest, order="deterministic"), indent=1) + b"\n"
+    text = msgspec.json.format(msgspec.json.encode(manifest, order="deterministic"), indent=1) + b"\n"
+    summed = text.removeprefix(b"{\n")
+    return b"".join((_OPENING, b"%08x" % zlib.crc32(summed), _CLOSING, summed))
 
 
 def decode_manifest(data: bytes, path: str) -> Manifest:
-    """The manifest of a file. Raises CorruptData for damage and for versions that this build does not know."""
+    """The manifest of a file. Raises DamagedManifest, and CorruptData for versions that this build does not know."""
+    is_summed = data.startswith(_OPENING) and data[:_SUMMED_AT].endswith(_CLOSING)
+    if is_summed and data[len(_OPENING) :][:_SUM_DIGITS] != b"%08x" % zlib.crc32(data[_SUMMED_AT:]):
+        raise DamagedManifest(path, "its bytes do not match its checksum")
     try:
         version = _VERSIONED.decode(data).version
         if version not in VERSIONS_READ:
-            known = " and ".join(map(str, sorted(VERSIONS_READ)))
+            known = ", ".join(map(str, sorted(VERSIONS_READ)))
             raise CorruptData(f"{path}: manifest version {version} is not known, this build reads {known}", path=path)
+        if version >= VERSION and not is_summed:
+            raise DamagedManifest(path, "it does not begin with its checksum")
         return replace(_MANIFEST.decode(data), version=VERSION)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise CorruptData(f"{path}: not a manifest: {error}", path=path) from error
+        raise DamagedManifest(path, f"not a manifest: {error}") from error
 
 
 class _Versioned(msgspec.Struct):

@@ -113,6 +113,7 @@ class OpenSegments:
         with self._lock:
             is_new = meta.path not in self._set_aside
             self._set_aside[meta.path] = reason
+            self._open.pop(meta.path, None)
         if is_new:
             self._on_damage()
             _log.error("segment set aside, queries go on without its rows", path=meta.path, rows=meta.rows, err=reason)
@@ -135,7 +136,7 @@ class OpenSegments:
         if known is not None:
             return known
         try:
-            segment = _open(store, meta, self._on_missing)
+            segment = _opened_twice(store, meta, self._on_missing)
         except CorruptData as error:
             self.put_aside(meta, str(error))
             return None
@@ -149,6 +150,14 @@ class OpenSegments:
 
     def _on_missing(self, path: str) -> None:
         self.forget([path])
+
+
+def _opened_twice(store: ObjectStore, meta: SegmentMeta, on_missing: Callable[[str], None]) -> OpenSegment:
+    """What seems damaged is read once more, for the damage may have come about on the way."""
+    try:
+        return _open(store, meta, on_missing)
+    except CorruptData:
+        return _open(store, meta, on_missing)
 
 
 def _open(store: ObjectStore, meta: SegmentMeta, on_missing: Callable[[str], None]) -> OpenSegment:

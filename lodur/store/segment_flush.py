@@ -11,6 +11,7 @@ from functools import partial
 
 from lodur.kernels.segment import write_segment
 from lodur.model.tenant import TenantId
+from lodur.store.checksums import file_crc32
 from lodur.store.days import day_name, day_span, parse_day_name
 from lodur.store.manifest import Flushed, Manifest, SegmentMeta, with_flushed
 from lodur.store.manifest_store import Committed, commit
@@ -75,6 +76,7 @@ class SegmentWriter:
         )
         if written is None:
             return None
+        crc32 = file_crc32(spooled)
         store.put_file(path, spooled)
         return SegmentMeta(
             id=segment_id,
@@ -87,6 +89,7 @@ class SegmentWriter:
             streams=written.streams,
             level=0,
             zstd_level=ZSTD_LEVEL if self.codec is SegmentCodec.ZSTD else 0,
+            crc32=crc32,
         )
 
 

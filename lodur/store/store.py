@@ -13,12 +13,12 @@ from concurrent.futures import ThreadPoolExecutor
 import structlog
 
 from lodur.kernels.head import HeadView
-from lodur.model.errors import InvalidRequest, Unauthenticated, Unavailable
+from lodur.model.errors import CorruptData, InvalidRequest, Unauthenticated, Unavailable
 from lodur.model.tenant import TenantId
 from lodur.store.days import day_of
 from lodur.store.journal import Journal
 from lodur.store.manifest import SegmentMeta
-from lodur.store.manifest_store import Committed, read_manifest, stored_days
+from lodur.store.manifest_store import Committed, sound_manifest, stored_days
 from lodur.store.object_store import ObjectStore
 from lodur.store.object_stores import ObjectStores
 from lodur.store.open_segments import Opened, OpenSegment, OpenSegments, Place
@@ -115,7 +115,7 @@ class Store:
 
         Raises as `ObjectStore`, and CorruptData.
         """
-        committed = read_manifest(self._stores.of_day(day), tenant_store.tenant, day)
+        committed = sound_manifest(self._stores.of_day(day), tenant_store.tenant, day)
         if committed is not None:
             self.adopt(tenant_store, day, committed)
         return committed
@@ -136,6 +136,26 @@ class Store:
     def put_aside(self, meta: SegmentMeta, reason: str) -> None:
         """A segment was found damaged: queries go on without it."""
         self._segments.put_aside(meta, reason)
+
+    def set_damaged_aside(self, tenant: TenantId, error: CorruptData) -> bool:
+        """Go on without the segment that a query found damaged; whether there is one of that path."""
+        for meta in self.tenant(tenant).live():
+            local = self._stores.of_day(day_of(meta.min_ts_ns)).local_path(meta.path)
+            if error.path in (meta.path, str(local)):
+                self.put_aside(meta, str(error))
+                return True
+        return False
+
+    def left_out(self, tenant: TenantId, start_ns: int, end_ns: int) -> list[str]:
+        """The segments that queries of a span go on without, in words."""
+        aside = self.set_aside()
+        if not aside:
+            return []
+        return [
+            f"segment {meta.path} cannot be read, its {meta.rows} entries are left out"
+            for meta in self.tenant(tenant).live()
+            if meta.path in aside and meta.min_ts_ns < end_ns and meta.max_ts_ns >= start_ns
+        ]
 
     def set_aside(self) -> dict[str, str]:
         """Segments that are not read, by path, and why."""
@@ -179,7 +199,7 @@ class Store:
         ]
 
         def read(place: tuple[ObjectStore, int]) -> tuple[int, Committed | None]:
-            return place[1], read_manifest(place[0], tenant, place[1])
+            return place[1], sound_manifest(place[0], tenant, place[1])
 
         with ThreadPoolExecutor(LOAD_THREADS, "load-manifest") as threads:
             days = {day: committed for day, committed in threads.map(read, places) if committed is not None}
