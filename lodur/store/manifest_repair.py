@@ -34,8 +34,11 @@ _log = structlog.get_logger(__name__)
 def rebuilt_manifest(store: ObjectStore, tenant: TenantId, day: int, damaged: bytes) -> Manifest:
     """A manifest that names every segment of the day. Raises as `ObjectStore`."""
     name = day_name(day)
-    listed = [one for one in store.list_objects(f"{tenant}/segments/{name}") if one.path.endswith(SUFFIX)]
-    segments = tuple(meta for one in listed if (meta := _meta_of(store, one, day)) is not None)
+    folder = f"{tenant}/segments/{name}"
+    listed = {one.path for one in store.list_objects(folder) if one.path.endswith(SUFFIX)}
+    # What was written a moment ago may be missing in a listing, but is named in what is left of the manifest.
+    named = {path for quoted in _PATH.findall(damaged) if (path := quoted.decode()).startswith(f"{folder}/")}
+    segments = tuple(meta for path in sorted(listed | named) if (meta := _meta_of(store, path, day)) is not None)
     found = [int(digits) for digits in _REVISION.findall(damaged)]
     revision = max(found, default=REVISION_UNKNOWN) + REVISIONS_SKIPPED
     return Manifest(name, tuple(sorted(segments, key=lambda meta: meta.id)), revision=revision)

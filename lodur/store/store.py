@@ -180,6 +180,18 @@ class Store:
                     is_stale = True
         return None if is_stale else opened.segments
 
+    def find_days(self) -> None:
+        """Look for days that other processes have begun, or that the listing at the start did not have yet. Blocks.
+
+        Raises as `ObjectStore`, and CorruptData.
+        """
+        for tenant in self._stored_tenants():
+            tenant_store = self.tenant(tenant)
+            for store in self._stores.each():
+                for day in stored_days(store, tenant):
+                    if self._stores.of_day(day) is store and tenant_store.known_day(day) is None:
+                        self.refresh(tenant_store, day)
+
     def _stored_tenants(self) -> list[TenantId]:
         names = sorted({name for store in self._stores.each() for name in store.list_folders("")})
         tenants: list[TenantId] = []
@@ -205,17 +217,25 @@ class Store:
             days = {day: committed for day, committed in threads.map(read, places) if committed is not None}
         if days:
             self.tenant(tenant).set_days(days)
-        manifests = [committed.manifest for committed in days.values()]
-        known = {segment.path for manifest in manifests for segment in manifest.segments}
-        known |= {segment.path for manifest in manifests for segment in manifest.removed}
-        self._drop_orphans(tenant, known)
+        self._drop_orphans(tenant, {path for committed in days.values() for path in _named(committed)})
 
     def _drop_orphans(self, tenant: TenantId, known: set[str]) -> None:
         for store in self._stores.each():
             for listed in store.list_objects(segment_folder(tenant)):
                 # Where the periods have changed, a day's manifest may lie in a store that is not read for it any more.
                 day = segment_day(listed.path)
-                is_read_here = day is not None and self._stores.of_day(day) is store
-                if is_read_here and listed.path not in known and self.writer.is_mine(listed.path):
-                    _log.info("segment that was never committed is removed", path=listed.path)
-                    store.delete(listed.path)
+                if day is None or self._stores.of_day(day) is not store:
+                    continue
+                if listed.path not in known and self.writer.is_mine(listed.path):
+                    # The manifest itself, by its name: in a listing it may be missing that was written a moment ago.
+                    committed = self.refresh(self.tenant(tenant), day)
+                    if committed is None or listed.path not in _named(committed):
+                        _log.info("segment that was never committed is removed", path=listed.path)
+                        store.delete(listed.path)
+                    known |= _named(committed) if committed is not None else set()
+
+
+def _named(committed: Committed) -> set[str]:
+    """The objects that a manifest knows, live or not."""
+    manifest = committed.manifest
+    return {segment.path for segment in manifest.segments} | {segment.path for segment in manifest.removed}

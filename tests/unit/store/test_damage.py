@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -178,4 +179,54 @@ def test_what_is_damaged_on_the_way_is_read_again(node: Node, flips: int) -> Non
     opened = segments.open_all([(remote, node.tenant_store.live()[0])])
     assert (len(opened.segments), len(damaged)) == ((1, 0) if flips == 1 else (0, 1))
     segments.close()
+    node.stop()
+
+
+UNKNOWN_KIND = 0xEE
+
+
+def quarantined(node: Node) -> list[Path]:
+    return sorted((node.directory / "wal-a" / "quarantine").glob("[!.]*"))
+
+
+def test_a_record_that_cannot_be_read_is_kept_when_the_log_is_trimmed(node: Node) -> None:
+    node.wal.append("t", UNKNOWN_KIND, NOW_NS, b"from a later build")
+    for _ in range(2):
+        restart(node)
+        node.push(rows("c"))
+        node.flush()
+    (kept,) = quarantined(node)
+    facts, payload = kept.read_bytes().split(b"\n", 1)
+    assert payload == b"from a later build"
+    assert json.loads(facts)["kind"] == UNKNOWN_KIND
+    assert json.loads(facts)["tenant"] == "t"
+    assert node.rows() == sorted(rows("a") + rows("b") + rows("c"))
+    node.stop()
+
+
+def test_the_last_record_that_was_damaged_is_kept(node: Node) -> None:
+    node.push(rows("c"))
+    node.stop()
+    newest = max((node.directory / "wal-a").glob("*.wal"))
+    flip(newest, -1)
+    torn = newest.read_bytes()
+    node.start()
+    (kept,) = quarantined(node)
+    assert len(kept.read_bytes()) > 100
+    assert torn.endswith(kept.read_bytes())
+    node.stop()
+
+
+def test_nothing_is_trimmed_where_nothing_can_be_put_aside(node: Node) -> None:
+    node.wal.append("t", UNKNOWN_KIND, NOW_NS, b"from a later build")
+    blocked = node.directory / "wal-a" / "quarantine"
+    blocked.write_bytes(b"no folder")
+    for name in "cd":
+        restart(node)
+        node.push(rows(name))
+        node.flush()
+    blocked.unlink()
+    restart(node)
+    assert quarantined(node)[0].read_bytes().endswith(b"from a later build")
+    assert node.rows() == sorted(rows("a") + rows("b") + rows("c") + rows("d"))
     node.stop()
