@@ -5,8 +5,11 @@ Pure values and functions; `manifest_store` reads and commits them. Format: docs
 
 from __future__ import annotations
 
+import base64
+import re
 import zlib
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
 import msgspec
@@ -19,11 +22,12 @@ checksum."""
 
 VERSIONS_READ = frozenset({1, 2, VERSION})
 
-_OPENING = b'{\n "checksum": "'
-_CLOSING = b'",\n'
-_SUM_DIGITS = 8
-_SUMMED_AT = len(_OPENING) + _SUM_DIGITS + len(_CLOSING)
-"""Where the bytes begin that the checksum is of: all of the file behind the checksum's own line."""
+_HEAD = re.compile(rb'\{\n "checksum": "([0-9a-f]{8})",\n "copy": "[A-Za-z0-9+/=]*",\n')
+"""The lines before the bytes that the checksum and the copy are of."""
+
+_COPY = re.compile(rb'"copy": "([A-Za-z0-9+/=]+)"')
+
+_CHECKSUM = re.compile(rb'"checksum": "([0-9a-f]{8})"')
 
 
 class DamagedManifest(CorruptData):
@@ -175,25 +179,50 @@ def segments_between(manifests: Sequence[Manifest], start_ns: int, end_ns: int) 
 def encode_manifest(manifest: Manifest) -> bytes:
     """The manifest as a file."""
     text = msgspec.json.format(msgspec.json.encode(manifest, order="deterministic"), indent=1) + b"\n"
-    summed = text.removeprefix(b"{\n")
-    return b"".join((_OPENING, b"%08x" % zlib.crc32(summed), _CLOSING, summed))
+    body = text.removeprefix(b"{\n")
+    return _head(body) + body
 
 
 def decode_manifest(data: bytes, path: str) -> Manifest:
     """The manifest of a file. Raises DamagedManifest, and CorruptData for versions that this build does not know."""
-    is_summed = data.startswith(_OPENING) and data[:_SUMMED_AT].endswith(_CLOSING)
-    if is_summed and data[len(_OPENING) :][:_SUM_DIGITS] != b"%08x" % zlib.crc32(data[_SUMMED_AT:]):
+    head = _HEAD.match(data)
+    if head is not None and head[1] != _checksum(data[head.end() :]):
         raise DamagedManifest(path, "its bytes do not match its checksum")
     try:
         version = _VERSIONED.decode(data).version
         if version not in VERSIONS_READ:
             known = ", ".join(map(str, sorted(VERSIONS_READ)))
             raise CorruptData(f"{path}: manifest version {version} is not known, this build reads {known}", path=path)
-        if version >= VERSION and not is_summed:
-            raise DamagedManifest(path, "it does not begin with its checksum")
+        if version >= VERSION and head is None:
+            raise DamagedManifest(path, "it does not begin with its checksum and its copy")
         return replace(_MANIFEST.decode(data), version=VERSION)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise DamagedManifest(path, f"not a manifest: {error}") from error
+
+
+def restored_manifest(data: bytes, path: str) -> Manifest | None:
+    """The manifest of a damaged file, from its body or from the copy, whichever is whole; None where neither is."""
+    bodies: list[bytes] = []
+    if (checksum := _CHECKSUM.search(data)) is not None:
+        # The damage may have made or unmade the end of a line.
+        starts = (place.end() for place in re.finditer(rb"\n", data))
+        bodies += [data[start:] for start in starts if _checksum(data[start:]) == checksum[1]]
+    if (copy := _COPY.search(data)) is not None:
+        with suppress(zlib.error, ValueError):
+            bodies.append(zlib.decompress(base64.b64decode(copy[1], validate=True)))
+    for body in bodies:
+        with suppress(DamagedManifest):
+            return decode_manifest(_head(body) + body, path)
+    return None
+
+
+def _head(body: bytes) -> bytes:
+    copy = base64.b64encode(zlib.compress(body))
+    return b'{\n "checksum": "%b",\n "copy": "%b",\n' % (_checksum(body), copy)
+
+
+def _checksum(body: bytes) -> bytes:
+    return b"%08x" % zlib.crc32(body)
 
 
 class _Versioned(msgspec.Struct):

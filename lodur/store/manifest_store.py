@@ -10,7 +10,7 @@ import structlog
 from lodur.model.errors import Unavailable
 from lodur.model.tenant import TenantId
 from lodur.store.days import day_name, parse_day_name
-from lodur.store.manifest import DamagedManifest, Manifest, decode_manifest, encode_manifest
+from lodur.store.manifest import DamagedManifest, Manifest, decode_manifest, encode_manifest, restored_manifest
 from lodur.store.manifest_repair import keep_damaged, rebuilt_manifest
 from lodur.store.object_store import ObjectStore
 
@@ -53,7 +53,7 @@ def read_manifest(store: ObjectStore, tenant: TenantId, day: int) -> Committed |
 
 
 def sound_manifest(store: ObjectStore, tenant: TenantId, day: int) -> Committed | None:
-    """A day's manifest, rebuilt and committed where its bytes are damaged; None where there is none.
+    """A day's manifest, restored or rebuilt, and committed, where its bytes are damaged; None where there is none.
 
     Raises CorruptData for a version that this build does not know, and as `ObjectStore`.
     """
@@ -71,11 +71,12 @@ def sound_manifest(store: ObjectStore, tenant: TenantId, day: int) -> Committed 
         if again is None or again.data != found.data:
             continue
         kept = keep_damaged(store, tenant, day, found.data)
-        manifest = rebuilt_manifest(store, tenant, day, found.data)
+        restored = restored_manifest(found.data, path)
+        manifest = restored or rebuilt_manifest(store, tenant, day, found.data)
         version = store.replace_if(path, encode_manifest(manifest), found.version)
         if version is not None:
             _log.error(
-                "damaged manifest was rebuilt from the segments of its day",
+                "damaged manifest was restored" if restored else "damaged manifest was rebuilt from its day's segments",
                 path=path,
                 offset=damage.offset,
                 err=str(damage),
@@ -85,6 +86,22 @@ def sound_manifest(store: ObjectStore, tenant: TenantId, day: int) -> Committed 
             )
             return Committed(manifest, version)
     raise Unavailable(f"{path}: {COMMIT_ATTEMPTS_MAX} attempts to read met with other writers or with damage")
+
+
+def fence(store: ObjectStore, tenant: TenantId, day: int) -> Committed:
+    """The day's manifest, written anew so that no commit that began before can be stored any more.
+
+    Raises as `commit`.
+    """
+    path = manifest_path(tenant, day)
+    for _ in range(COMMIT_ATTEMPTS_MAX):
+        known = sound_manifest(store, tenant, day)
+        manifest = known.manifest if known else Manifest(day_name(day))
+        manifest = replace(manifest, revision=manifest.revision + 1)
+        version = store.replace_if(path, encode_manifest(manifest), known.version if known else None)
+        if version is not None:
+            return Committed(manifest, version)
+    raise Unavailable(f"{path}: {COMMIT_ATTEMPTS_MAX} attempts to commit met with other writers")
 
 
 def commit(

@@ -165,14 +165,25 @@ def _open(store: ObjectStore, meta: SegmentMeta, on_missing: Callable[[str], Non
     if local is not None:
         return Segment.open_file(local)
     size = meta.file_bytes
+    try:
+        segment = _open_remote(store, meta.path, size)
+    except CorruptData as error:
+        if error.path:
+            raise
+        # The core does not know yet what it is given.
+        raise CorruptData(f"{meta.path}{error}", path=meta.path, offset=error.offset) from error
+    return RemoteSegment(segment, meta.path, store, on_missing)
+
+
+def _open_remote(store: ObjectStore, path: str, size: int) -> Segment:
     tail_at = max(0, size - TAIL_BYTES)
-    tail = store.get_ranges(meta.path, [(tail_at, size - tail_at)])[0]
+    tail = store.get_ranges(path, [(tail_at, size - tail_at)])[0]
 
     def part(offset: int, length: int) -> bytes:
         if offset >= tail_at:
             return tail[offset - tail_at :][:length]
-        return store.get_ranges(meta.path, [(offset, length)])[0]
+        return store.get_ranges(path, [(offset, length)])[0]
 
     footer = part(*Segment.footer_range(tail[-_FOOTER_TAIL_BYTES:], size))
     directory = part(*Segment.directory_range(footer, size))
-    return RemoteSegment(Segment.from_parts(meta.path, footer, directory, size), meta.path, store, on_missing)
+    return Segment.from_parts(path, footer, directory, size)

@@ -18,7 +18,7 @@ from lodur.model.tenant import TenantId
 from lodur.store.days import day_of
 from lodur.store.journal import Journal
 from lodur.store.manifest import SegmentMeta
-from lodur.store.manifest_store import Committed, sound_manifest, stored_days
+from lodur.store.manifest_store import Committed, fence, sound_manifest, stored_days
 from lodur.store.object_store import ObjectStore
 from lodur.store.object_stores import ObjectStores
 from lodur.store.open_segments import Opened, OpenSegment, OpenSegments, Place
@@ -227,12 +227,13 @@ class Store:
                 if day is None or self._stores.of_day(day) is not store:
                     continue
                 if listed.path not in known and self.writer.is_mine(listed.path):
-                    # The manifest itself, by its name: in a listing it may be missing that was written a moment ago.
-                    committed = self.refresh(self.tenant(tenant), day)
-                    if committed is None or listed.path not in _named(committed):
+                    # A commit of this writer's last life that names it may still be on its way to the store.
+                    committed = fence(store, tenant, day)
+                    self.adopt(self.tenant(tenant), day, committed)
+                    known |= _named(committed)
+                    if listed.path not in known:
                         _log.info("segment that was never committed is removed", path=listed.path)
                         store.delete(listed.path)
-                    known |= _named(committed) if committed is not None else set()
 
 
 def _named(committed: Committed) -> set[str]:

@@ -150,5 +150,5 @@ def _blamed(inputs: list[Segment], compaction: Compaction) -> Iterator[None]:
     except CorruptData as error:
         for segment, meta in zip(inputs, compaction.inputs, strict=True):
             if segment.path == error.path:
-                raise DamagedSegment(meta, str(error)) from error
+                raise DamagedSegment(meta, str(error).replace(error.path, meta.path)) from error
         raise

@@ -1,0 +1,76 @@
+"""What a store must answer: every acknowledged entry once, of other pushes all entries or none."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from tests.compacting_node import Row
+
+
+class Violation(AssertionError):
+    """A promise was broken."""
+
+
+@dataclass(slots=True)
+class Push:
+    """One body; `name` is the process that it was sent to."""
+
+    name: str
+    rows: frozenset[Row]
+    starts: int = 0
+    """How often its process had been started when it was sent last."""
+    is_atomic: bool = True
+    """No other push has one of its rows, so that it can be told whether half of it is there."""
+    is_acknowledged: bool = False
+    is_flushed: bool = False
+    """Every process must find it, once it has read the manifests anew."""
+    may_be_lost: bool = False
+    """Its record in the write-ahead log was damaged by a flipped bit."""
+
+
+@dataclass(slots=True)
+class Model:
+    """All pushes that were ever sent."""
+
+    pushes: list[Push] = field(default_factory=list)
+    may_count_twice: bool = False
+    """Whether metric queries may count entries twice: see `docs/decisions/0005-faults.md`."""
+    log_flips: int = 0
+    """Bits that were flipped in write-ahead logs: each costs one record at most."""
+    at_risk: dict[str, frozenset[Row]] = field(default_factory=dict)
+    """The rows of segments in which a bit was flipped, by path."""
+
+    def check(self, found: list[Row], *, of: Iterable[str], set_aside: Iterable[str], knows_all_days: bool) -> None:
+        """Compare what a query found with what it must and may find. `of` are processes whose memory was asked too.
+
+        Raises Violation.
+        """
+        twice = [row for row, count in Counter(found).items() if count > 1]
+        if twice:
+            raise Violation(f"{len(twice)} entries twice: {twice[:3]}")
+        names, rows = frozenset(of), frozenset(found)
+        unknown = rows - {row for push in self.pushes for row in push.rows}
+        if unknown:
+            raise Violation(f"{len(unknown)} entries that nobody sent: {sorted(unknown)[:3]}")
+        excused = frozenset[Row]().union(*(self.at_risk.get(path, frozenset()) for path in set_aside))
+        if not knows_all_days:
+            return
+        lost = 0
+        lost_rows: frozenset[Row] = frozenset()
+        for push in self.pushes:
+            if push.name not in names and not push.is_flushed:
+                continue
+            missing = push.rows - rows - excused
+            if not missing:
+                continue
+            # A repetition has no record of its own for what was there.
+            if push.may_be_lost and (missing <= lost_rows or lost < self.log_flips):
+                lost += push.is_acknowledged and not missing <= lost_rows
+                lost_rows |= missing
+                continue
+            if push.is_acknowledged:
+                raise Violation(f"{len(missing)} of {len(push.rows)} acknowledged entries lost: {push}")
+            if push.is_atomic and len(missing) != len(push.rows - excused):
+                raise Violation(f"half of a push: {len(missing)} of {len(push.rows)} missing: {sorted(missing)[:3]}")
