@@ -1,4 +1,4 @@
-"""Some hundred histories with faults; the long run is `make soak`. Any seed again: `python -m tests.faults --seed S`."""
+"""Some hundred histories with faults. The long run is `make soak`; a seed again: `python -m tests.faults --seed S`."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ SEEDS = int(os.environ.get("LODUR_FAULT_SEEDS", "160"))
 SEEDS_PER_TEST = 20
 
 FOUND = (44, 60, 220)
-"""Seeds that have shown a fault of the product: a commit that was stored after its segment had been taken for an orphan;
-a segment of an earlier life that came late under the name of a new one; damage on the way taken for damage that lasts."""
+"""Seeds that have shown a fault of the product: a commit that was stored after its segment had been taken for an
+orphan; a segment of an earlier life that came late under the name of a new one; damage on the way taken for lasting."""
 
 
 @pytest.mark.parametrize("first", range(1, SEEDS + 1, SEEDS_PER_TEST))
