@@ -44,6 +44,7 @@ COMMANDS = (
     ),
     LazyCommand("patterns", "lodur.cli.patterns", "Tell what the lines of a selector have in common."),
     LazyCommand("segments", "lodur.cli.segments", "List, describe and check the segments of a store."),
+    LazyCommand("verify", "lodur.cli.verify", "Check every checksum and every reference of a store."),
     LazyCommand("completion", "lodur.cli.completion", "Print the completion script for a shell."),
     LazyCommand("version", "lodur.cli.version", "Print the version of Lodur."),
 )

@@ -216,6 +216,12 @@ def restored_manifest(data: bytes, path: str) -> Manifest | None:
     return None
 
 
+def copy_is_whole(data: bytes) -> bool:
+    """Whether the copy in a manifest that can be read is whole too; versions before the third have none."""
+    head = _HEAD.match(data)
+    return head is None or data.startswith(_head(data[head.end() :]))
+
+
 def _head(body: bytes) -> bytes:
     copy = base64.b64encode(zlib.compress(body))
     return b'{\n "checksum": "%b",\n "copy": "%b",\n' % (_checksum(body), copy)

@@ -42,25 +42,23 @@ class Model:
     at_risk: dict[str, frozenset[Row]] = field(default_factory=dict)
     """The rows of segments in which a bit was flipped, by path."""
 
-    def check(self, found: list[Row], *, of: Iterable[str], set_aside: Iterable[str], knows_all_days: bool) -> None:
-        """Compare what a query found with what it must and may find. `of` are processes whose memory was asked too.
-
-        Raises Violation.
-        """
+    def check_each_once(self, found: list[Row]) -> None:
+        """No entry is found twice, or was never sent. Raises Violation."""
         twice = [row for row, count in Counter(found).items() if count > 1]
         if twice:
             raise Violation(f"{len(twice)} entries twice: {twice[:3]}")
-        names, rows = frozenset(of), frozenset(found)
-        unknown = rows - {row for push in self.pushes for row in push.rows}
+        unknown = set(found) - {row for push in self.pushes for row in push.rows}
         if unknown:
             raise Violation(f"{len(unknown)} entries that nobody sent: {sorted(unknown)[:3]}")
+
+    def check_all(self, found: list[Row], *, of: str, sees_others: bool, set_aside: Iterable[str]) -> None:
+        """Compare what a query of the process `of` found with what it must find. Raises Violation."""
+        rows = frozenset(found)
         excused = frozenset[Row]().union(*(self.at_risk.get(path, frozenset()) for path in set_aside))
-        if not knows_all_days:
-            return
         lost = 0
         lost_rows: frozenset[Row] = frozenset()
         for push in self.pushes:
-            if push.name not in names and not push.is_flushed:
+            if push.name != of and not (push.is_flushed and sees_others):
                 continue
             missing = push.rows - rows - excused
             if not missing:

@@ -184,7 +184,12 @@ class Schedule:
         self.model.may_count_twice = self.model.may_count_twice or bool(rebuilt)
         rows = process.rows()
         set_aside = process.store.set_aside()
-        self.model.check(rows, of=[process.name], set_aside=set_aside, knows_all_days=process.knows_all_days)
+        self.model.check_each_once(rows)
+        if not process.knows_all_days:
+            return
+        # While a flush waits to be tried again, its days are seen as they were before.
+        sees_others = not process.tenant_store.unflushed()
+        self.model.check_all(rows, of=process.name, sees_others=sees_others, set_aside=set_aside)
         counted = process.counted()
         if process.store.set_aside().keys() - set_aside.keys():
             return
