@@ -8,9 +8,9 @@ import pytest
 
 from tests.faults.schedule import run_seed
 
-SEEDS = int(os.environ.get("LODUR_FAULT_SEEDS", "160"))
+SEEDS = int(os.environ.get("LODUR_FAULT_SEEDS", "150"))
 
-SEEDS_PER_TEST = 20
+SEEDS_PER_TEST = 25
 
 FOUND = (44, 60, 220)
 """Seeds that have shown a fault of the product: a commit that was stored after its segment had been taken for an
