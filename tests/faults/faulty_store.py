@@ -1,7 +1,7 @@
 """An object store that fails: refuses, forgets to answer, answers late, lists what was, flips bits, dies.
 
-What happens to a call follows from the seed, the call, its path and how often that was asked, not from the order in
-which threads come: a seed gives the same faults again. Start at `FaultyStore`.
+What happens to a call follows from the seed, the call, its path and how often that was asked in a step of the schedule,
+not from the order in which threads come: a seed gives the same faults again. Start at `FaultyStore`.
 """
 
 from __future__ import annotations
@@ -87,10 +87,11 @@ class FaultyStore:
         self._seed = seed
         self._clock = clock
         self._is_remote = is_remote
-        self._asked: Counter[tuple[str, str]] = Counter()
+        self._asked: Counter[tuple[str, str, str]] = Counter()
         self._flipped: dict[str, int] = {}
         self._lock = threading.Lock()
         self._throttled_until_s = 0.0
+        self._throttled_step = 0
 
     def check(self) -> None:
         self._refuse(self._chance("check", ""), "check", "")
@@ -181,8 +182,10 @@ class FaultyStore:
         self._check_alive()
         with self._lock:
             number = self.bucket.names.setdefault(path, len(self.bucket.names))
-            self._asked[call, path] += 1
-            return Random(f"{self._seed} {call} {number} {self._asked[call, path]}")
+            step = f"{self.bucket.steps} {self._clock.now_ns()}"
+            # Counted anew in each step: where threads race, the histories of two runs meet again.
+            self._asked[step, call, path] += 1
+            return Random(f"{self._seed} {call} {number} {step} {self._asked[step, call, path]}")
 
     def _happens(self, chance: Random, percent: float, name: str) -> bool:
         happens = chance.random() * 100 < percent
@@ -198,10 +201,12 @@ class FaultyStore:
         return True
 
     def _refuse(self, chance: Random, call: str, path: str) -> None:
-        if self._clock.monotonic_s() < self._throttled_until_s:
+        is_throttled = self._throttled_step < self.bucket.steps and self._clock.monotonic_s() < self._throttled_until_s
+        if is_throttled:
             raise Unavailable(f"{call} {path}: slow down", retry_after_s=1.0)
         if self._happens(chance, self.rates.refused, "refused"):
             if chance.random() < THROTTLED:
+                self._throttled_step = self.bucket.steps
                 self._throttled_until_s = self._clock.monotonic_s() + 1.0
             raise Unavailable(f"{call} {path} was refused")
 
@@ -230,7 +235,7 @@ class FaultyStore:
 
 
 THROTTLED = 0.2
-"""Of refusals: all calls are refused until the clock moves on."""
+"""Of refusals: from the next step on all calls are refused until the clock moves on."""
 
 
 def _flipped(data: bytes, chance: Random) -> bytes:

@@ -35,6 +35,7 @@ class Schedule:
 
     def __init__(self, seed: int, directory: Path, logs: Sequence[Mapping[str, Any]]) -> None:
         self.logs = logs
+        self._seed = seed
         self.chance = Random(seed)
         self.clock = ManualClock(FIRST_NS)
         self.model = Model()
@@ -66,7 +67,9 @@ class Schedule:
             (self.flip_log, 1),
             (self.fill_disk, 1),
         ]
-        for _ in range(STEPS):
+        for number in range(STEPS):
+            # Sizes and names have random parts: what one step draws of chance must not shift all later ones.
+            self.chance = Random(f"{self._seed} {number}")
             (step,) = self.chance.choices([step for step, _ in steps], [weight for _, weight in steps])
             process = self.processes[self.chance.choice(list(self.processes))]
             self.told.append(f"{process.name}: {step.__name__} {len(self.model.pushes)}")
@@ -265,7 +268,7 @@ class Schedule:
 
     def _flip(self, file: Path) -> int:
         data = bytearray(file.read_bytes())
-        place = self.chance.randrange(8 * len(data))
+        place = int(self.chance.random() * 8 * len(data))
         data[place // 8] ^= 1 << place % 8
         file.write_bytes(bytes(data))
         return place
