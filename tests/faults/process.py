@@ -95,7 +95,7 @@ class Process:
         limits = IngestLimits(reject_old_samples=False, rate_bytes=1 << 40, burst_bytes=1 << 40)
         self.writer = Writer(
             self.store,
-            limits,
+            lambda _: limits,
             decompressed_max_bytes=MIB,
             head_max_bytes=1 << 30,
             stream_errors_max=10,
@@ -118,7 +118,7 @@ class Process:
         self.knows_all_days = not self.objects.stale_lists
         replay = Replay(
             self.store,
-            limits,
+            lambda _: limits,
             self.writer.recent,
             flush=lambda tenant_store: self._insist(lambda: self._flush(tenant_store)),
             flush_bytes=500,
