@@ -70,6 +70,10 @@ class RemoteSegment:
             raise
         return [(offset, part) for (offset, _), part in zip(ranges, parts, strict=True)]
 
+    def discard(self) -> None:
+        """Have nothing cached of the segment any more."""
+        self.reads.discard(self.path)
+
 
 OpenSegment = Segment | RemoteSegment
 Place = tuple[ObjectStore, SegmentMeta]
