@@ -27,6 +27,9 @@ class RemoteSegment(Protocol):
         Raises Unavailable; NotFound where the segment was replaced by others, which the store has when asked anew.
         """
 
+    def discard(self) -> None:
+        """Fetch everything anew from now on: what was read is damaged, perhaps since it left the store. Blocks."""
+
 
 Source: TypeAlias = HeadView | Segment | RemoteSegment
 """Rows that can be scanned: of a head, of a local segment file, or of a remote one."""

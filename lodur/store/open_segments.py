@@ -20,7 +20,6 @@ from lodur.model.limits import MIB
 from lodur.store.manifest import SegmentMeta
 from lodur.store.memory_cache import MemoryCache
 from lodur.store.object_store import ObjectStore
-from lodur.store.range_cache import Range
 from lodur.store.segment_reads import SegmentReads
 from lodur.telemetry.store_metrics import CacheMetrics
 
@@ -70,6 +69,10 @@ class RemoteSegment:
             self.on_missing(self.path)
             raise
         return [(offset, part) for (offset, _), part in zip(ranges, parts, strict=True)]
+
+    def discard(self) -> None:
+        """Have nothing cached of the segment any more."""
+        self.reads.discard(self.path)
 
 
 OpenSegment = Segment | RemoteSegment
@@ -133,6 +136,7 @@ class OpenSegments:
 
     def put_aside(self, meta: SegmentMeta, reason: str) -> None:
         """Leave a segment out from now on, for it cannot be read."""
+        self._reads.discard(meta.path)
         with self._lock:
             is_new = meta.path not in self._set_aside
             self._set_aside[meta.path] = reason
@@ -171,37 +175,31 @@ class OpenSegments:
         return segment
 
     def _read_twice(self, store: ObjectStore, meta: SegmentMeta) -> OpenSegment:
-        """What seems damaged is read once more where it lies, for the damage may have come about on the way."""
+        """What seems damaged is read once more from its store: the damage may have come about on the way."""
         try:
-            return self._read(store, meta, self._reads.get)
+            return self._read(store, meta)
         except CorruptData:
-            self._reads.forget([meta.path])
-
-        def fetch(store: ObjectStore, path: str, wanted: Range) -> bytes:
-            return store.get_ranges(path, [wanted])[0]
-
+            self._reads.discard(meta.path)
         try:
-            return self._read(store, meta, fetch)
+            return self._read(store, meta)
         except CorruptData as error:
             if error.path:
                 raise
             # The core was not told yet what it is given.
             raise CorruptData(f"{meta.path}{error}", path=meta.path, offset=error.offset) from error
 
-    def _read(
-        self, store: ObjectStore, meta: SegmentMeta, fetch: Callable[[ObjectStore, str, Range], bytes]
-    ) -> OpenSegment:
+    def _read(self, store: ObjectStore, meta: SegmentMeta) -> OpenSegment:
         local = store.local_path(meta.path)
         if local is not None:
             return Segment.open_file(local)
         size = meta.file_bytes
         tail_at = max(0, size - min(max(size // TAIL_SHARE, TAIL_BYTES_MIN), TAIL_BYTES_MAX))
-        tail = fetch(store, meta.path, (tail_at, size - tail_at))
+        tail = self._reads.get(store, meta.path, (tail_at, size - tail_at))
 
         def part(offset: int, length: int) -> bytes:
             if offset >= tail_at:
                 return tail[offset - tail_at :][:length]
-            return fetch(store, meta.path, (offset, length))
+            return self._reads.get(store, meta.path, (offset, length))
 
         footer = part(*Segment.footer_range(tail[-_FOOTER_TAIL_BYTES:], size))
         directory = part(*Segment.directory_range(footer, size))
