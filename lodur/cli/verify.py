@@ -60,7 +60,9 @@ class Progress:
 def command(
     *, config_file: Path | None, expand_env: bool, directory: Path | None, tenant: str | None, output: str, quiet: bool
 ) -> None:
-    """Read a whole store and check every checksum, every reference of a manifest, and what no manifest names.
+    """Check every checksum and every reference of a store.
+
+    The whole store is read, and objects that no manifest names are told too.
 
     Without options: the store that `lodur serve` uses when it is started in this directory. Nothing is changed, and a
     server may be at work meanwhile. Findings are `damaged` or `missing` (entries cannot be read), `unknown` (an object

@@ -36,7 +36,7 @@ class Model:
 
     pushes: list[Push] = field(default_factory=list)
     may_count_twice: bool = False
-    """Whether metric queries may count entries twice: see `docs/decisions/0005-faults.md`."""
+    """Whether metric queries may count entries twice: see `docs/decisions/0006-faults.md`."""
     log_flips: int = 0
     """Bits that were flipped in write-ahead logs: each costs one record at most."""
     at_risk: dict[str, frozenset[Row]] = field(default_factory=dict)
