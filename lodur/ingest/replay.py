@@ -12,7 +12,8 @@ from dataclasses import dataclass
 import structlog
 
 from lodur.ingest.recent_pushes import RecentPushes
-from lodur.ingest.record_kinds import REENCODED, kept_body
+from lodur.ingest.record_decoding import RecordDecoder
+from lodur.ingest.record_kinds import REENCODED
 from lodur.model.clock import Clock
 from lodur.model.errors import LodurError, Unavailable
 from lodur.model.limits import IngestLimits
@@ -21,12 +22,8 @@ from lodur.store.journal import WalRecord
 from lodur.store.store import Store
 from lodur.store.tenant_store import TenantStore
 from lodur.telemetry.ingest_metrics import IngestMetrics
-from lodur.wire.push_body import PushLimits, decode, replay_limits
 
 PROGRESS_EVERY_S = 2.0
-
-MAPPINGS_HELD_MAX = 1000
-"""Mappings of OTLP attributes, each compiled once: there are as many as tenants with one, and changes of them."""
 
 _log = structlog.get_logger(__name__)
 
@@ -65,8 +62,7 @@ class Replay:
         self._stopping = stopping
         self._clock = clock
         self._metrics = metrics
-        self._limits = limits
-        self._raw_limits: dict[bytes, PushLimits] = {}
+        self._decoder = RecordDecoder(limits)
         self._so_far = Replayed()
 
     def progress(self) -> str:
@@ -130,21 +126,11 @@ class Replay:
             self._flush(max(self._store.tenants(), key=lambda each: each.head_size().bytes))
 
     def _insert(self, tenant_store: TenantStore, record: WalRecord) -> int:
-        kept = kept_body(record.kind, record.payload)
-        limits = PushLimits.unchecked() if record.kind == REENCODED else self._limits_of(kept.otlp_mapping)
-        push = decode(kept.body, kept.form, limits, record.accepted_at_ns)
+        push, kept = self._decoder.decode(record)
         appended = tenant_store.replay(push, seq=record.seq, now_s=self._clock.monotonic_s())
         if record.kind != REENCODED:
             self._recent.remember(tenant_store.tenant, record.kind, kept.body)
         return appended.new_rows
-
-    def _limits_of(self, otlp_mapping: bytes) -> PushLimits:
-        found = self._raw_limits.get(otlp_mapping)
-        if found is None:
-            if len(self._raw_limits) >= MAPPINGS_HELD_MAX:
-                self._raw_limits.clear()
-            found = self._raw_limits[otlp_mapping] = replay_limits(self._limits, otlp_mapping)
-        return found
 
     def _say(self, text: str, begun_s: float) -> None:
         so_far, seconds = self._so_far, max(self._clock.monotonic_s() - begun_s, 1e-6)

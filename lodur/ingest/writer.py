@@ -40,6 +40,9 @@ BODIES_HELD_BYTES_MAX = 512 << 20
 ROOM_WAIT_S = 5.0
 """How long a push waits for a flush to make room before it gets a 503: half of what agents wait for an answer."""
 
+ANSWER_WITHIN_S = 8.0
+"""Agents give up after ten seconds; a push that is not durable by then is answered with 503 while there is time."""
+
 ROOM_POLL_S = 0.02
 """How often a waiting push looks for room; waiting ones are bounded by the bodies held."""
 
@@ -105,7 +108,13 @@ class Writer:
         if self.closed_reason:
             raise Unavailable(self.closed_reason, retry_after_s=BUSY_RETRY_S)
         await self._wait_for_room()
-        return await asyncio.get_running_loop().run_in_executor(self._threads, self.keep, tenant, body, form)
+        job = self._threads.submit(self.keep, tenant, body, form)
+        try:
+            # What is under way goes on: the same push, sent again, is then found to be kept.
+            return await asyncio.wait_for(asyncio.shield(asyncio.wrap_future(job)), ANSWER_WITHIN_S)
+        except TimeoutError:
+            job.cancel()
+            raise Unavailable("the write-ahead log is slow, try again later", retry_after_s=BUSY_RETRY_S) from None
 
     async def _wait_for_room(self) -> None:
         """Slow senders down before they must be refused; nothing of the body has been decoded yet."""

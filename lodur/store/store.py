@@ -13,9 +13,11 @@ from concurrent.futures import ThreadPoolExecutor
 import structlog
 
 from lodur.kernels.head import HeadView
+from lodur.kernels.push_decode import DecodedPush
 from lodur.model.errors import InvalidRequest, Unauthenticated, Unavailable
 from lodur.model.tenant import TenantId
 from lodur.store.days import day_of
+from lodur.store.foreign_rows import ForeignRecord
 from lodur.store.journal import Journal
 from lodur.store.manifest import SegmentMeta
 from lodur.store.manifest_store import Committed, read_manifest, stored_days
@@ -23,7 +25,7 @@ from lodur.store.object_store import ObjectStore
 from lodur.store.object_stores import ObjectStores
 from lodur.store.open_segments import Opened, OpenSegment, OpenSegments, Place
 from lodur.store.options import SegmentCodec
-from lodur.store.segment_flush import SegmentWriter, segment_day, segment_folder
+from lodur.store.segment_flush import SegmentWriter, is_written_by, segment_day, segment_folder
 from lodur.store.tenant_store import HeadBytes, TenantStore
 from lodur.store.wal_marks import WalMarks
 
@@ -59,6 +61,8 @@ class Store:
         self._tenants: dict[TenantId, TenantStore] = {}
         self._head_bytes = HeadBytes()
         self._segments = OpenSegments(on_damage=on_damage)
+        self.refusal = ""
+        """Why queries would miss rows; empty as long as they would not."""
 
     def load(self) -> None:
         """Read what is stored, and drop what a crash of this writer left without a commit. Blocks; before any push.
@@ -87,6 +91,41 @@ class Store:
         """Bytes of lines and metadata that all tenants hold in memory."""
         return self._head_bytes.total
 
+    def follow(self, tenant: TenantId, writer_id: str, record: ForeignRecord, push: DecodedPush) -> int:
+        """Show rows that another process has accepted, until segments have them; how many are new here."""
+        return self.tenant(tenant).follow(writer_id, record, push)
+
+    def foreign_bytes(self) -> int:
+        """Bytes of lines and metadata of other processes' rows that are held here."""
+        return sum(tenant_store.foreign_bytes() for tenant_store in self.tenants())
+
+    def discover(self, *, all_days: bool) -> None:
+        """Learn of tenants and days that other processes have brought, or read the manifests of all days anew. Blocks.
+
+        Raises as `ObjectStore`, and CorruptData.
+        """
+        for tenant in self._stored_tenants():
+            known = self._known(tenant)
+            for store, day in self._stored_places(tenant):
+                if all_days or known is None or known.known_day(day) is None:
+                    committed = read_manifest(store, tenant, day)
+                    if committed is not None:
+                        self.adopt(self.tenant(tenant), day, committed)
+
+    def delete_orphans_of(self, writer_id: str) -> None:
+        """Delete what a writer that is gone for good left without a commit. Blocks.
+
+        Raises as `ObjectStore`, and CorruptData.
+        """
+        for tenant in self._stored_tenants():
+            named: set[str] = set()
+            for store, day in self._stored_places(tenant):
+                committed = read_manifest(store, tenant, day)
+                if committed is not None:
+                    named |= {segment.path for segment in committed.manifest.segments}
+                    named |= {segment.path for segment in committed.manifest.removed}
+            self._drop_orphans(tenant, named, writer_id)
+
     def trim_wal(self) -> int:
         """Delete the WAL's files that no tenant needs any more; how many."""
         return self.journal.trim(self.marks.floor())
@@ -96,18 +135,19 @@ class Store:
 
         Raises Unavailable where a remote store cannot be reached.
         """
-        with self._lock:
-            tenant_store = self._tenants.get(tenant)
+        if self.refusal:
+            raise Unavailable(self.refusal, retry_after_s=1.0)
+        tenant_store = self._known(tenant)
         if tenant_store is None:
             return []
         for _ in range(SOURCES_ATTEMPTS_MAX):
-            metas, view = tenant_store.snapshot(start_ns, end_ns)
+            metas, views = tenant_store.snapshot(start_ns, end_ns)
             places: list[Place] = [(self._stores.of_day(day_of(meta.min_ts_ns)), meta) for meta in metas]
             segments = self._segments.cached(places)
             if segments is None:
                 segments = await asyncio.to_thread(self._opened, tenant_store, places)
             if segments is not None:
-                return [*segments, view] if view.rows else segments
+                return [*segments, *views]
         raise Unavailable("segments are being replaced faster than they can be opened, try again", retry_after_s=1.0)
 
     def refresh(self, tenant_store: TenantStore, day: int) -> Committed | None:
@@ -170,13 +210,21 @@ class Store:
                 _log.warning("folder of the object store is no tenant's, left alone", folder=name)
         return tenants
 
-    def _load_tenant(self, tenant: TenantId) -> None:
-        places = [
+    def _known(self, tenant: TenantId) -> TenantStore | None:
+        with self._lock:
+            return self._tenants.get(tenant)
+
+    def _stored_places(self, tenant: TenantId) -> list[tuple[ObjectStore, int]]:
+        """The days that have a manifest, and where it lies."""
+        return [
             (store, day)
             for store in self._stores.each()
             for day in stored_days(store, tenant)
             if self._stores.of_day(day) is store
         ]
+
+    def _load_tenant(self, tenant: TenantId) -> None:
+        places = self._stored_places(tenant)
 
         def read(place: tuple[ObjectStore, int]) -> tuple[int, Committed | None]:
             return place[1], read_manifest(place[0], tenant, place[1])
@@ -188,14 +236,14 @@ class Store:
         manifests = [committed.manifest for committed in days.values()]
         known = {segment.path for manifest in manifests for segment in manifest.segments}
         known |= {segment.path for manifest in manifests for segment in manifest.removed}
-        self._drop_orphans(tenant, known)
+        self._drop_orphans(tenant, known, self.writer.writer_id)
 
-    def _drop_orphans(self, tenant: TenantId, known: set[str]) -> None:
+    def _drop_orphans(self, tenant: TenantId, known: set[str], writer_id: str) -> None:
         for store in self._stores.each():
             for listed in store.list_objects(segment_folder(tenant)):
                 # Where the periods have changed, a day's manifest may lie in a store that is not read for it any more.
                 day = segment_day(listed.path)
                 is_read_here = day is not None and self._stores.of_day(day) is store
-                if is_read_here and listed.path not in known and self.writer.is_mine(listed.path):
+                if is_read_here and listed.path not in known and is_written_by(writer_id, listed.path):
                     _log.info("segment that was never committed is removed", path=listed.path)
                     store.delete(listed.path)
