@@ -194,17 +194,18 @@ class Follower:
                     # It was there: its rows are in segments since.
                     self._must_reload = True
                 else:
-                    self._look_at_lease(followed)
-                    return
+                    if not self._has_jumped(followed):
+                        return
+                    break
                 if followed.is_ended:
                     return
                 followed.next_number = number + 1
 
-    def _look_at_lease(self, followed: _Followed) -> None:
-        """Find out whether there are objects behind those that are deleted."""
+    def _has_jumped(self, followed: _Followed) -> bool:
+        """Whether the next object is deleted, and there are others behind it, where reading goes on then."""
         now_s = self._clock.monotonic_s()
         if now_s - followed.looked_s < LEASE_LOOK_S:
-            return
+            return False
         found = read_lease(followed.store, followed.writer_id)
         followed.looked_s = now_s
         if found is None or found.lease.state is LeaseState.DONE:
@@ -212,6 +213,8 @@ class Follower:
         elif found.lease.first_number > followed.next_number:
             followed.next_number = found.lease.first_number
             self._must_reload = True
+            return True
+        return False
 
     def _take(self, followed: _Followed, found: ReadObject) -> None:
         followed.looked_s = self._clock.monotonic_s()

@@ -136,15 +136,16 @@ class Groups:
             group.error = reason
             group.settled.set()
 
+    def waiting(self) -> tuple[int, int]:
+        """Records that are not durable yet, and the bytes of their payloads."""
+        with self.changed:
+            groups = [*self._in_flight, *self._full, *([self._open] if self._open else [])]
+            return sum(len(group.records) for group in groups), self._waiting_bytes
+
     def is_idle(self) -> bool:
         """Nothing waits or is being sent."""
         with self.changed:
             return not (self._open or self._full or self._in_flight)
-
-    def next_number(self) -> int:
-        """Of the first object that was not begun yet."""
-        with self.changed:
-            return self._open.number if self._open else self._next_number
 
     def _refuse_if_behind(self, size_bytes: int, now_s: float) -> None:
         oldest = self._in_flight[0] if self._in_flight else self._full[0] if self._full else None

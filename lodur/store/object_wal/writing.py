@@ -147,7 +147,12 @@ class ObjectWal:
         with self._lock:
             return len(self._kept)
 
+    def waiting(self) -> tuple[int, int]:
+        """Records that wait for the object store, and the bytes of their payloads."""
+        return self._groups.waiting()
+
     def is_fenced(self) -> bool:
+        """Another process has ended the log."""
         return self._groups.end_reason == FENCED
 
     def stop(self) -> None:
