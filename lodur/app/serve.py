@@ -26,7 +26,7 @@ from prometheus_client import disable_created_metrics
 from lodur.api.options import ServerOptions, TlsOptions
 from lodur.app.allocator import tune_allocator
 from lodur.app.server import CONNECTIONS_MAX, Server, server_url
-from lodur.app.shared_log import open_journal
+from lodur.app.shared_log import locked_directory, open_journal
 from lodur.config.errors import ConfigError
 from lodur.config.flags import Actions
 from lodur.config.loading import LoadedConfig, load_server_config
@@ -119,8 +119,9 @@ def _serve(loaded: LoadedConfig) -> int:
     _allow_open_files()
     clock = SystemClock()
     code: int | None = None
-    while code is None:
-        code = _serve_once(config, clock)
+    with locked_directory(config):
+        while code is None:
+            code = _serve_once(config, clock)
     return code
 
 

@@ -214,7 +214,6 @@ class Server:
             while not await asyncio.to_thread(self._load):
                 if await asyncio.to_thread(self._stopping.wait, STORE_RETRY_S):
                     return False
-            await asyncio.to_thread(self._shared_log.catch_up)
             self._reason = self._replay.progress()
             replaying = asyncio.create_task(asyncio.to_thread(self._replay.run))
             while not replaying.done():
@@ -237,6 +236,7 @@ class Server:
         try:
             self._shared_log.begin()
             self.store.load()
+            self._shared_log.catch_up()
         except Unavailable as error:
             self._reason = f"the object store does not answer: {error}"
             _log.warning("object store does not answer, trying again", retry_in_s=STORE_RETRY_S, err=str(error))

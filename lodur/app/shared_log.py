@@ -6,7 +6,10 @@ Start at `SharedLog`. How to run such servers: docs/how-to/run-several-processes
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+import fcntl
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import structlog
@@ -18,7 +21,7 @@ from lodur.ingest.adopting import Adopter
 from lodur.ingest.following import Follower
 from lodur.ingest.recent_pushes import RecentPushes
 from lodur.model.clock import Clock
-from lodur.model.errors import InvalidRequest, LodurError
+from lodur.model.errors import InvalidRequest, LodurError, Unavailable
 from lodur.model.tenant import TenantId
 from lodur.store.days import day_of
 from lodur.store.journal import Journal, NoJournal, Wal, WalOptions
@@ -27,7 +30,7 @@ from lodur.store.object_wal.lease import LeaseState, read_lease
 from lodur.store.object_wal.names import LEASES, lease_writer
 from lodur.store.object_wal.writing import ObjectWal
 from lodur.store.store import Store
-from lodur.telemetry.object_wal_metrics import ObjectWalMetrics
+from lodur.telemetry.object_wal_metrics import ObjectWalCollector, ObjectWalMetrics, ObjectWalSize
 from lodur.wire.push_body import DecodedPush
 
 DISCOVER_EVERY_S = 600.0
@@ -47,6 +50,27 @@ def open_journal(config: ServerConfig, stores: ObjectStores, clock: Clock) -> Jo
     if not wal.enabled or Role.WRITE not in config.roles:
         return NoJournal()
     return Wal.open(WalOptions(path=wal.directory))
+
+
+@contextmanager
+def locked_directory(config: ServerConfig) -> Iterator[None]:
+    """Around all that a process with an object WAL does: what it keeps on its disk for a while is its own.
+
+    Raises Unavailable where another process has the directory. A WAL on the disk has a lock itself.
+    """
+    if config.ingester.object_wal is None:
+        yield
+        return
+    directory = config.ingester.wal.directory
+    directory.mkdir(parents=True, exist_ok=True)
+    with (directory / "lock-object-wal").open("ab") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise Unavailable(
+                f"another process uses {directory}: give each its own common.path_prefix or ingester.wal.dir"
+            ) from None
+        yield
 
 
 def _refuse_disk_records(directory: Path) -> None:
@@ -82,6 +106,7 @@ class SharedLog:
         self._store = store
         self._clock = clock
         self._is_used = config.ingester.object_wal is not None
+        self._discovers = self._is_used or Role.WRITE not in config.roles
         self._stopped = asyncio.Event()
         self.follower: Follower | None = None
         self.adopter: Adopter | None = None
@@ -89,6 +114,8 @@ class SharedLog:
         if options is None:
             return
         metrics, own_id = ObjectWalMetrics(registry), store.journal.writer_id
+        if isinstance(store.journal, ObjectWal):
+            registry.register(ObjectWalCollector(partial(_size, store.journal)))
         if Role.READ in config.roles:
             self.follower = Follower(
                 store,
@@ -129,7 +156,7 @@ class SharedLog:
 
     async def run(self) -> None:
         """Follow and adopt until stopped."""
-        if not self._is_used:
+        if not self._discovers:
             return
         works = [self._discover()]
         if self.follower is not None:
@@ -181,3 +208,8 @@ class SharedLog:
                         "lodur.wal: object",
                         writer=writer_id,
                     )
+
+
+def _size(wal: ObjectWal) -> ObjectWalSize:
+    stats = wal.stats()
+    return ObjectWalSize(stats.records, stats.objects, stats.kept_objects, stats.waiting_bytes)

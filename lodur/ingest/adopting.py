@@ -127,7 +127,8 @@ class Adopter:
             case LeaseState.CLOSED:
                 self._adopt(store, writer_id, found)
             case LeaseState.LIVE | LeaseState.ADOPTING:
-                if silent_s >= self._lease_s:
+                # What this process has begun and could not finish, it goes on with.
+                if silent_s >= self._lease_s or found.lease.owner == self._own_id:
                     self._adopt(store, writer_id, found)
             case LeaseState.ADOPTED:
                 if silent_s >= READERS_GRACE_S:

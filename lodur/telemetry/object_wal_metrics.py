@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
 from prometheus_client import CollectorRegistry, Counter, Gauge
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+from prometheus_client.registry import Collector
 
 
 class ObjectWalMetrics:
@@ -30,4 +35,32 @@ class ObjectWalMetrics:
         )
         self.damaged = Counter(
             "lodur_wal_damaged_objects_total", "Objects of logs that could not be read whole.", registry=registry
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectWalSize:
+    """A writer's log: counts since the start, and what is there now."""
+
+    records: int
+    objects: int
+    kept_objects: int
+    waiting_bytes: int
+
+
+class ObjectWalCollector(Collector):
+    """Sizes of a log that are looked up when they are asked for."""
+
+    def __init__(self, size: Callable[[], ObjectWalSize]) -> None:
+        self._size = size
+
+    def collect(self) -> Iterator[GaugeMetricFamily | CounterMetricFamily]:
+        size = self._size()
+        yield CounterMetricFamily("lodur_wal_records", "Records appended.", value=size.records)
+        yield CounterMetricFamily("lodur_wal_objects", "Objects of the WAL that were written.", value=size.objects)
+        yield GaugeMetricFamily(
+            "lodur_wal_kept_objects", "Objects with records that are in no segment yet.", value=size.kept_objects
+        )
+        yield GaugeMetricFamily(
+            "lodur_wal_waiting_bytes", "Bytes of pushes that wait for the object store.", value=size.waiting_bytes
         )

@@ -1,7 +1,7 @@
-"""Processes with object WALs over one store, in any order of steps: nothing acknowledged is lost, nothing is there twice.
+"""Processes with object WALs over one store, in any order of steps: nothing acknowledged is lost or there twice.
 
-Each pushes, sends its groups in any order, flushes, follows and adopts; the store fails before or after a call is carried
-out; processes die, and are frozen for any time together with their clocks. Clocks differ from the beginning.
+Each pushes, sends its groups in any order, flushes, follows and adopts; the store fails before or after a call is
+carried out; processes die, and are frozen for any time together with their clocks. Clocks differ from the beginning.
 """
 
 from __future__ import annotations

@@ -13,7 +13,7 @@ import uuid
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import msgspec
 import structlog
@@ -52,6 +52,19 @@ STOPPING = "the server is stopping"
 _log = structlog.get_logger(__name__)
 
 
+@dataclass(frozen=True, slots=True)
+class ObjectWalStats:
+    """A log as its writer knows it."""
+
+    records: int
+    objects: int
+    """Acknowledged since the start."""
+    kept_objects: int
+    """With records that are in no segment yet."""
+    waiting_bytes: int
+    """Of payloads that are not acknowledged yet."""
+
+
 def _nothing() -> None:
     """Nobody wants to know."""
 
@@ -85,12 +98,13 @@ class ObjectWal:
         self._threads: list[threading.Thread] = []
         self._senders = ThreadPoolExecutor(IN_FLIGHT_MAX, "wal-send")
         self._deleters = ThreadPoolExecutor(DELETES_AT_ONCE, "wal-delete")
-        self.records = 0
-        self.objects = 0
-        """Written since the start."""
+        self._records = 0
+        self._objects = 0
 
     def start(self) -> None:
-        """Make the writer known and begin to send. Blocks. Raises as `ObjectStore`."""
+        """Make the writer known and begin to send; once. Blocks. Raises as `ObjectStore`."""
+        if self._threads:
+            return
         self.register()
         for work in (self._send_groups, self._beat_for_ever):
             thread = threading.Thread(target=work, name=f"wal{work.__name__}", daemon=True)
@@ -100,11 +114,14 @@ class ObjectWal:
     def register(self) -> None:
         """Write the first lease: from now on others know of the log. Raises as `ObjectStore`."""
         begun_s = self._clock.monotonic_s()
-        lease = write_lease(self._store, self.writer_id, self._said(Lease(self.writer_id)), None)
-        if lease is None:
-            raise Unavailable(f"there is a writer {self.writer_id} already")
-        self._lease = lease
-        self._trust(begun_s)
+        first = StoredLease(self._said(Lease(self.writer_id)), "")
+        self._lease = write_lease(self._store, self.writer_id, first.lease, None)
+        if self._lease is not None:
+            self._trust(begun_s)
+            return
+        # The answer to an earlier attempt was lost, and the next sign of life is the first that is trusted.
+        self._lease = self._lost_beat(first)
+        self.beat()
 
     def append(self, tenant: str, kind: int, accepted_at_ns: int, payload: bytes) -> int:
         """Return the record's number once it is durable.
@@ -142,10 +159,11 @@ class ObjectWal:
                 self._doomed.append((due_s, self._kept.popleft()[0]))
             return before - len(self._kept)
 
-    def kept_objects(self) -> int:
-        """Objects that hold records that are in no segment yet."""
+    def stats(self) -> ObjectWalStats:
+        """Counts since the start, and what is there now."""
+        _, waiting_bytes = self._groups.waiting()
         with self._lock:
-            return len(self._kept)
+            return ObjectWalStats(self._records, self._objects, len(self._kept), waiting_bytes)
 
     def waiting(self) -> tuple[int, int]:
         """Records that wait for the object store, and the bytes of their payloads."""
@@ -253,8 +271,8 @@ class ObjectWal:
                 merged = sorted([*self._kept, *((group.number, group.last_seq) for group in done)])
                 self._kept = deque(merged)
                 self._last_number = max(self._last_number, done[-1].number)
-                self.objects += len(done)
-                self.records += sum(len(group.records) for group in done)
+                self._objects += len(done)
+                self._records += sum(len(group.records) for group in done)
 
     def _first_kept(self) -> int:
         with self._lock:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -291,6 +293,27 @@ def test_a_fenced_writer_that_flushes_brings_nothing_twice(writer: WalNode, read
     assert fresh.rows() == sorted(rows)
 
 
+def test_a_writer_that_wakes_up_within_its_flush_while_it_is_adopted_brings_nothing_twice(
+    writer: WalNode, reader: WalNode
+) -> None:
+    rows = pushed(writer, 2)
+    writer.freeze(writer.flush, calls=0, path="/manifest/")
+    assert writer.objects.stands_still.is_set()
+    reader.adopter.poll()
+    reader.beat()
+    reader.time.advance(LEASE_S)
+    # It has read the manifest, and its segment is there; only the commit is missing.
+    reader.freeze(reader.adopter.poll, calls=1, path="/manifest/")
+    assert reader.objects.stands_still.is_set()
+    writer.thaw()
+    reader.thaw()
+    assert state_of(reader, writer) is LeaseState.ADOPTING
+    assert follow(reader) == sorted(rows)
+    reader.adopter.poll()
+    assert state_of(reader, writer) is LeaseState.ADOPTED
+    assert follow(reader) == sorted(rows)
+
+
 def test_objects_behind_a_gap_are_not_in_the_log(writer: WalNode, reader: WalNode) -> None:
     rows = pushed(writer, 1)
     lost = []
@@ -315,10 +338,8 @@ def test_an_adoption_that_was_cut_off_is_begun_anew_by_another(
     other = WalNode(tmp_path, reader.time, skew_s=-77.0)
     for calls in range(3, 60, 4):
         reader.objects.calls_left, reader.objects.is_carried_out = calls, bool(calls % 8 == 3)
-        try:
+        with suppress(Unavailable):
             adopt(reader)
-        except Unavailable:
-            pass
         reader.objects.calls_left = None
         if state_of(reader, writer) is LeaseState.ADOPTED:
             break
@@ -351,8 +372,6 @@ def test_a_damaged_object_costs_its_records_and_is_kept(writer: WalNode, reader:
 def test_a_reader_refuses_queries_rather_than_to_leave_rows_out(
     tmp_path: Path, time: ManualClock, writer: WalNode
 ) -> None:
-    from dataclasses import replace
-
     small = WalNode(tmp_path, time, options=replace(OPTIONS, follow_max_bytes=50))
     pushed(writer, 1, 2, 3, 4, 5, 6)
     time.advance(2.0)
