@@ -56,6 +56,8 @@ ADOPTED_BYTES = 100
 
 DEADLINE_S = 30.0
 
+LIMITS = IngestLimits()
+
 
 class SkewedClock:
     """A machine's clock: it runs as the false one does, from another beginning, but for the time that it is frozen."""
@@ -193,12 +195,12 @@ class WalNode:
         stores = ObjectStores([(-(2**63), self.objects)])
         self.wal = ObjectWal(self.objects, self.options, self.clock)
         self.store = Store(stores, self.wal)
-        limits, metrics, own_id = IngestLimits(), ObjectWalMetrics(CollectorRegistry()), self.wal.writer_id
+        metrics, own_id = ObjectWalMetrics(CollectorRegistry()), self.wal.writer_id
         self.shown_rows = 0
         self.follower = Follower(
             self.store,
             stores,
-            limits,
+            lambda _: LIMITS,
             self.options,
             own_id=own_id,
             recent=RecentPushes(),
@@ -209,7 +211,7 @@ class WalNode:
         self.adopter = Adopter(
             self.store,
             stores,
-            limits,
+            lambda _: LIMITS,
             self.options,
             own_id=own_id,
             flush_bytes=ADOPTED_BYTES,

@@ -21,21 +21,22 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import structlog
-from prometheus_client import disable_created_metrics
+from prometheus_client import CollectorRegistry, disable_created_metrics
 
 from lodur.api.options import ServerOptions, TlsOptions
 from lodur.app.allocator import tune_allocator
-from lodur.app.server import CONNECTIONS_MAX, Server, server_url
+from lodur.app.periods import explain_periods
+from lodur.app.server import CONNECTIONS_MAX, Server, open_stores, server_url
 from lodur.app.shared_log import locked_directory, open_journal
 from lodur.config.errors import ConfigError
 from lodur.config.flags import Actions
 from lodur.config.loading import LoadedConfig, load_server_config
+from lodur.config.overrides import parse_overrides, read_files
 from lodur.config.printing import effective_yaml
 from lodur.config.server_config import ServerConfig
 from lodur.config.targets import ROLES_OF_TARGETS, Role
 from lodur.model.clock import Clock, SystemClock
 from lodur.model.errors import LodurError
-from lodur.store.object_stores import ObjectStores
 from lodur.store.open_segments import SEGMENTS_OPEN_MAX
 from lodur.telemetry.log import configure_log
 
@@ -72,6 +73,8 @@ def _act(actions: Actions, loaded: LoadedConfig) -> int | None:
     if actions.print_config:
         print(effective_yaml(loaded.config), file=sys.stderr)
     if actions.verify_config:
+        config = loaded.config
+        parse_overrides(read_files(config.runtime.files), config.tenants)
         for ignored in loaded.ignored:
             print(f"{ignored.path} has no effect: {ignored.reason}", file=sys.stderr)
         print("config is valid")
@@ -113,6 +116,7 @@ def _serve(loaded: LoadedConfig) -> int:
     if loaded.actions.log_config_reversed:
         for line in reversed(effective_yaml(config).splitlines()):
             _log.info("configuration in force", text=line)
+    explain_periods(config)
     warn_of_exposure(config)
     _check_tls(config.server.tls)
     _check_port(config.server)
@@ -127,11 +131,12 @@ def _serve(loaded: LoadedConfig) -> int:
 
 def _serve_once(config: ServerConfig, clock: Clock) -> int | None:
     """Serve until the end; None where the process is to begin anew, for others have taken it for dead."""
-    stores = ObjectStores.of(config.storage, spool_directory=config.ingester.wal.directory / "spool")
+    registry = CollectorRegistry()
+    stores = open_stores(config, registry, clock)
     journal = open_journal(config, stores, clock)
 
     async def run() -> int | None:
-        server = Server(config, stores, journal, clock)
+        server = Server(config, stores, journal, registry, clock)
         code = await server.run()
         return None if server.is_fenced else code
 

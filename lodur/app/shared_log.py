@@ -20,6 +20,7 @@ from lodur.config.targets import Role
 from lodur.ingest.adopting import Adopter
 from lodur.ingest.following import Follower
 from lodur.ingest.recent_pushes import RecentPushes
+from lodur.ingest.tenant_states import IngestLimitsOf
 from lodur.model.clock import Clock
 from lodur.model.errors import InvalidRequest, LodurError, Unavailable
 from lodur.model.tenant import TenantId
@@ -97,6 +98,7 @@ class SharedLog:
         store: Store,
         stores: ObjectStores,
         *,
+        limits_of: IngestLimitsOf,
         recent: RecentPushes,
         on_rows: Callable[[TenantId, DecodedPush], None],
         registry: CollectorRegistry,
@@ -110,7 +112,7 @@ class SharedLog:
         self._stopped = asyncio.Event()
         self.follower: Follower | None = None
         self.adopter: Adopter | None = None
-        options, limits = config.ingester.object_wal, config.limits.ingest
+        options = config.ingester.object_wal
         if options is None:
             return
         metrics, own_id = ObjectWalMetrics(registry), store.journal.writer_id
@@ -120,7 +122,7 @@ class SharedLog:
             self.follower = Follower(
                 store,
                 stores,
-                limits,
+                limits_of,
                 options,
                 own_id=own_id,
                 recent=recent,
@@ -132,7 +134,7 @@ class SharedLog:
             self.adopter = Adopter(
                 store,
                 stores,
-                limits,
+                limits_of,
                 options,
                 own_id=own_id,
                 flush_bytes=config.ingester.flush_bytes,

@@ -18,10 +18,10 @@ import structlog
 
 from lodur.ingest.adoption import Adoption
 from lodur.ingest.record_decoding import RecordDecoder
+from lodur.ingest.tenant_states import IngestLimitsOf
 from lodur.model.clock import Clock
 from lodur.model.durations import NS_PER_HOUR
 from lodur.model.errors import LodurError
-from lodur.model.limits import IngestLimits
 from lodur.store.object_store import ObjectStore
 from lodur.store.object_stores import ObjectStores
 from lodur.store.object_wal.adopted_rows import AdoptionLost
@@ -62,7 +62,7 @@ class Adopter:
         self,
         store: Store,
         stores: ObjectStores,
-        limits: IngestLimits,
+        limits_of: IngestLimitsOf,
         options: ObjectWalOptions,
         *,
         own_id: str,
@@ -72,7 +72,7 @@ class Adopter:
     ) -> None:
         self._store = store
         self._stores = stores
-        self._decoder = RecordDecoder(limits)
+        self._decoder = RecordDecoder(limits_of)
         self._lease_s = options.lease_s
         self._own_id = own_id
         self._flush_bytes = flush_bytes

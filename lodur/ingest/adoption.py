@@ -90,7 +90,7 @@ class Adoption:
             return
         try:
             tenant = TenantId(record.tenant)
-            push, _ = self._decoder.decode(record)
+            push, _ = self._decoder.decode(tenant, record)
         except LodurError as error:
             self._metrics.damaged.inc()
             _log.error("record of a write-ahead log cannot be read", file=str(record.file), err=str(error))

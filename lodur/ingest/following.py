@@ -20,9 +20,9 @@ import structlog
 from lodur.ingest.recent_pushes import RecentPushes
 from lodur.ingest.record_decoding import RecordDecoder
 from lodur.ingest.record_kinds import REENCODED
+from lodur.ingest.tenant_states import IngestLimitsOf
 from lodur.model.clock import Clock
 from lodur.model.errors import CorruptData, LodurError
-from lodur.model.limits import IngestLimits
 from lodur.model.tenant import TenantId
 from lodur.store.days import parse_day_name
 from lodur.store.foreign_rows import ForeignRecord
@@ -77,7 +77,7 @@ class Follower:
         self,
         store: Store,
         stores: ObjectStores,
-        limits: IngestLimits,
+        limits_of: IngestLimitsOf,
         options: ObjectWalOptions,
         *,
         own_id: str,
@@ -89,7 +89,7 @@ class Follower:
         self._store = store
         self._stores = stores
         self._options = options
-        self._decoder = RecordDecoder(limits)
+        self._decoder = RecordDecoder(limits_of)
         self._own_id = own_id
         self._recent = recent
         self._on_rows = on_rows
@@ -234,13 +234,13 @@ class Follower:
     def _show(self, followed: _Followed, record: WalRecord) -> None:
         try:
             tenant = TenantId(record.tenant)
-            push, kept = self._decoder.decode(record)
+            push, kept = self._decoder.decode(tenant, record)
         except LodurError as error:
             self._report(record, error)
             return
         if record.kind != REENCODED:
             self._recent.remember(tenant, record.kind, kept.body)
-        decode = partial(_decoded, self._decoder, record)
+        decode = partial(_decoded, self._decoder, tenant, record)
         foreign = ForeignRecord(record.seq, tuple(push.days()), decode)
         if self._store.follow(tenant, followed.writer_id, foreign, push):
             followed.tenants.add(tenant)
@@ -278,8 +278,8 @@ class Follower:
         )
 
 
-def _decoded(decoder: RecordDecoder, record: WalRecord) -> DecodedPush:
-    return decoder.decode(record)[0]
+def _decoded(decoder: RecordDecoder, tenant: TenantId, record: WalRecord) -> DecodedPush:
+    return decoder.decode(tenant, record)[0]
 
 
 def _days_of(record: WalRecord) -> list[int]:

@@ -14,9 +14,9 @@ import structlog
 from lodur.ingest.recent_pushes import RecentPushes
 from lodur.ingest.record_decoding import RecordDecoder
 from lodur.ingest.record_kinds import REENCODED
+from lodur.ingest.tenant_states import IngestLimitsOf
 from lodur.model.clock import Clock
 from lodur.model.errors import LodurError, Unavailable
-from lodur.model.limits import IngestLimits
 from lodur.model.tenant import TenantId
 from lodur.store.journal import WalRecord
 from lodur.store.store import Store
@@ -44,7 +44,7 @@ class Replay:
     def __init__(
         self,
         store: Store,
-        limits: IngestLimits,
+        limits_of: IngestLimitsOf,
         recent: RecentPushes,
         *,
         flush: Callable[[TenantStore], None],
@@ -62,7 +62,7 @@ class Replay:
         self._stopping = stopping
         self._clock = clock
         self._metrics = metrics
-        self._decoder = RecordDecoder(limits)
+        self._decoder = RecordDecoder(limits_of)
         self._so_far = Replayed()
 
     def progress(self) -> str:
@@ -126,7 +126,7 @@ class Replay:
             self._flush(max(self._store.tenants(), key=lambda each: each.head_size().bytes))
 
     def _insert(self, tenant_store: TenantStore, record: WalRecord) -> int:
-        push, kept = self._decoder.decode(record)
+        push, kept = self._decoder.decode(tenant_store.tenant, record)
         appended = tenant_store.replay(push, seq=record.seq, now_s=self._clock.monotonic_s())
         if record.kind != REENCODED:
             self._recent.remember(tenant_store.tenant, record.kind, kept.body)

@@ -85,6 +85,9 @@ class Wal:
         """
         return self._writer.trim(up_to_seq)
 
+    def check_room(self) -> None:
+        """A disk is either there or not: an append says so."""
+
     def committed(self, tenant: str, days: Sequence[int]) -> None:
         """Nobody else reads a log on disk."""
 

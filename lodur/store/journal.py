@@ -33,6 +33,9 @@ class Journal(Protocol):
 
     def trim(self, up_to_seq: int) -> int: ...
 
+    def check_room(self) -> None:
+        """Raise Unavailable where an append would only wait for what is stuck."""
+
     def committed(self, tenant: str, days: Sequence[int]) -> None:
         """Tell who else reads the log that manifests of these days were committed."""
 
@@ -59,6 +62,9 @@ class NoJournal:
 
     def trim(self, up_to_seq: int) -> int:
         return 0
+
+    def check_room(self) -> None:
+        """There is room."""
 
     def committed(self, tenant: str, days: Sequence[int]) -> None:
         """There is nobody to tell."""

@@ -87,6 +87,11 @@ class Groups:
             self.changed.notify_all()
             return group, group.last_seq
 
+    def check_room(self, now_s: float) -> None:
+        """Raise Unavailable where even a small record would not be taken."""
+        with self.changed:
+            self._refuse_if_behind(0, now_s)
+
     def due_s(self, now_s: float) -> float | None:
         """In how many seconds `take` would give a group; None where that is not a matter of time."""
         with self.changed:

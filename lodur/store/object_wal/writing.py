@@ -134,6 +134,10 @@ class ObjectWal:
             raise Unavailable(group.error)
         return seq
 
+    def check_room(self) -> None:
+        """Raise Unavailable while the store does not keep up."""
+        self._groups.check_room(self._clock.monotonic_s())
+
     def committed(self, tenant: str, days: Sequence[int]) -> None:
         """Tell those who follow the log that manifests were committed; nobody waits for it."""
         payload = msgspec.json.encode([day_name(day) for day in days])
