@@ -39,6 +39,7 @@ from lodur.model.clock import Clock, SystemClock
 from lodur.model.errors import LodurError
 from lodur.store.open_segments import SEGMENTS_OPEN_MAX
 from lodur.telemetry.log import configure_log
+from lodur.telemetry.tracing import open_tracer
 
 HEALTH_TIMEOUT_S = 10.0
 
@@ -136,8 +137,13 @@ def _serve_once(config: ServerConfig, clock: Clock) -> int | None:
     journal = open_journal(config, stores, clock)
 
     async def run() -> int | None:
-        server = Server(config, stores, journal, registry, clock)
-        code = await server.run()
+        tracer = open_tracer(os.environ) if config.tracing_enabled else None
+        server = Server(config, stores, journal, registry, clock, tracer)
+        try:
+            code = await server.run()
+        finally:
+            if tracer is not None:
+                await asyncio.to_thread(tracer.close)
         return None if server.is_fenced else code
 
     try:

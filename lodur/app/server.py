@@ -34,6 +34,7 @@ from lodur.api import (
     loki_tail,
     loki_volume,
     otlp_push,
+    profiles,
 )
 from lodur.api.access.login import KEY_BYTES, Login
 from lodur.api.application import Gates, build_application
@@ -78,6 +79,7 @@ from lodur.telemetry.request_metrics import RequestMetrics
 from lodur.telemetry.runtime_config_metrics import RuntimeConfigMetrics
 from lodur.telemetry.store_metrics import CacheMetrics, StoreMetrics
 from lodur.telemetry.tail_metrics import TailMetrics
+from lodur.telemetry.tracing import RequestTracer
 
 BACKLOG = 1024
 """Connections that may wait to be accepted: more is better refused early."""
@@ -104,9 +106,11 @@ class Server:
         journal: Journal,
         registry: CollectorRegistry,
         clock: Clock,
+        tracer: RequestTracer | None = None,
     ) -> None:
         self._config = config
         self._clock = clock
+        self._tracer = tracer
         self._stop = asyncio.Event()
         self._stopping = threading.Event()
         self._reason: str | None = "starting"
@@ -312,7 +316,7 @@ class Server:
     def _http_server(self) -> HttpServer:
         options = self._config.server
         app = build_application(
-            self._routes(),
+            self.routes(),
             path_prefix=options.path_prefix,
             compress_responses=options.compress_responses,
             log_slower_than_s=self._config.querier.log_slower_than_s,
@@ -321,6 +325,7 @@ class Server:
             not_ready_reason=lambda: self._reason,
             gates=self._gates,
             body_timeout_s=options.read_timeout_s,
+            tracer=self._tracer,
         )
         tls = options.tls
         return HttpServer(
@@ -343,7 +348,8 @@ class Server:
             ssl_protocol_min=SSLProtocols(tls.min_version) if tls else SSLProtocols.tls12,
         )
 
-    def _routes(self) -> Sequence[BaseRoute]:
+    def routes(self) -> Sequence[BaseRoute]:
+        """Everything that the server answers to."""
         config, clock = self._config, self._clock
         tenancy = Tenancy(config.auth_enabled, config.querier.multi_tenant_enabled)
         catalog = Catalog(self.store, clock, self.limits.query, self._engine.workplace)
@@ -356,6 +362,7 @@ class Server:
         routes: list[BaseRoute] = [
             *loki_rings.routes(socket.gethostname(), f"{config.server.host}:{config.server.port}", clock),
             *loki_status.routes(state, self.registry),
+            *profiles.routes(clock),
             *loki_admin.routes(
                 self._flusher.flush_all, self.stop, LevelSwitch(config.server.log_level), self._shutdown_mark
             ),
