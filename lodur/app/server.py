@@ -106,7 +106,8 @@ class Server:
         self._metrics = IngestMetrics(self.registry)
         self.limits = LimitsInForce(config.runtime, config.tenants, RuntimeConfigMetrics(self.registry))
         options = config.ingester
-        self.store = open_store(config, journal, self._metrics, self.registry, clock)
+        cache_metrics = CacheMetrics(self.registry)
+        self.store = open_store(config, journal, self._metrics, StoreMetrics(self.registry), cache_metrics, clock)
         self._flusher = Flusher(
             self.store,
             FlushPolicy(options.flush_bytes, options.flush_idle_s, options.flush_age_s, options.head_max_bytes),
@@ -157,7 +158,7 @@ class Server:
             clock=clock,
             metrics=self._metrics,
         )
-        self._engine = Engine(self.store, config.querier, clock, self.limits.query)
+        self._engine = Engine(self.store, config.querier, clock, self.limits.query, cache_metrics=cache_metrics)
         self._gates = _gates(config, self.registry, clock)
         self._register_sizes(journal)
 
@@ -405,13 +406,18 @@ def _gates(config: ServerConfig, registry: CollectorRegistry, clock: Clock) -> G
 
 
 def open_store(
-    config: ServerConfig, journal: Journal, metrics: IngestMetrics, registry: CollectorRegistry, clock: Clock
+    config: ServerConfig,
+    journal: Journal,
+    metrics: IngestMetrics,
+    store_metrics: StoreMetrics,
+    cache_metrics: CacheMetrics,
+    clock: Clock,
 ) -> Store:
     """The store of all periods, with its caches; nothing is read yet. Raises InvalidRequest for useless credentials."""
     stores = ObjectStores.of(
         config.storage,
         spool_directory=config.ingester.wal.directory / "spool",
-        metrics=StoreMetrics(registry),
+        metrics=store_metrics,
         clock=clock,
     )
     return Store(
@@ -420,7 +426,7 @@ def open_store(
         codec=config.ingester.codec,
         on_damage=metrics.segments_damaged.inc,
         caches=config.caches,
-        cache_metrics=CacheMetrics(registry),
+        cache_metrics=cache_metrics,
     )
 
 
