@@ -122,7 +122,8 @@ class Server:
         self._metrics = IngestMetrics(self.registry)
         self.limits = LimitsInForce(config.runtime, config.tenants, RuntimeConfigMetrics(self.registry))
         options = config.ingester
-        self.store = open_store(config, stores, journal, self._metrics, self.registry)
+        cache_metrics = CacheMetrics(self.registry)
+        self.store = open_store(config, stores, journal, self._metrics, cache_metrics)
         self._flusher = Flusher(
             self.store,
             FlushPolicy(options.flush_bytes, options.flush_idle_s, options.flush_age_s, options.head_max_bytes),
@@ -168,7 +169,9 @@ class Server:
             metrics=self._metrics,
             quarantine=Quarantine(options.wal.directory / "quarantine") if keeps_wal else None,
         )
-        self._engine = Engine(self.store, config.querier, clock, self.limits.query, damage=self.store)
+        self._engine = Engine(
+            self.store, config.querier, clock, self.limits.query, damage=self.store, cache_metrics=cache_metrics
+        )
         self._shared_log = self._new_shared_log(stores)
         self._gates = _gates(config, self.registry, clock)
         self._register_sizes(journal)
@@ -491,7 +494,7 @@ def open_stores(config: ServerConfig, registry: CollectorRegistry, clock: Clock)
 
 
 def open_store(
-    config: ServerConfig, stores: ObjectStores, journal: Journal, metrics: IngestMetrics, registry: CollectorRegistry
+    config: ServerConfig, stores: ObjectStores, journal: Journal, metrics: IngestMetrics, cache_metrics: CacheMetrics
 ) -> Store:
     """The store of all periods, with its caches; nothing is read yet."""
     return Store(
@@ -500,7 +503,7 @@ def open_store(
         codec=config.ingester.codec,
         on_damage=metrics.segments_damaged.inc,
         caches=config.caches,
-        cache_metrics=CacheMetrics(registry),
+        cache_metrics=cache_metrics,
     )
 
 
