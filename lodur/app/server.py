@@ -72,10 +72,11 @@ from lodur.store.object_stores import ObjectStores
 from lodur.store.object_wal.writing import ObjectWal
 from lodur.store.store import Store
 from lodur.telemetry.access_metrics import AccessMetrics
+from lodur.telemetry.build import register_build
 from lodur.telemetry.compaction_metrics import CompactionMetrics
 from lodur.telemetry.ingest_metrics import IngestMetrics, SizeCollector, TenantSize, WalSize
 from lodur.telemetry.log import LevelSwitch
-from lodur.telemetry.query_metrics import QueueCollector
+from lodur.telemetry.query_metrics import QueryMetrics, QueueCollector
 from lodur.telemetry.request_metrics import RequestMetrics
 from lodur.telemetry.runtime_config_metrics import RuntimeConfigMetrics
 from lodur.telemetry.store_metrics import CacheMetrics, StoreMetrics
@@ -143,15 +144,16 @@ class Server:
             metrics=CompactionMetrics(self.registry),
         )
         keeps_wal = isinstance(journal, Wal)
+        self._disk = (
+            DiskSpace(options.wal.directory, full_ratio=options.wal.disk_full_ratio, clock=clock) if keeps_wal else None
+        )
         self._writer = Writer(
             self.store,
             self.limits.ingest,
             decompressed_max_bytes=config.server.push_decompressed_max_bytes,
             head_max_bytes=options.head_max_bytes,
             stream_errors_max=options.returned_stream_errors_max,
-            disk=DiskSpace(options.wal.directory, full_ratio=options.wal.disk_full_ratio, clock=clock)
-            if keeps_wal
-            else None,
+            disk=self._disk,
             clock=clock,
             metrics=self._metrics,
             on_growth=self._flusher.notice,
@@ -389,7 +391,9 @@ class Server:
     def _query_routes(self, tenancy: Tenancy, catalog: Catalog) -> list[BaseRoute]:
         config, clock, options = self._config, self._clock, self._config.server
         return [
-            *loki_query.routes(self._engine, tenancy, clock, body_max_bytes=options.query_body_max_bytes),
+            *loki_query.routes(
+                self._engine, tenancy, clock, QueryMetrics(self.registry), body_max_bytes=options.query_body_max_bytes
+            ),
             *loki_legacy.routes(self._engine, tenancy, clock, body_max_bytes=options.query_body_max_bytes),
             *loki_metadata.routes(catalog, tenancy, clock, body_max_bytes=options.query_body_max_bytes),
             *loki_detected.routes(self._engine, catalog, tenancy, clock, body_max_bytes=options.query_body_max_bytes),
@@ -446,6 +450,7 @@ class Server:
         ProcessCollector(registry=self.registry)
         PlatformCollector(registry=self.registry)
         GCCollector(registry=self.registry)
+        register_build(self.registry, loki_version=loki_status.LOKI_VERSION)
 
         def tenants() -> list[TenantSize]:
             sizes = [(each.tenant.value, each.head_size()) for each in self.store.tenants()]
@@ -457,7 +462,8 @@ class Server:
             if not isinstance(journal, Wal):
                 return None
             stats = journal.stats()
-            return WalSize(stats.files, stats.bytes, stats.records, stats.fsyncs)
+            used_ratio = 0.0 if self._disk is None else self._disk.used_ratio()
+            return WalSize(stats.files, stats.bytes, stats.records, stats.fsyncs, used_ratio)
 
         self.registry.register(SizeCollector(tenants, wal))
         workplace = self._engine.workplace
