@@ -1,7 +1,7 @@
 """Send samples to a receiver of Prometheus remote write; what is not sent yet lies in a WAL.
 
 Each client of a tenant has its own WAL and sends its samples in order. The WAL is trimmed up to what was taken, and
-read back at the start, so that neither a receiver that is away nor a restart loses samples younger than the WAL's bound.
+read back at the start, so that neither a receiver that is away nor a restart loses samples younger than its bound.
 What the receiver refuses for good is counted and left out. Start at `RemoteWriteQueue`.
 """
 
