@@ -29,6 +29,7 @@ from lodur.app.server import CONNECTIONS_MAX, Server, open_journal, server_url
 from lodur.config.errors import ConfigError
 from lodur.config.flags import Actions
 from lodur.config.loading import LoadedConfig, load_server_config
+from lodur.config.overrides import parse_overrides, read_files
 from lodur.config.printing import effective_yaml
 from lodur.config.server_config import ServerConfig
 from lodur.config.targets import ROLES_OF_TARGETS, Role
@@ -71,6 +72,8 @@ def _act(actions: Actions, loaded: LoadedConfig) -> int | None:
     if actions.print_config:
         print(effective_yaml(loaded.config), file=sys.stderr)
     if actions.verify_config:
+        config = loaded.config
+        parse_overrides(read_files(config.runtime.files), config.tenants)
         for ignored in loaded.ignored:
             print(f"{ignored.path} has no effect: {ignored.reason}", file=sys.stderr)
         print("config is valid")

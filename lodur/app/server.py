@@ -42,7 +42,15 @@ from lodur.api.options import ServerOptions
 from lodur.api.push_bodies import PushBodies
 from lodur.api.tenant import Tenancy
 from lodur.app.allocator import give_back_memory
-from lodur.config.printing import changed_yaml, default_yaml, effective_yaml, limits_yaml
+from lodur.app.limits_in_force import LimitsInForce
+from lodur.config.printing import (
+    changed_overrides_yaml,
+    changed_yaml,
+    default_yaml,
+    effective_yaml,
+    limits_yaml,
+    overrides_yaml,
+)
 from lodur.config.server_config import ServerConfig
 from lodur.config.targets import Role
 from lodur.ingest.disk_space import DiskSpace
@@ -64,6 +72,7 @@ from lodur.telemetry.compaction_metrics import CompactionMetrics
 from lodur.telemetry.ingest_metrics import IngestMetrics, SizeCollector, TenantSize, WalSize
 from lodur.telemetry.log import LevelSwitch
 from lodur.telemetry.request_metrics import RequestMetrics
+from lodur.telemetry.runtime_config_metrics import RuntimeConfigMetrics
 from lodur.telemetry.tail_metrics import TailMetrics
 
 BACKLOG = 1024
@@ -93,6 +102,7 @@ class Server:
         self._shutdown_mark = ShutdownMark()
         self.registry = CollectorRegistry()
         self._metrics = IngestMetrics(self.registry)
+        self.limits = LimitsInForce(config.runtime, config.tenants, RuntimeConfigMetrics(self.registry))
         options = config.ingester
         stores = ObjectStores.of(config.storage, spool_directory=options.wal.directory / "spool")
         self.store = Store(stores, journal, codec=options.codec, on_damage=self._metrics.segments_damaged.inc)
@@ -109,21 +119,21 @@ class Server:
         self._tailing = Tailing(
             self.store,
             clock,
-            lambda _: config.limits.query,
+            self.limits.query,
             duration_max_s=config.querier.tail_duration_max_s,
             metrics=TailMetrics(self.registry),
         )
         self._compactor = Compactor(
             self.store,
             config.compactor,
-            retention=lambda _: config.retention,
+            retention=self.limits.retention,
             clock=clock,
             metrics=CompactionMetrics(self.registry),
         )
         keeps_wal = isinstance(journal, Wal)
         self._writer = Writer(
             self.store,
-            config.limits.ingest,
+            self.limits.ingest,
             decompressed_max_bytes=config.server.push_decompressed_max_bytes,
             head_max_bytes=options.head_max_bytes,
             stream_errors_max=options.returned_stream_errors_max,
@@ -137,7 +147,7 @@ class Server:
         )
         self._replay = Replay(
             self.store,
-            config.limits.ingest,
+            self.limits.ingest,
             self._writer.recent,
             flush=self._flusher.flush_now,
             flush_bytes=options.flush_bytes,
@@ -146,7 +156,7 @@ class Server:
             clock=clock,
             metrics=self._metrics,
         )
-        self._engine = Engine(self.store, config.querier, clock, lambda _: config.limits.query)
+        self._engine = Engine(self.store, config.querier, clock, self.limits.query)
         self._gates = _gates(config, self.registry, clock)
         self._register_sizes(journal)
 
@@ -157,6 +167,7 @@ class Server:
         serving = asyncio.create_task(server.serve())
         starting = asyncio.create_task(self._start_up())
         stopped = asyncio.create_task(self._stop.wait())
+        following = asyncio.create_task(self.limits.run())
         await asyncio.wait({serving, starting, stopped}, return_when=asyncio.FIRST_COMPLETED)
         flushing: asyncio.Task[None] | None = None
         compacting: asyncio.Task[None] | None = None
@@ -175,6 +186,7 @@ class Server:
         await self._tailing.drained()
         await self._close_http(server, serving)
         stopped.cancel()
+        following.cancel()
         if compacting is not None:
             await compacting
         await asyncio.to_thread(self._compactor.close)
@@ -288,11 +300,12 @@ class Server:
     def _routes(self) -> Sequence[BaseRoute]:
         config, clock = self._config, self._clock
         tenancy = Tenancy(config.auth_enabled, config.querier.multi_tenant_enabled)
-        catalog = Catalog(self.store, clock, lambda _: config.limits.query)
+        catalog = Catalog(self.store, clock, self.limits.query)
         state = loki_status.ServerState(
             not_ready_reason=lambda: self._reason,
             config_text=lambda mode: _config_text(config, mode),
             services=lambda: config.targets,
+            overrides_text=self._overrides_text,
         )
         options = config.server
         bodies = PushBodies(options.push_body_max_bytes, options.read_timeout_s)
@@ -313,9 +326,9 @@ class Server:
             *loki_volume.routes(catalog, tenancy, clock, body_max_bytes=options.query_body_max_bytes),
             *loki_limits.routes(
                 loki_limits.TenantFacts(
-                    limits_of=lambda _: config.limits,
-                    text_of=lambda _: limits_yaml(config),
-                    retention_ns_of=lambda _: config.retention.period_ns,
+                    limits_of=self.limits.of,
+                    text_of=lambda tenant: limits_yaml(self.limits.overrides.of(tenant)),
+                    retention_ns_of=lambda tenant: self.limits.retention(tenant).period_ns,
                     patterns_enabled=config.querier.patterns_enabled,
                 )
             ),
@@ -324,6 +337,11 @@ class Server:
             *loki_status.routes(state, self.registry),
             *loki_admin.routes(self._flusher.flush_all, self.stop, LevelSwitch(options.log_level), self._shutdown_mark),
         ]
+
+    def _overrides_text(self, mode: str) -> str | None:
+        if not self.limits.has_files:
+            return None
+        return (changed_overrides_yaml if mode == "diff" else overrides_yaml)(self.limits.overrides)
 
     def _handle_signals(self) -> None:
         loop = asyncio.get_running_loop()

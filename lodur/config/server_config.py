@@ -10,20 +10,19 @@ from lodur.api.options import ServerOptions
 from lodur.config.blocks.access import access_options
 from lodur.config.blocks.common import PATH_PREFIX
 from lodur.config.blocks.ingester import WAL_DIR, ingester_options
-from lodur.config.blocks.limits_ingest import ingest_limits
-from lodur.config.blocks.limits_query import query_limits
-from lodur.config.blocks.limits_retention import check_retention, compactor_options, retention_periods
+from lodur.config.blocks.limits_retention import check_retention, compactor_options
 from lodur.config.blocks.other import AUTH_ENABLED, TARGET
 from lodur.config.blocks.querier import querier_options
+from lodur.config.blocks.runtime import RuntimeOptions, runtime_options
 from lodur.config.blocks.schema_periods import check_metadata_schema, schema_periods
 from lodur.config.blocks.server import server_options
 from lodur.config.blocks.storage import DIRECTORY, storage_options, with_stores_filled
 from lodur.config.targets import Role, roles_of
+from lodur.config.tenant_settings import TenantSettings, tenant_settings
 from lodur.config.values import Values
 from lodur.ingest.options import IngesterOptions
-from lodur.model.limits import Limits
 from lodur.query.options import QuerierOptions
-from lodur.store.compaction.options import CompactorOptions, RetentionPeriods
+from lodur.store.compaction.options import CompactorOptions
 from lodur.store.options import StorageOptions
 
 DATA_DIRECTORY = "data"
@@ -40,13 +39,13 @@ class ServerConfig:
     server: ServerOptions
     access: AccessOptions | None
     """None where everybody may do everything."""
-    limits: Limits
-    """For every tenant."""
+    tenants: TenantSettings
+    """For every tenant that has no overrides."""
+    runtime: RuntimeOptions
+    """Where overrides are."""
     ingester: IngesterOptions
     storage: StorageOptions
     compactor: CompactorOptions
-    retention: RetentionPeriods
-    """For every tenant."""
     querier: QuerierOptions
     values: Values = field(repr=False)
     """What the options were made of, secrets included; for printing only."""
@@ -65,11 +64,11 @@ def build_server_config(values: Values, *, base: Path, now_ns: int, cores: int) 
         auth_enabled=values.get(AUTH_ENABLED),
         server=server_options(values),
         access=access_options(values, base),
-        limits=Limits(ingest_limits(values), query_limits(values)),
+        tenants=tenant_settings(values),
+        runtime=runtime_options(values, base),
         ingester=ingester_options(values, base),
         storage=storage_options(values, periods, base),
         compactor=compactor_options(values),
-        retention=retention_periods(values),
         querier=querier_options(values, cores),
         values=values,
     )

@@ -17,16 +17,15 @@ from lodur.ingest.disk_space import DiskSpace
 from lodur.ingest.held_bodies import BUSY_RETRY_S, HeldBodies
 from lodur.ingest.recent_pushes import RecentPushes
 from lodur.ingest.record_kinds import REENCODED, KeptBody, kind_of, payload_of
-from lodur.ingest.tenant_limits import StreamRefusal, TenantLimits, blocked_text
+from lodur.ingest.tenant_limits import StreamRefusal, blocked_text
+from lodur.ingest.tenant_states import IngestLimitsOf, TenantState, TenantStates
 from lodur.model.clock import Clock
 from lodur.model.errors import InvalidRequest, LimitExceeded, Unavailable
-from lodur.model.limits import IngestLimits
 from lodur.model.tenant import TenantId
 from lodur.store.store import Store
 from lodur.store.tenant_store import TenantStore
 from lodur.telemetry.ingest_metrics import IngestMetrics
-from lodur.wire.otlp import mapping_message
-from lodur.wire.push_body import DecodedPush, PushForm, PushLimits, decode, push_limits
+from lodur.wire.push_body import DecodedPush, PushForm, decode
 
 PUSH_THREADS = 64
 """Pushes that wait for one sync together: more than this many clients gain nothing from a larger group."""
@@ -63,7 +62,7 @@ class Writer:
     def __init__(
         self,
         store: Store,
-        limits: IngestLimits,
+        limits_of: IngestLimitsOf,
         *,
         decompressed_max_bytes: int,
         head_max_bytes: int,
@@ -75,20 +74,18 @@ class Writer:
         on_rows: Callable[[TenantId, DecodedPush], None],
     ) -> None:
         self._store = store
-        self._limits = limits
-        self._otlp_mapping = mapping_message(limits.otlp)
-        self._push_limits: PushLimits = push_limits(
-            limits, decompressed_max_bytes=decompressed_max_bytes, otlp_mapping=self._otlp_mapping
-        )
         self._head_max_bytes = head_max_bytes
-        self._stream_errors_max = stream_errors_max
         self._disk = disk
         self._clock = clock
         self._metrics = metrics
         self._on_growth = on_growth
         self._on_rows = on_rows
-        self._lock = threading.Lock()
-        self._tenants: dict[TenantId, TenantLimits] = {}
+        self._tenants = TenantStates(
+            limits_of,
+            decompressed_max_bytes=decompressed_max_bytes,
+            listed_entries_max=stream_errors_max,
+            clock=clock,
+        )
         self._decodes = threading.BoundedSemaphore(DECODES_AT_ONCE)
         self._threads = ThreadPoolExecutor(PUSH_THREADS, "push")
         self.bodies = HeldBodies(BODIES_HELD_BYTES_MAX)
@@ -118,15 +115,16 @@ class Writer:
     def keep(self, tenant: TenantId, body: bytes, form: PushForm) -> PushOutcome:
         """`push`, blocking."""
         now_ns = self._clock.now_ns()
-        blocked = blocked_text(tenant, self._limits, now_ns)
+        state = self._tenants.of(tenant)
+        blocked = blocked_text(tenant, state.limits, now_ns)
         with self._decodes:
-            push = decode(body, form, self._push_limits, now_ns)
+            push = decode(body, form, state.decoding.push_limits, now_ns)
         self._count_received(tenant, push)
         if blocked is not None:
             self._discard(tenant, "blocked_ingestion", push.accepted_lines, push.accepted_bytes)
-            return PushOutcome(self._limits.blocked_status, blocked)
+            return PushOutcome(state.limits.blocked_status, blocked)
         if push.accepted_lines:
-            refused = self._keep_rows(tenant, push, body, form, now_ns)
+            refused = self._keep_rows(tenant, state, push, KeptBody(form, body, state.decoding.otlp_mapping), now_ns)
             if refused:
                 return PushOutcome(TOO_MUCH, str(refused[-1].error))
         problems = push.problems
@@ -139,18 +137,18 @@ class Writer:
         self._threads.shutdown()
 
     def _keep_rows(
-        self, tenant: TenantId, push: DecodedPush, body: bytes, form: PushForm, now_ns: int
+        self, tenant: TenantId, state: TenantState, push: DecodedPush, body: KeptBody, now_ns: int
     ) -> list[StreamRefusal]:
         """Keep the accepted rows but for those of streams that may not pass now, which are told."""
         tenant_store = self._store.tenant(tenant)
-        refused = self._check(tenant, push, tenant_store)
+        refused = self._check(tenant, state, push, tenant_store)
         if refused:
             push = push.without_streams([refusal.stream for refusal in refused])
             if not push.accepted_lines:
                 return refused
         is_whole = push.all_accepted
-        kind = kind_of(form) if is_whole else REENCODED
-        keeping = self.recent.keeping(tenant, kind, body) if is_whole else nullcontext(False)
+        kind = kind_of(body.form) if is_whole else REENCODED
+        keeping = self.recent.keeping(tenant, kind, body.body) if is_whole else nullcontext(False)
         with keeping as is_known:
             if is_known:
                 self._metrics.repeated_pushes.labels(tenant.value).inc()
@@ -158,7 +156,7 @@ class Writer:
             appended = tenant_store.append(
                 push,
                 kind=kind,
-                payload=payload_of(KeptBody(form, body, self._otlp_mapping)) if is_whole else push.to_body(),
+                payload=payload_of(body) if is_whole else push.to_body(),
                 accepted_at_ns=now_ns,
                 now_s=self._clock.monotonic_s(),
             )
@@ -169,14 +167,16 @@ class Writer:
         self._on_growth(tenant_store)
         return refused
 
-    def _check(self, tenant: TenantId, push: DecodedPush, tenant_store: TenantStore) -> list[StreamRefusal]:
+    def _check(
+        self, tenant: TenantId, state: TenantState, push: DecodedPush, tenant_store: TenantStore
+    ) -> list[StreamRefusal]:
         if self._disk is not None and self._disk.is_full():
             self._metrics.wal_disk_full.inc()
             raise Unavailable("the disk of the write-ahead log is full", retry_after_s=BUSY_RETRY_S)
         if self._store.head_bytes() >= self._head_max_bytes:
             raise Unavailable("too many rows wait to be flushed, try again later", retry_after_s=BUSY_RETRY_S)
         try:
-            refused = self._limits_of(tenant).check(push, tenant_store, self._clock.monotonic_s())
+            refused = state.used.check(push, tenant_store, self._clock.monotonic_s())
         except LimitExceeded as error:
             self._discard(tenant, error.limit, push.accepted_lines, push.accepted_bytes)
             raise
@@ -186,14 +186,6 @@ class Writer:
         for refusal in refused:
             self._discard(tenant, refusal.error.limit, refusal.lines, refusal.size_bytes)
         return refused
-
-    def _limits_of(self, tenant: TenantId) -> TenantLimits:
-        with self._lock:
-            found = self._tenants.get(tenant)
-            if found is None:
-                found = TenantLimits(tenant, self._limits, self._stream_errors_max, self._clock.monotonic_s())
-                self._tenants[tenant] = found
-            return found
 
     def _count_received(self, tenant: TenantId, push: DecodedPush) -> None:
         metrics, name = self._metrics, tenant.value

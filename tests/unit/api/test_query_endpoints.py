@@ -41,7 +41,7 @@ def application(store: MemoryStore, *, patterns: bool = True) -> Starlette:
     tenancy = Tenancy(auth_enabled=True, multi_tenant_queries=True)
     engine = Engine(store, QuerierOptions(threads=1), clock, lambda _: QueryLimits())
     catalog = Catalog(store, clock, lambda _: QueryLimits())
-    state = loki_status.ServerState(lambda: None, lambda mode: f"# {mode}\n", lambda: ("all",))
+    state = loki_status.ServerState(lambda: None, lambda mode: f"# {mode}\n", lambda _: None, lambda: ("all",))
     return Starlette(
         routes=[
             *loki_query.routes(engine, tenancy, clock, body_max_bytes=BODY_MAX_BYTES),
