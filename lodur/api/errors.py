@@ -19,8 +19,6 @@ from lodur.model.errors import (
     Unauthenticated,
     Unavailable,
 )
-from lodur.query.evaluate.matching import MatchingConflict
-from lodur.query.limit_checks import FeatureDisabled
 
 CLIENT_GONE_STATUS = 499
 """What the log says of a request whose client went away; nobody reads the answer."""
@@ -28,8 +26,6 @@ CLIENT_GONE_STATUS = 499
 CLIENT_GONE_TEXT = "the request was cancelled by the client"
 
 _STATUSES: tuple[tuple[type[LodurError], int], ...] = (
-    (MatchingConflict, 500),
-    (FeatureDisabled, 500),
     (InvalidRequest, 400),
     (LimitExceeded, 400),
     (Unauthenticated, 401),

@@ -35,8 +35,8 @@ from lodur.query.limit_checks import FeatureDisabled
         (Unavailable("x"), 503),
         (DeadlineExceeded("x"), 504),
         (CorruptData("x"), 500),
-        (MatchingConflict("x"), 500),
-        (FeatureDisabled("x"), 500),
+        (MatchingConflict("x"), 400),
+        (FeatureDisabled("x"), 400),
         (AnsweredError("x", status=500), 500),
     ],
 )

@@ -188,9 +188,11 @@ fn compile(plan: &PlanFilter, depth: usize) -> Result<LabelFilter> {
         PlanFilter::Bytes { name, op, value_bytes } => {
             LabelFilter::Bytes { name: name.as_str().into(), op: *op, value_bytes: *value_bytes }
         }
-        PlanFilter::Ip { name, negated, value } => {
-            LabelFilter::Ip { name: name.as_str().into(), negated: *negated, matcher: IpMatcher::compile(value)? }
-        }
+        PlanFilter::Ip { name, negated, value } => LabelFilter::Ip {
+            name: name.as_str().into(),
+            negated: *negated,
+            matcher: IpMatcher::compile([value.as_str()])?,
+        },
     })
 }
 

@@ -70,6 +70,7 @@ impl LineFilter {
     pub fn compile(op: LineFilterOp, matches: &[LineMatch]) -> Result<Self> {
         let mut conditions = Vec::with_capacity(matches.len());
         let (mut literals, mut expressions): (Vec<&[u8]>, Vec<&str>) = (Vec::new(), Vec::new());
+        let mut addresses: Vec<&str> = Vec::new();
         for operand in matches {
             match (op, operand) {
                 (LineFilterOp::Contains | LineFilterOp::NotContains, LineMatch::Text { value }) => match value.as_str()
@@ -86,13 +87,15 @@ impl LineFilter {
                     conditions.push(Condition::Checked { prefilter, close: Close::Pattern(pattern) });
                 }
                 (LineFilterOp::Contains | LineFilterOp::NotContains, LineMatch::Ip { value }) => {
-                    let close = Close::Ip(IpMatcher::compile(value)?);
-                    conditions.push(Condition::Checked { prefilter: None, close });
+                    addresses.push(value);
                 }
                 (_, LineMatch::Ip { .. }) => {
                     return Err(KernelError::InvalidRequest("ip: invalid operation".to_owned()));
                 }
             }
+        }
+        if !addresses.is_empty() {
+            conditions.push(Condition::Checked { prefilter: None, close: Close::Ip(IpMatcher::compile(addresses)?) });
         }
         add_literals(&literals, &mut conditions);
         add_expressions(&expressions, &mut conditions)?;
