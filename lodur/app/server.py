@@ -43,6 +43,7 @@ from lodur.api.push_bodies import PushBodies
 from lodur.api.tenant import Tenancy
 from lodur.app.allocator import give_back_memory
 from lodur.app.limits_in_force import LimitsInForce
+from lodur.app.rules import build_rules
 from lodur.config.printing import (
     changed_overrides_yaml,
     changed_yaml,
@@ -157,6 +158,15 @@ class Server:
             metrics=self._metrics,
         )
         self._engine = Engine(self.store, config.querier, clock, self.limits.query)
+        self._rules = build_rules(
+            config.ruler,
+            stores,
+            self._engine,
+            self.limits,
+            owner=journal.writer_id,
+            clock=clock,
+            registry=self.registry,
+        )
         self._gates = _gates(config, self.registry, clock)
         self._register_sizes(journal)
 
@@ -171,22 +181,27 @@ class Server:
         await asyncio.wait({serving, starting, stopped}, return_when=asyncio.FIRST_COMPLETED)
         flushing: asyncio.Task[None] | None = None
         compacting: asyncio.Task[None] | None = None
+        ruling: asyncio.Task[None] | None = None
         is_started = starting.done() and starting.result()
         if is_started and not serving.done():
             flushing = asyncio.create_task(self._flusher.run())
             if Role.BACKEND in self._config.roles:
                 compacting = asyncio.create_task(self._compactor.run())
+                ruling = asyncio.create_task(self._rules.ruler.run())
             await asyncio.wait({serving, stopped, flushing}, return_when=asyncio.FIRST_COMPLETED)
         failed = serving.done() or (starting.done() and not is_started)
         self._reason = self._writer.closed_reason = STOPPING
         self._stopping.set()
         self._compactor.stop()
+        self._rules.ruler.stop()
         await starting
         self._tailing.close()
         await self._tailing.drained()
         await self._close_http(server, serving)
         stopped.cancel()
         following.cancel()
+        if ruling is not None:
+            await ruling
         if compacting is not None:
             await compacting
         await asyncio.to_thread(self._compactor.close)
@@ -332,6 +347,7 @@ class Server:
                     patterns_enabled=config.querier.patterns_enabled,
                 )
             ),
+            *self._rules.routes(tenancy),
             *loki_tail.routes(self._engine, self._tailing, tenancy, clock),
             *loki_rings.routes(socket.gethostname(), f"{options.host}:{options.port}", clock),
             *loki_status.routes(state, self.registry),

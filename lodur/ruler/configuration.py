@@ -9,9 +9,9 @@ import asyncio
 from collections.abc import Callable
 
 from lodur.model.errors import LimitExceeded, NotFound
+from lodur.model.limits import LimitsOf
 from lodur.model.tenant import TenantId
 from lodur.ruler.checks import check_group
-from lodur.ruler.options import RulerLimitsOf
 from lodur.ruler.rule_store import Namespaces, RuleStore, with_group, without_group, without_namespace
 from lodur.ruler.written import WrittenGroup
 
@@ -22,7 +22,7 @@ RULES_LIMIT_TEXT = "per-user rules per rule group limit (limit: {limit} actual: 
 class RuleConfiguration:
     """Reads and changes rules; who evaluates them is told of changes."""
 
-    def __init__(self, store: RuleStore, limits_of: RulerLimitsOf, on_change: Callable[[], None]) -> None:
+    def __init__(self, store: RuleStore, limits_of: LimitsOf, on_change: Callable[[], None]) -> None:
         self._store = store
         self._limits_of = limits_of
         self._on_change = on_change
@@ -41,7 +41,7 @@ class RuleConfiguration:
     async def put(self, tenant: TenantId, namespace: str, group: WrittenGroup) -> None:
         """Keep a group, in the place of one of its name. Raises InvalidRequest and LimitExceeded."""
         await asyncio.to_thread(check_group, group)
-        limits = self._limits_of(tenant)
+        limits = self._limits_of(tenant).rules
 
         def changed(known: Namespaces) -> Namespaces:
             if 0 < limits.rules_per_group_max < len(group.rules):

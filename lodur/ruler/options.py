@@ -6,7 +6,7 @@ Values only; durations are nanoseconds or seconds, as their names say.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Literal, TypeAlias
 
@@ -108,6 +108,15 @@ class RemoteWriteClient:
     backoff_max_s: float = 5.0
     retry_rate_limited: bool = True
     """Try again after 429."""
+    given: frozenset[str] = field(default=frozenset(), compare=False)
+    """Names of the fields, also of `http`, that somebody has set."""
+
+    def over(self, base: RemoteWriteClient) -> RemoteWriteClient:
+        """This client where it says something, `base` where it does not."""
+        names = {one.name for one in fields(HttpOptions)}
+        http = replace(base.http, **{name: getattr(self.http, name) for name in self.given & names})
+        own = {one.name for one in fields(RemoteWriteClient)} - {"name", "http", "given"}
+        return replace(base, http=http, **{name: getattr(self, name) for name in self.given & own})
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,15 +131,13 @@ class AlertmanagerOptions:
 
 @dataclass(frozen=True, slots=True)
 class RulerLimits:
-    """What a tenant's rules may be, and where their results go; the defaults are Loki's, 0 = no limit."""
+    """How a tenant's rules are evaluated, and where their results go; how many there may be is in `Limits.rules`."""
 
-    groups_max: int = 0
-    rules_per_group_max: int = 0
     evaluation_delay_ns: int = 0
     """Rules are evaluated for a time so long ago: what comes late is counted all the same."""
     remote_write_disabled: bool = False
     remote_write: tuple[RemoteWriteClient, ...] = ()
-    """The tenant's own clients; one of a name that the ruler has too takes its place."""
+    """The tenant's own clients; what one does not say is as in the ruler's of the same name."""
     alertmanager: AlertmanagerOptions | None = None
     """The tenant's own Alertmanagers instead of the ruler's."""
 

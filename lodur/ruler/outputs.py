@@ -168,7 +168,10 @@ def clients_of(options: RulerOptions, limits_of: RulerLimitsOf, tenant: TenantId
     limits = limits_of(tenant)
     if not options.remote_write_enabled or limits.remote_write_disabled:
         return {}
-    by_name = {client.name: client for client in (*options.remote_write, *limits.remote_write)}
+    by_name = {client.name: client for client in options.remote_write}
+    for client in limits.remote_write:
+        base = by_name.get(client.name)
+        by_name[client.name] = client if base is None else client.over(base)
     return {name: client for name, client in by_name.items() if client.url}
 
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from lodur.model.durations import NS_PER_MS
 from lodur.ruler.groups import GroupId
 
 
 def offset_ns(group: GroupId, interval_ns: int) -> int:
     """By how much the times of a group are shifted; the same in every process."""
-    return int.from_bytes(group.fingerprint()[:8], "big") % interval_ns
+    shift_ns = int.from_bytes(group.fingerprint()[:8], "big") % interval_ns
+    # Samples have times of whole milliseconds.
+    return shift_ns - shift_ns % NS_PER_MS
 
 
 def next_turn_ns(group: GroupId, interval_ns: int, now_ns: int) -> int:

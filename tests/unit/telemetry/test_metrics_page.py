@@ -11,6 +11,7 @@ from lodur.telemetry.access_metrics import AccessMetrics
 from lodur.telemetry.compaction_metrics import CompactionMetrics
 from lodur.telemetry.ingest_metrics import IngestMetrics, SizeCollector, TenantSize, WalSize
 from lodur.telemetry.request_metrics import RequestMetrics
+from lodur.telemetry.ruler_metrics import RulerMetrics
 from lodur.telemetry.runtime_config_metrics import RuntimeConfigMetrics
 from lodur.telemetry.tail_metrics import TailMetrics
 
@@ -25,6 +26,7 @@ def test_the_reference_names_every_metric() -> None:
     TailMetrics(registry)
     CompactionMetrics(registry)
     RuntimeConfigMetrics(registry)
+    RulerMetrics(registry)
     registry.register(SizeCollector(lambda: [TenantSize("t", 1, 2, 3)], lambda: WalSize(1, 2, 3, 4)))
     made = {
         family.name + ("_total" if family.type == "counter" else "")
