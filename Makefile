@@ -70,9 +70,10 @@ test-rust: ## the Rust tests alone
 	@cargo test $(CARGO_FLAGS) --workspace
 
 .PHONY: test-servers
-test-servers: setup ## build the S3 server that the tests start; without it they are skipped
+test-servers: setup ## build or fetch the servers that the tests start; what needs one that is not to be had is skipped
 	$(call step,test servers)
 	@$(BIN)/python scripts/install_test_servers.py || echo 'the tests that need it will be skipped' >&2
+	@$(BIN)/python scripts/install_alertmanager.py || echo 'the tests that need it will be skipped' >&2
 
 .PHONY: fmt
 fmt: $(STAMPS)/packages ## format and repair what the tools can repair

@@ -29,9 +29,6 @@ PAUSE_MIN_S = 1.0
 PAUSE_MAX_S = 30.0
 """Between attempts at an Alertmanager that is away."""
 
-DRAIN_S = 3.0
-"""When the process ends, what is queued has so long to be delivered."""
-
 _log = structlog.get_logger(__name__)
 
 
@@ -94,11 +91,11 @@ class Notifier:
             queue.arrived.set()
         self._measure()
 
-    async def close(self) -> None:
-        """Give what is queued a moment to be delivered, then stop."""
+    async def close(self, drain_s: float) -> None:
+        """Give what is queued so long to be delivered, then stop."""
         if self._queues:
             idle = [asyncio.ensure_future(queue.is_idle.wait()) for queue in self._queues]
-            await asyncio.wait(idle, timeout=DRAIN_S)
+            await asyncio.wait(idle, timeout=drain_s)
             for waiting in idle:
                 waiting.cancel()
         for task in self._tasks:

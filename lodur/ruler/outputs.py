@@ -37,6 +37,9 @@ WAL_FILE_BYTES = 2**20
 LIFETIMES = 4
 """An alert that is heard of no more is taken for resolved after so many turns or resends, whichever are longer."""
 
+DRAIN_S = 3.0
+"""When the process ends, what waits has so long to be sent. The WAL keeps samples; alerts are told again later."""
+
 OpenJournal: TypeAlias = Callable[[Path], Journal]
 """The WAL in a directory. Raises LodurError."""
 
@@ -71,6 +74,7 @@ class Outputs:
         rng: random.Random,
         metrics: RulerMetrics,
         open_journal: OpenJournal = open_wal,
+        drain_s: float = DRAIN_S,
     ) -> None:
         self._options = options
         self._limits_of = limits_of
@@ -79,6 +83,7 @@ class Outputs:
         self._rng = rng
         self._metrics = metrics
         self._open_journal = open_journal
+        self._drain_s = drain_s
         self._tenants: dict[TenantId, _Tenant] = {}
 
     async def start(self) -> None:
@@ -98,7 +103,7 @@ class Outputs:
         wanted = self._limits_of(tenant).alertmanager or self._options.alertmanager
         async with known.guard:
             if known.notifier is not None and known.notifier.options != wanted:
-                await known.notifier.close()
+                await known.notifier.close(self._drain_s)
                 known.notifier = None
             if known.notifier is None and wanted.urls:
                 known.notifier = self._notifier(tenant, wanted)
@@ -113,7 +118,7 @@ class Outputs:
             for name, queue in list(known.queues.items()):
                 if wanted.get(name) != queue.client:
                     del known.queues[name]
-                    await queue.close()
+                    await queue.close(self._drain_s)
             for name, client in wanted.items():
                 if name not in known.queues:
                     known.queues[name] = await self._queue(tenant, client)
@@ -124,9 +129,10 @@ class Outputs:
 
     async def close(self) -> None:
         """Let what waits be sent for a moment, then stop."""
-        closing = [known.notifier.close() for known in self._tenants.values() if known.notifier is not None]
-        closing += [queue.close() for known in self._tenants.values() for queue in known.queues.values()]
+        tenants = list(self._tenants.values())
         self._tenants.clear()
+        closing = [known.notifier.close(self._drain_s) for known in tenants if known.notifier is not None]
+        closing += [queue.close(self._drain_s) for known in tenants for queue in known.queues.values()]
         await asyncio.gather(*closing)
 
     def _notifier(self, tenant: TenantId, options: AlertmanagerOptions) -> Notifier:

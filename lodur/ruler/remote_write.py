@@ -38,9 +38,6 @@ SENT_KIND = 2
 _COUNT_BYTES = 4
 _SEQ_BYTES = 8
 
-DRAIN_S = 3.0
-"""When the process ends, what waits has so long to be sent; the WAL keeps the rest."""
-
 _log = structlog.get_logger(__name__)
 
 
@@ -106,11 +103,11 @@ class RemoteWriteQueue:
             seq = 0
         self._add(_Piece(seq, time_ns, count, body))
 
-    async def close(self) -> None:
-        """Send what can be sent at once, then stop; the WAL keeps the rest."""
+    async def close(self, drain_s: float) -> None:
+        """Send what can be sent in so long, then stop; the WAL keeps the rest."""
         self._closing.set()
         waiting = asyncio.ensure_future(self._is_idle.wait())
-        await asyncio.wait({waiting}, timeout=DRAIN_S)
+        await asyncio.wait({waiting}, timeout=drain_s)
         waiting.cancel()
         self._task.cancel()
         await asyncio.gather(self._task, waiting, return_exceptions=True)

@@ -36,7 +36,7 @@ class Group:
     limit: int = 0
     answers: dict[str, Vector] = field(default_factory=dict)
     asked: list[tuple[str, int]] = field(default_factory=list)
-    state: GroupState = GroupState()
+    state: GroupState = field(default_factory=GroupState)
 
     def __post_init__(self) -> None:
         group = RuleGroup(ID, NS_PER_MINUTE, self.limit, self.rules)
@@ -162,7 +162,7 @@ def test_rules_are_asked_in_order_and_for_the_time_of_the_delay() -> None:
 def test_values_that_json_has_none_for_are_kept() -> None:
     group = Group((AlertingRule("A", "q"),))
     group.turn(0, {"q": vector(a=float("inf"), b=float("nan"))})
-    values = sorted((str(alert.value) for alert in group.state.rules[0].alerts))
+    values = sorted(str(alert.value) for alert in group.state.rules[0].alerts)
     assert values == ["inf", "nan"]
 
 

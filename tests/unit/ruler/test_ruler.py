@@ -58,9 +58,7 @@ class World:
         def limits_of(_: TenantId) -> RulerLimits:
             return RulerLimits()
 
-        outputs = Outputs(
-            options, limits_of, user_agent="x", clock=self.clock, rng=random.Random(1), metrics=metrics
-        )
+        outputs = Outputs(options, limits_of, user_agent="x", clock=self.clock, rng=random.Random(1), metrics=metrics)
         leases = Leases(self.objects, owner, self.clock)
         return RulerParts(options, limits_of, self.rules, ask, leases, outputs, self.clock, metrics)
 
