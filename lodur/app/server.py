@@ -72,6 +72,7 @@ from lodur.telemetry.access_metrics import AccessMetrics
 from lodur.telemetry.compaction_metrics import CompactionMetrics
 from lodur.telemetry.ingest_metrics import IngestMetrics, SizeCollector, TenantSize, WalSize
 from lodur.telemetry.log import LevelSwitch
+from lodur.telemetry.query_metrics import QueueCollector
 from lodur.telemetry.request_metrics import RequestMetrics
 from lodur.telemetry.runtime_config_metrics import RuntimeConfigMetrics
 from lodur.telemetry.tail_metrics import TailMetrics
@@ -290,6 +291,7 @@ class Server:
             clock=self._clock,
             not_ready_reason=lambda: self._reason,
             gates=self._gates,
+            body_timeout_s=options.read_timeout_s,
         )
         tls = options.tls
         return HttpServer(
@@ -315,7 +317,7 @@ class Server:
     def _routes(self) -> Sequence[BaseRoute]:
         config, clock = self._config, self._clock
         tenancy = Tenancy(config.auth_enabled, config.querier.multi_tenant_enabled)
-        catalog = Catalog(self.store, clock, self.limits.query)
+        catalog = Catalog(self.store, clock, self.limits.query, self._engine.workplace)
         state = loki_status.ServerState(
             not_ready_reason=lambda: self._reason,
             config_text=lambda mode: _config_text(config, mode),
@@ -390,6 +392,8 @@ class Server:
             return WalSize(stats.files, stats.bytes, stats.records, stats.fsyncs)
 
         self.registry.register(SizeCollector(tenants, wal))
+        workplace = self._engine.workplace
+        self.registry.register(QueueCollector(lambda: workplace.running, lambda: workplace.waiting))
 
 
 def _config_text(config: ServerConfig, mode: str) -> str:

@@ -7,21 +7,24 @@ Blocking; called on the writer's own threads (`push` is the door for the event l
 from __future__ import annotations
 
 import asyncio
-import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from dataclasses import dataclass
 
+from lodur.ingest.decode_slots import DecodeSlots
 from lodur.ingest.disk_space import DiskSpace
 from lodur.ingest.held_bodies import BUSY_RETRY_S, HeldBodies
 from lodur.ingest.recent_pushes import RecentPushes
 from lodur.ingest.record_kinds import REENCODED, KeptBody, kind_of, payload_of
+from lodur.ingest.refusal_pace import RefusalPace
 from lodur.ingest.tenant_limits import StreamRefusal, blocked_text
 from lodur.ingest.tenant_states import IngestLimitsOf, TenantState, TenantStates
 from lodur.model.clock import Clock
 from lodur.model.errors import InvalidRequest, LimitExceeded, Unavailable
 from lodur.model.tenant import TenantId
+from lodur.model.turnstile import Turnstile
+from lodur.model.yielding_threads import yielding_pool
 from lodur.store.store import Store
 from lodur.store.tenant_store import TenantStore
 from lodur.telemetry.ingest_metrics import IngestMetrics
@@ -29,6 +32,9 @@ from lodur.wire.push_body import DecodedPush, PushForm, decode
 
 PUSH_THREADS = 64
 """Pushes that wait for one sync together: more than this many clients gain nothing from a larger group."""
+
+SPARE_THREADS = 8
+"""Beyond these, for tenants of which no other push is under way: they do not wait for those of a tenant that floods."""
 
 DECODES_AT_ONCE = 4
 """Bodies being decompressed and decoded, each up to its limit in memory; the processor has no more to give anyway."""
@@ -54,6 +60,17 @@ class PushOutcome:
 
     status: int
     text: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class _Decoded:
+    """A body on its way in."""
+
+    tenant: TenantId
+    state: TenantState
+    push: DecodedPush
+    body: KeptBody
+    at_ns: int
 
 
 class Writer:
@@ -86,10 +103,14 @@ class Writer:
             listed_entries_max=stream_errors_max,
             clock=clock,
         )
-        self._decodes = threading.BoundedSemaphore(DECODES_AT_ONCE)
-        self._threads = ThreadPoolExecutor(PUSH_THREADS, "push")
+        self._decodes = DecodeSlots(DECODES_AT_ONCE, clock)
+        self._turns = Turnstile(running_max=PUSH_THREADS, spare=SPARE_THREADS, clock=clock)
+        self._threads = ThreadPoolExecutor(PUSH_THREADS + SPARE_THREADS, "push")
+        self._yielding_threads = yielding_pool(DECODES_AT_ONCE + 1, "push-heavy")
         self.bodies = HeldBodies(BODIES_HELD_BYTES_MAX)
         """Whoever reads a body for `push` holds it here from its first byte on."""
+        self.refusals = RefusalPace(clock)
+        """When to answer pushes that were too much."""
         self.recent = RecentPushes()
         self.closed_reason = "starting"
         """Why pushes are refused; empty while they are taken."""
@@ -102,7 +123,13 @@ class Writer:
         if self.closed_reason:
             raise Unavailable(self.closed_reason, retry_after_s=BUSY_RETRY_S)
         await self._wait_for_room()
-        return await asyncio.get_running_loop().run_in_executor(self._threads, self.keep, tenant, body, form)
+        loop = asyncio.get_running_loop()
+        async with self._turns.turn(tenant.value) as turn:
+            if not turn.is_heavy:
+                return await loop.run_in_executor(self._threads, self.keep, tenant, body, form)
+            # Only the decoding yields: what comes next makes others wait for this push.
+            decoded = await loop.run_in_executor(self._yielding_threads, self._decoded, tenant, body, form)
+            return await loop.run_in_executor(self._threads, self._kept, decoded)
 
     async def _wait_for_room(self) -> None:
         """Slow senders down before they must be refused; nothing of the body has been decoded yet."""
@@ -114,17 +141,26 @@ class Writer:
 
     def keep(self, tenant: TenantId, body: bytes, form: PushForm) -> PushOutcome:
         """`push`, blocking."""
+        return self._kept(self._decoded(tenant, body, form))
+
+    def _decoded(self, tenant: TenantId, body: bytes, form: PushForm) -> _Decoded:
+        """The rows of a body, by the limits of this moment."""
         now_ns = self._clock.now_ns()
         state = self._tenants.of(tenant)
-        blocked = blocked_text(tenant, state.limits, now_ns)
-        with self._decodes:
+        with self._decodes.slot(tenant):
             push = decode(body, form, state.decoding.push_limits, now_ns)
+        return _Decoded(tenant, state, push, KeptBody(form, body, state.decoding.otlp_mapping), now_ns)
+
+    def _kept(self, decoded: _Decoded) -> PushOutcome:
+        """Keep what may be kept of it."""
+        tenant, state, push = decoded.tenant, decoded.state, decoded.push
+        blocked = blocked_text(tenant, state.limits, decoded.at_ns)
         self._count_received(tenant, push)
         if blocked is not None:
             self._discard(tenant, "blocked_ingestion", push.accepted_lines, push.accepted_bytes)
             return PushOutcome(state.limits.blocked_status, blocked)
         if push.accepted_lines:
-            refused = self._keep_rows(tenant, state, push, KeptBody(form, body, state.decoding.otlp_mapping), now_ns)
+            refused = self._keep_rows(tenant, state, push, decoded.body, decoded.at_ns)
             if refused:
                 return PushOutcome(TOO_MUCH, str(refused[-1].error))
         problems = push.problems
@@ -134,6 +170,7 @@ class Writer:
 
     def close(self) -> None:
         """Wait for the pushes under way."""
+        self._yielding_threads.shutdown()
         self._threads.shutdown()
 
     def _keep_rows(
@@ -189,6 +226,7 @@ class Writer:
 
     def _count_received(self, tenant: TenantId, push: DecodedPush) -> None:
         metrics, name = self._metrics, tenant.value
+        metrics.seen(name, self._clock.monotonic_s())
         metrics.lines_received.labels(name).inc(push.received_lines)
         metrics.bytes_received.labels(name).inc(push.received_bytes)
         for problem in push.problems:

@@ -46,19 +46,16 @@ T = TypeVar("T")
 
 
 class Scanner:
-    """Runs scans. `workers` queries work at the same time, each on up to `threads` threads.
+    """Runs scans on the threads of a pool, each on up to `threads` more.
 
     What one scan fetches of remote segments is held to `remote_max_bytes`; a query that needs more is done in parts.
     """
 
-    def __init__(self, *, workers: int, threads: int, remote_max_bytes: int = REMOTE_MAX_BYTES) -> None:
-        self._pool = ThreadPoolExecutor(max_workers=workers, thread_name_prefix="query")
-        self._threads = threads
+    def __init__(self, pool: ThreadPoolExecutor, *, threads: int, remote_max_bytes: int = REMOTE_MAX_BYTES) -> None:
+        self._pool = pool
+        self.threads = threads
+        """Threads of one scan."""
         self._remote_max_bytes = remote_max_bytes
-
-    def close(self) -> None:
-        """Take no more work and wait for what runs."""
-        self._pool.shutdown(wait=True)
 
     async def in_thread(self, work: Callable[[Cancel], T]) -> T:
         """Run `work` on a thread; when the caller is cancelled, so is the scan, before the caller goes on."""
@@ -90,7 +87,7 @@ class Scanner:
             ]
         local = await self._fetched(located)
         result = await self.in_thread(
-            lambda cancel: scan.run_metric(local, cancel=cancel, threads=self._threads, bytes_max=memory_max_bytes)
+            lambda cancel: scan.run_metric(local, cancel=cancel, threads=self.threads, bytes_max=memory_max_bytes)
         )
         return [result]
 
@@ -129,12 +126,12 @@ class Scanner:
             thinned = encode_pattern_plan(msgspec.structs.replace(plan, keep_every=keep_every))
             scan = await self.in_thread(lambda _: PatternScan.compile(thinned))
         local = await self._fetched(await self._located(scan, sources, TimeSpan(plan.start_ns, plan.end_ns)))
-        found, stats = await self.in_thread(lambda cancel: scan.run(local, cancel=cancel, threads=self._threads))
+        found, stats = await self.in_thread(lambda cancel: scan.run(local, cancel=cancel, threads=self.threads))
         return [Pattern(text, level, tuple(samples)) for text, level, samples in found], stats
 
     async def _run_logs(self, scan: Scan, local: list[Local], bytes_max: int) -> LogResult:
         return await self.in_thread(
-            lambda cancel: scan.run_logs(local, cancel=cancel, threads=self._threads, bytes_max=max(0, bytes_max))
+            lambda cancel: scan.run_logs(local, cancel=cancel, threads=self.threads, bytes_max=max(0, bytes_max))
         )
 
     async def _compiled(self, plan: ScanPlan) -> Scan:
