@@ -43,7 +43,7 @@ from lodur.api.push_bodies import PushBodies
 from lodur.api.tenant import Tenancy
 from lodur.app.allocator import give_back_memory
 from lodur.app.limits_in_force import LimitsInForce
-from lodur.app.rules import build_rules
+from lodur.app.rules import Rules, build_rules
 from lodur.config.printing import (
     changed_overrides_yaml,
     changed_yaml,
@@ -159,17 +159,20 @@ class Server:
             metrics=self._metrics,
         )
         self._engine = Engine(self.store, config.querier, clock, self.limits.query)
-        self._rules = build_rules(
-            config.ruler,
+        self._rules = self._build_rules(stores, journal)
+        self._gates = _gates(config, self.registry, clock)
+        self._register_sizes(journal)
+
+    def _build_rules(self, stores: ObjectStores, journal: Journal) -> Rules:
+        return build_rules(
+            self._config.ruler,
             stores,
             self._engine,
             self.limits,
             owner=journal.writer_id,
-            clock=clock,
+            clock=self._clock,
             registry=self.registry,
         )
-        self._gates = _gates(config, self.registry, clock)
-        self._register_sizes(journal)
 
     async def run(self) -> int:
         """Serve until a signal or `/ingester/shutdown`; the exit code."""
