@@ -88,6 +88,14 @@ class LokiClient:
         """Send a body and give the answer whatever its status; raises Unavailable where there is none."""
         return self._send("POST", path, body, {"Content-Type": content_type})
 
+    def delete(self, path: str) -> Answer:
+        """Delete what is at the path and give the answer as `post` does."""
+        return self._send("DELETE", path, None, {})
+
+    def ask(self, path: str) -> Answer:
+        """Ask without parameters and give the answer as `post` does."""
+        return self._send("GET", path, None, {})
+
     def close(self) -> None:
         self._http.close()
 
