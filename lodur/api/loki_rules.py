@@ -5,6 +5,7 @@ Namespaces and groups may have any name: they are read from the path as it was s
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import TypeAlias
@@ -104,7 +105,7 @@ class _Pages:
         namespaces = await self.configuration.namespaces(tenant)
         if not namespaces:
             raise NotFound(NO_GROUPS)
-        return _yaml_response(namespaces_yaml(namespaces))
+        return _yaml_response(await asyncio.to_thread(namespaces_yaml, namespaces))
 
     async def one(self, request: Request, tenant: TenantId, parts: list[str]) -> Response:
         """What lies below the root, by how much is named there."""
@@ -130,11 +131,12 @@ class _Pages:
         groups = (await self.configuration.namespaces(tenant)).get(namespace)
         if not groups:
             raise NotFound(NO_GROUPS)
-        return _yaml_response(namespaces_yaml({namespace: groups}))
+        return _yaml_response(await asyncio.to_thread(namespaces_yaml, {namespace: groups}))
 
     async def _put(self, request: Request, tenant: TenantId, namespace: str) -> Response:
         try:
-            group = decode_group((await _body(request)).decode("utf-8"))
+            # A megabyte of YAML takes seconds to read.
+            group = await asyncio.to_thread(decode_group, (await _body(request)).decode("utf-8"))
         except (NotRules, UnicodeDecodeError) as error:
             raise InvalidRequest(NOT_A_GROUP) from error
         await self.configuration.put(tenant, namespace, group)

@@ -104,20 +104,20 @@ def restored(
     *,
     down_at_ns: int,
     now_ns: int,
-    interval_ns: int,
+    short_pause_ns: int,
     outage_tolerance_ns: int,
     grace_period_ns: int,
 ) -> Alert | None:
     """An alert after nobody has evaluated its rule since `down_at_ns`; it is told anew. None: it begins anew.
 
-    A pause of a turn changes nothing. After a longer one, what was pending waits for the time that it had left, and
-    for the grace period at least: its series may have gone and come back meanwhile.
+    A short pause changes nothing. After a longer one, what was pending waits for the time that it had left, and for
+    the grace period at least: its series may have gone and come back meanwhile.
     """
     paused_ns = now_ns - down_at_ns
     if paused_ns > outage_tolerance_ns:
         return None
     alert = replace(alert, sent_at_ns=0)
-    if alert.phase != "pending" or paused_ns <= 2 * interval_ns:
+    if alert.phase != "pending" or paused_ns <= short_pause_ns:
         return alert
     if rule.for_ns < grace_period_ns:
         return None

@@ -71,7 +71,7 @@ class GroupEvaluation:
         self._keys = rule_keys(group.rules)
 
     async def turn(self, at_ns: int, state: GroupState, *, delay_ns: int = 0) -> Outcome:
-        """Evaluate all rules as of `delay_ns` before `at_ns`."""
+        """Evaluate all rules at `at_ns`, over what was there `delay_ns` before: samples have that time."""
         began_s = self._clock.monotonic_s()
         before = {rule.key: rule for rule in state.rules}
         ts_ns = at_ns - delay_ns
@@ -83,7 +83,7 @@ class GroupEvaluation:
             known = before.get(key, RuleState(key))
             rule_began_s = self._clock.monotonic_s()
             try:
-                outcome = await self._rule(rule, known, ts_ns)
+                outcome = await self._rule(rule, known, at_ns, ts_ns)
                 samples += self._samples(key, outcome.series, ts_ns)
                 known = replace(known, health="ok", error="", alerts=outcome.alerts)
                 if isinstance(rule, AlertingRule):
@@ -113,13 +113,13 @@ class GroupEvaluation:
         self._keys = ()
         return self._ended(at_ns)
 
-    async def _rule(self, rule: AlertingRule | RecordingRule, known: RuleState, ts_ns: int) -> _RuleOutcome:
+    async def _rule(self, rule: AlertingRule | RecordingRule, known: RuleState, at_ns: int, ts_ns: int) -> _RuleOutcome:
         group = self._group
         found = await self._ask(group.id.tenant, rule.expr, ts_ns)
         if isinstance(rule, RecordingRule):
             return _RuleOutcome(series=recorded(rule, found, group.limit, tenant=group.id.tenant.value))
-        seen = self._seen(rule, found, ts_ns)
-        alerts = next_alerts(rule, seen, {alert.labels: alert for alert in known.alerts}, ts_ns)
+        seen = self._seen(rule, found, at_ns)
+        alerts = next_alerts(rule, seen, {alert.labels: alert for alert in known.alerts}, at_ns)
         active = [alert for alert in alerts.values() if not alert.resolved_at_ns]
         if 0 < group.limit < len(active):
             raise LimitExceeded(
@@ -129,12 +129,12 @@ class GroupEvaluation:
             )
         told: list[Alert] = []
         for labels, alert in alerts.items():
-            if needs_telling(alert, ts_ns, self._resend_delay_ns):
-                alerts[labels] = replace(alert, sent_at_ns=ts_ns)
+            if needs_telling(alert, at_ns, self._resend_delay_ns):
+                alerts[labels] = replace(alert, sent_at_ns=at_ns)
                 told.append(alerts[labels])
         return _RuleOutcome(tuple(alerts.values()), list(alert_series(active)), told)
 
-    def _seen(self, rule: AlertingRule, found: Vector, ts_ns: int) -> list[Alert]:
+    def _seen(self, rule: AlertingRule, found: Vector, at_ns: int) -> list[Alert]:
         """An alert for each series, as if it were new."""
         seen: dict[LabelSet, Alert] = {}
         for series, value in found:
@@ -142,7 +142,7 @@ class GroupEvaluation:
             def expand(
                 texts: tuple[tuple[str, str], ...], series: LabelSet = series, value: float = value
             ) -> tuple[tuple[str, str], ...]:
-                return self._templates.expand(texts, alert=rule.name, labels=series, value=value, now_ns=ts_ns)
+                return self._templates.expand(texts, alert=rule.name, labels=series, value=value, now_ns=at_ns)
 
             named = {name: text for name, text in series if name != METRIC_NAME}
             labels = LabelSet.of(_present({**named, **dict(expand(rule.labels)), ALERT_NAME: rule.name}))
@@ -151,7 +151,7 @@ class GroupEvaluation:
                     "vector contains metrics with the same labelset after applying alert labels: give each series "
                     "labels of its own in the expression"
                 )
-            seen[labels] = Alert(labels, expand(rule.annotations), value, ts_ns)
+            seen[labels] = Alert(labels, expand(rule.annotations), value, at_ns)
         return list(seen.values())
 
     def _samples(self, key: str, series: list[tuple[LabelSet, float]], ts_ns: int) -> list[Sample]:

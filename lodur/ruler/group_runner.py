@@ -14,12 +14,12 @@ import structlog
 
 from lodur.model.clock import Clock
 from lodur.model.durations import NS_PER_S
-from lodur.model.errors import LodurError
+from lodur.model.errors import LodurError, Unavailable
 from lodur.ruler.alerts import restored
 from lodur.ruler.evaluation import GroupEvaluation, Outcome
 from lodur.ruler.group_state import GroupState, RuleState
 from lodur.ruler.groups import AlertingRule, RuleGroup, rule_keys
-from lodur.ruler.leases import Lease, Leases
+from lodur.ruler.leases import LEASE_NS, Lease, Leases
 from lodur.ruler.options import RulerLimitsOf, RulerOptions
 from lodur.ruler.outputs import Outputs
 from lodur.ruler.queries import Ask
@@ -94,11 +94,9 @@ class GroupRunner:
             limits = self._around.limits_of(self.group.id.tenant)
             outcome = await self._evaluation.turn(at_ns, self._state, delay_ns=limits.evaluation_delay_ns)
             self._count(at_ns, outcome)
-            before, self._state = self._state, outcome.state
-            if not await self._keep(before):
-                return
-            await self._around.outputs.tell(self.group, outcome.told)
-            await self._around.outputs.record(self.group.id.tenant, outcome.samples)
+            self._state = outcome.state
+            if await self._keep():
+                await self._pass_on(outcome)
         except (LodurError, OSError) as error:
             _log.error("group was not evaluated", **self._named(), err=str(error))
 
@@ -123,7 +121,14 @@ class GroupRunner:
         now_ns = self._around.clock.now_ns()
         if self._lease is not None and now_ns < self._lease.until_ns:
             return True
-        lease = await asyncio.to_thread(self._around.leases.take, self.group.id)
+        try:
+            lease = await asyncio.to_thread(self._around.leases.take, self.group.id)
+        except Unavailable as error:
+            if self._lease is None:
+                raise
+            # Where the store is away nobody else can take the group: an alert told twice does less harm than none.
+            _log.warning("lease cannot be renewed, the group is evaluated without", **self._named(), err=str(error))
+            return True
         if lease is None:
             if self._lease is not None:
                 _log.info("another process evaluates the group now", **self._named())
@@ -134,14 +139,27 @@ class GroupRunner:
         self._lease = lease
         return True
 
-    async def _keep(self, before: GroupState) -> bool:
+    async def _pass_on(self, outcome: Outcome) -> None:
+        """Tell and record what came of a turn; neither waits for the other to be possible."""
+        outputs = self._around.outputs
+        try:
+            await outputs.tell(self.group, outcome.told)
+        except (LodurError, OSError) as error:
+            _log.error("alerts cannot be sent", **self._named(), err=str(error))
+        await outputs.record(self.group.id.tenant, outcome.samples)
+
+    async def _keep(self) -> bool:
         """Write the state where it matters; whether the group is still this process'."""
         lease = self._lease
         assert lease is not None
         ends_soon = lease.until_ns - self._around.clock.now_ns() < self.group.interval_ns + RENEWED_BEFORE_NS
-        if self._state.essence() == before.essence() and not ends_soon:
+        if self._state.essence() == lease.state.essence() and not ends_soon:
             return True
-        renewed = await asyncio.to_thread(self._around.leases.renew, self.group.id, lease, self._state)
+        try:
+            renewed = await asyncio.to_thread(self._around.leases.renew, self.group.id, lease, self._state)
+        except Unavailable as error:
+            _log.warning("state cannot be kept, the next turn tries again", **self._named(), err=str(error))
+            return True
         if renewed is None:
             _log.warning("another process has taken the group, this turn is dropped", **self._named())
         self._lease = renewed
@@ -163,7 +181,7 @@ class GroupRunner:
                         alert,
                         down_at_ns=stored.evaluated_at_ns,
                         now_ns=self._around.clock.now_ns(),
-                        interval_ns=group.interval_ns,
+                        short_pause_ns=2 * (group.interval_ns + LEASE_NS),
                         outage_tolerance_ns=options.outage_tolerance_ns,
                         grace_period_ns=options.grace_period_ns,
                     )

@@ -89,7 +89,10 @@ class Outputs:
     async def start(self) -> None:
         """Send on what WALs of before still hold."""
         for tenant in await asyncio.to_thread(self._tenants_with_wal):
-            await self.record(tenant, ())
+            try:
+                await self.record(tenant, ())
+            except (LodurError, OSError) as error:
+                _log.error("samples of before cannot be sent", tenant=tenant.value, err=str(error))
 
     async def tell(self, group: RuleGroup, told: Iterable[tuple[AlertingRule, Alert]]) -> None:
         """Send alerts of a group to the tenant's Alertmanagers."""

@@ -77,6 +77,8 @@ class RemoteWriteQueue:
         self._labels = (tenant.value, client.name)
         self._pieces: deque[_Piece] = deque()
         self._held_bytes = 0
+        self._dropped_seq = 0
+        """Up to which number pieces were dropped that the WAL still holds."""
         self._arrived = asyncio.Event()
         self._is_idle = asyncio.Event()
         self._closing = asyncio.Event()
@@ -89,6 +91,11 @@ class RemoteWriteQueue:
 
     async def append(self, samples: Sequence[Sample]) -> None:
         """Keep samples and send them soon."""
+        most = self._client.samples_per_send_max
+        for first in range(0, len(samples), most):
+            await self._append(samples[first : first + most])
+
+    async def _append(self, samples: Sequence[Sample]) -> None:
         time_ns = self._clock.now_ns()
         body, count = await asyncio.to_thread(self._encoded, samples)
         if not count:
@@ -133,6 +140,7 @@ class RemoteWriteQueue:
 
     def _drop(self, piece: _Piece, reason: str) -> None:
         self._held_bytes -= len(piece.body)
+        self._dropped_seq = max(self._dropped_seq, piece.seq)
         self._metrics.samples_dropped.labels(*self._labels).inc(piece.samples)
         _log.error("samples dropped", tenant=self._tenant.value, client=self._client.name, reason=reason)
 
@@ -145,6 +153,9 @@ class RemoteWriteQueue:
         log = _log.bind(tenant=self._tenant.value, client=self._client.name)
         while True:
             self._drop_old()
+            if self._dropped_seq:
+                dropped, self._dropped_seq = self._dropped_seq, 0
+                await self._trim(dropped)
             if not self._pieces:
                 self._is_idle.set()
                 self._arrived.clear()
@@ -229,10 +240,14 @@ class RemoteWriteQueue:
                 self._pieces.popleft()
                 self._held_bytes -= len(piece.body)
         if last := max(piece.seq for piece in batch):
-            try:
-                await asyncio.to_thread(self._mark_sent, last)
-            except (LodurError, OSError) as error:
-                _log.warning("WAL of samples could not be trimmed", tenant=self._tenant.value, err=str(error))
+            await self._trim(last)
+
+    async def _trim(self, seq: int) -> None:
+        """Let the WAL forget all records up to one."""
+        try:
+            await asyncio.to_thread(self._mark_sent, seq)
+        except (LodurError, OSError) as error:
+            _log.warning("WAL of samples could not be trimmed", tenant=self._tenant.value, err=str(error))
 
     def _mark_sent(self, seq: int) -> None:
         mark = seq.to_bytes(_SEQ_BYTES, "big")

@@ -24,6 +24,7 @@ from lodur.ruler.options import RulerLimitsOf, RulerOptions
 from lodur.ruler.outputs import Outputs
 from lodur.ruler.queries import Ask
 from lodur.ruler.rule_store import RuleStore
+from lodur.ruler.written import WrittenGroup
 from lodur.telemetry.ruler_metrics import RulerMetrics
 
 WAIT_MAX_S = 10.0
@@ -58,6 +59,7 @@ class Ruler:
     def __init__(self, parts: RulerParts) -> None:
         self._parts = parts
         self._running: dict[GroupId, _Running] = {}
+        self._checked_before: dict[GroupId, tuple[WrittenGroup, RuleGroup | None]] = {}
         self._turns = asyncio.Semaphore(parts.options.concurrent_groups)
         self._stopping = asyncio.Event()
         self._woken = asyncio.Event()
@@ -69,7 +71,7 @@ class Ruler:
             await self._parts.outputs.start()
             while not self._stopping.is_set():
                 self._woken.clear()
-                await self.sync()
+                await self._sync_safely()
                 if not self._stopping.is_set():
                     await _wait(self._woken, poll_s)
         finally:
@@ -111,6 +113,7 @@ class Ruler:
                 wanted |= {key: one.runner.group for key, one in self._running.items() if key.tenant == tenant}
         for key in [key for key in self._running if key not in wanted]:
             running = self._running.pop(key)
+            self._checked_before.pop(key, None)
             await _cancelled(running.task)
             await running.runner.stop(is_gone=True)
         for key, group in wanted.items():
@@ -122,13 +125,23 @@ class Ruler:
                 known.runner.change(group)
         self._parts.metrics.groups_held.set(sum(one.runner.state is not None for one in self._running.values()))
 
+    async def _sync_safely(self) -> None:
+        log = _log.bind()
+        try:
+            await self.sync()
+        except Exception:
+            self._parts.metrics.sync_failures.inc()
+            log.exception("rules could not be read, those known stay")
+
     async def _drive(self, runner: GroupRunner) -> None:
         """Run a group for ever."""
         log = _log.bind(tenant=runner.group.id.tenant.value, group=runner.group.id.key)
         while True:
-            due_ns = runner.next_ns()
+            due_ns, interval_ns = runner.next_ns(), runner.group.interval_ns
             while (left_s := (due_ns - self._parts.clock.now_ns()) / NS_PER_S) > 0:
                 await asyncio.sleep(min(left_s, WAIT_MAX_S))
+                if runner.group.interval_ns != interval_ns:
+                    due_ns, interval_ns = runner.next_ns(), runner.group.interval_ns
             async with self._turns:
                 try:
                     await runner.turn(due_ns)
@@ -138,10 +151,8 @@ class Ruler:
     async def _end(self) -> None:
         running = list(self._running.values())
         self._running.clear()
-        for one in running:
-            await _cancelled(one.task)
-        for one in running:
-            await one.runner.stop(is_gone=False)
+        await asyncio.gather(*(_cancelled(one.task) for one in running))
+        await asyncio.gather(*(one.runner.stop(is_gone=False) for one in running))
         await self._parts.outputs.close()
 
     def _checked(self, tenant: TenantId) -> list[RuleGroup]:
@@ -149,12 +160,23 @@ class Ruler:
         groups: list[RuleGroup] = []
         for namespace, written in self._parts.store.groups(tenant).items():
             for one in written:
-                key = GroupId(tenant, namespace, one.name)
-                try:
-                    groups.append(checked_group(one, key, self._parts.options.evaluation_interval_ns))
-                except InvalidRequest as error:
-                    _log.error("group is wrong and not evaluated", tenant=tenant.value, group=key.key, err=str(error))
+                group = self._checked_group(GroupId(tenant, namespace, one.name), one)
+                if group is not None:
+                    groups.append(group)
         return groups
+
+    def _checked_group(self, key: GroupId, written: WrittenGroup) -> RuleGroup | None:
+        """A group as it is evaluated; those that have been checked are kept, for most never change."""
+        known = self._checked_before.get(key)
+        if known is not None and known[0] == written:
+            return known[1]
+        group: RuleGroup | None = None
+        try:
+            group = checked_group(written, key, self._parts.options.evaluation_interval_ns)
+        except InvalidRequest as error:
+            _log.error("group is wrong and not evaluated", tenant=key.tenant.value, group=key.key, err=str(error))
+        self._checked_before[key] = (written, group)
+        return group
 
     def _failed(self, error: LodurError, tenant: str) -> None:
         self._parts.metrics.sync_failures.inc()

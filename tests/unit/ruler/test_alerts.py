@@ -81,7 +81,7 @@ def after_pause(alert: Alert, pause_ns: int, for_ns: int = NS_PER_HOUR) -> Alert
         alert,
         down_at_ns=100 * NS_PER_MINUTE,
         now_ns=100 * NS_PER_MINUTE + pause_ns,
-        interval_ns=NS_PER_MINUTE,
+        short_pause_ns=2 * NS_PER_MINUTE,
         outage_tolerance_ns=NS_PER_HOUR,
         grace_period_ns=10 * NS_PER_MINUTE,
     )

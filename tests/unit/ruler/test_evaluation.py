@@ -159,6 +159,12 @@ def test_rules_are_asked_in_order_and_for_the_time_of_the_delay() -> None:
     assert {sample.time_ms for sample in outcome.samples} == {at_ns // 10**6}
 
 
+def test_the_delay_is_not_of_the_alerts() -> None:
+    group = Group((AlertingRule("A", "q"),))
+    ((_, alert),) = group.turn(5, {"q": vector(a=1)}, delay_ns=2 * NS_PER_MINUTE).told
+    assert alert.sent_at_ns == alert.fired_at_ns == T0_NS + 5 * NS_PER_MINUTE
+
+
 def test_values_that_json_has_none_for_are_kept() -> None:
     group = Group((AlertingRule("A", "q"),))
     group.turn(0, {"q": vector(a=float("inf"), b=float("nan"))})

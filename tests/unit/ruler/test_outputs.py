@@ -289,6 +289,39 @@ def test_samples_that_wait_too_long_are_dropped(tmp_path: Path) -> None:
     run(work())
 
 
+def test_what_was_dropped_is_not_read_back(tmp_path: Path) -> None:
+    async def work() -> None:
+        port = free_port()
+        clock = ManualClock(1_700_000_000 * NS_PER_S)
+        site = Site(tmp_path, writing(client(f"http://127.0.0.1:{port}")), clock=clock)
+        await site.outputs.record(TENANT, [sample("old")])
+        clock.advance(5 * NS_PER_HOUR / NS_PER_S)
+        await until(lambda: site.count("ruler_wal_prometheus_remote_storage_samples_dropped_total") == 1)
+        await site.outputs.close()
+        # Time goes back, so that only the WAL's own note can keep the sample away.
+        after = Site(tmp_path, writing(client(f"http://127.0.0.1:{port}")), clock=ManualClock(1_700_000_000 * NS_PER_S))
+        with Receiver(port=port) as store:
+            await after.outputs.start()
+            await after.outputs.record(TENANT, [sample("new")])
+            await until(lambda: bool(store.posted))
+            await after.outputs.close()
+        assert [labels["__name__"] for labels, _, _ in store.samples()] == ["new"]
+
+    run(work())
+
+
+def test_large_turns_are_sent_in_parts(tmp_path: Path) -> None:
+    async def work() -> None:
+        with Receiver() as store:
+            site = Site(tmp_path, writing(client(store.url, samples_per_send_max=10)))
+            await site.outputs.record(TENANT, [sample(f"r{number}") for number in range(25)])
+            await until(lambda: len(store.samples()) == 25)
+            await site.outputs.close()
+        assert len(store.posted) == 3
+
+    run(work())
+
+
 def test_relabelling_chooses_what_is_sent(tmp_path: Path) -> None:
     async def work() -> None:
         with Receiver() as store:

@@ -12,7 +12,8 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from lodur.model.clock import ManualClock
-from lodur.model.durations import NS_PER_MINUTE, NS_PER_S
+from lodur.model.durations import NS_PER_HOUR, NS_PER_MINUTE, NS_PER_S
+from lodur.model.errors import Unavailable
 from lodur.model.label_set import LabelSet
 from lodur.model.tenant import TenantId
 from lodur.ruler.group_runner import GroupRunner
@@ -25,6 +26,7 @@ from lodur.ruler.rule_store import ObjectRules, with_group, without_namespace
 from lodur.ruler.ruler import Ruler, RulerParts
 from lodur.ruler.written import WrittenGroup, WrittenRule
 from lodur.store.filesystem_store import FilesystemStore
+from lodur.store.object_store import StoredObject
 from lodur.telemetry.ruler_metrics import RulerMetrics
 
 TENANT = TenantId("t")
@@ -32,6 +34,24 @@ ID = GroupId(TENANT, "ns", "g")
 RULE = AlertingRule("A", "q", for_ns=2 * NS_PER_MINUTE)
 GROUP = RuleGroup(ID, NS_PER_MINUTE, 0, (RULE,))
 T0_NS = 1_700_000_000 * NS_PER_S
+
+
+class StoreThatFails(FilesystemStore):
+    """Answers nothing while it is away."""
+
+    is_away = False
+
+    def get(self, path: str) -> StoredObject | None:
+        self._check()
+        return super().get(path)
+
+    def replace_if(self, path: str, data: bytes, version: str | None) -> str | None:
+        self._check()
+        return super().replace_if(path, data, version)
+
+    def _check(self) -> None:
+        if self.is_away:
+            raise Unavailable("away")
 
 
 @dataclass
@@ -44,7 +64,7 @@ class World:
     asked: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.objects = FilesystemStore(self.directory)
+        self.objects = StoreThatFails(self.directory)
         self.rules = ObjectRules([self.objects])
 
     def parts(self, owner: str, options: RulerOptions | None = None) -> RulerParts:
@@ -64,6 +84,10 @@ class World:
 
     def runner(self, owner: str) -> GroupRunner:
         return GroupRunner(GROUP, self.parts(owner))
+
+    def objects_text(self) -> str:
+        """All that lies in the store, whether it answers or not."""
+        return "".join(file.read_text() for file in self.directory.rglob("*.json"))
 
     def stored(self) -> str:
         found = self.objects.get(state_path(ID))
@@ -116,8 +140,8 @@ def test_the_group_of_a_process_that_died_is_taken_over_with_its_alerts(world: W
         world.clock.advance(1)
         await heir.turn(world.clock.now_ns())
         assert world.asked == ["dead", "heir"]
-        # Its rule waits less than the grace period: after a pause of more than two turns it begins anew.
-        assert phases(heir) == ["pending"]
+        # What was pending has waited long enough meanwhile.
+        assert phases(heir) == ["firing"]
 
     run(work())
 
@@ -144,6 +168,26 @@ def test_a_turn_that_another_process_has_overtaken_is_dropped(world: World) -> N
         await world.turns(slow, 1)
         assert slow.state is None
         assert world.stored() == kept
+
+    run(work())
+
+
+def test_who_has_a_group_goes_on_while_the_store_is_away(world: World) -> None:
+    async def work() -> None:
+        runner, other = world.runner("one"), world.runner("other")
+        world.answer = []
+        await world.turns(runner, 1)
+        world.answer = [(LabelSet.of({"pod": "1"}), 1.0)]
+        world.objects.is_away = True
+        await world.turns(runner, 4)
+        assert phases(runner) == ["firing"]
+        await other.turn(world.clock.now_ns())
+        assert other.state is None
+        assert set(world.asked) == {"one"}
+        assert '"pod"' not in world.objects_text()
+        world.objects.is_away = False
+        await world.turns(runner, 1)
+        assert '"pod":"1"' in world.stored()
 
     run(work())
 
@@ -184,6 +228,35 @@ def test_groups_come_change_and_go(world: World) -> None:
         await asyncio.to_thread(world.rules.change, TENANT, lambda known: without_namespace(known, "ns"))
         await ruler.sync()
         assert await ruler.groups(TENANT) == []
+        ruler.stop()
+        await running
+
+    run(work())
+
+
+def test_a_new_interval_holds_at_once(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("lodur.ruler.ruler.WAIT_MAX_S", 0.01)
+
+    def written(interval_ns: int) -> WrittenGroup:
+        return WrittenGroup("g", interval_ns, rules=(WrittenRule(alert="A", expr="vector(1)"),))
+
+    async def work() -> None:
+        ruler = Ruler(world.parts("one"))
+        await asyncio.to_thread(world.rules.change, TENANT, lambda known: with_group(known, "ns", written(NS_PER_HOUR)))
+        running = asyncio.create_task(ruler.run())
+        async with asyncio.timeout(20):
+            while not await ruler.groups(TENANT):
+                await asyncio.sleep(0.01)
+            await asyncio.to_thread(
+                world.rules.change, TENANT, lambda known: with_group(known, "ns", written(NS_PER_S))
+            )
+            ruler.notice()
+            while (await ruler.groups(TENANT))[0][0].interval_ns != NS_PER_S:
+                await asyncio.sleep(0.01)
+            while not world.asked:
+                world.clock.advance(0.5)
+                await asyncio.sleep(0.01)
+        assert world.clock.now_ns() < T0_NS + NS_PER_MINUTE * 10
         ruler.stop()
         await running
 
