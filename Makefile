@@ -70,10 +70,17 @@ test-rust: ## the Rust tests alone
 	@cargo test $(CARGO_FLAGS) --workspace
 
 .PHONY: test-servers
-test-servers: setup ## build or fetch the servers that the tests start; what needs one that is not to be had is skipped
-	$(call step,test servers)
-	@$(BIN)/python scripts/install_test_servers.py || echo 'the tests that need it will be skipped' >&2
-	@$(BIN)/python scripts/install_alertmanager.py || echo 'the tests that need it will be skipped' >&2
+test-servers: setup ## build and fetch the servers and clients that the tests start; what needs one that is not to be had is skipped
+	$(call step,test servers and clients)
+	@$(BIN)/python -m scripts.install_test_servers || echo 'the tests that need it will be skipped' >&2
+	@$(BIN)/python -m scripts.install_alertmanager || echo 'the tests that need it will be skipped' >&2
+	@$(BIN)/python -m scripts.install_test_clients || echo 'their tests will be skipped' >&2
+
+.PHONY: test-clients
+test-clients: setup ## build the clients that take minutes (collector, Promtail, logcli, loki-canary), and test all clients
+	$(call step,test clients)
+	@$(BIN)/python -m scripts.install_test_clients --all || echo 'their tests will be skipped' >&2
+	@$(BIN)/python -m pytest tests/system/clients
 
 .PHONY: fmt
 fmt: $(STAMPS)/packages ## format and repair what the tools can repair

@@ -25,6 +25,7 @@ from prometheus_client import disable_created_metrics
 
 from lodur.api.options import ServerOptions, TlsOptions
 from lodur.app.allocator import tune_allocator
+from lodur.app.periods import explain_periods
 from lodur.app.server import CONNECTIONS_MAX, Server, open_journal, server_url
 from lodur.config.errors import ConfigError
 from lodur.config.flags import Actions
@@ -38,6 +39,7 @@ from lodur.model.errors import LodurError
 from lodur.store.journal import Journal
 from lodur.store.open_segments import SEGMENTS_OPEN_MAX
 from lodur.telemetry.log import configure_log
+from lodur.telemetry.tracing import open_tracer
 
 HEALTH_TIMEOUT_S = 10.0
 
@@ -110,6 +112,7 @@ def _serve(loaded: LoadedConfig) -> int:
     if loaded.actions.log_config_reversed:
         for line in reversed(effective_yaml(config).splitlines()):
             _log.info("configuration in force", text=line)
+    explain_periods(config)
     warn_of_exposure(config)
     _check_tls(config.server.tls)
     _check_port(config.server)
@@ -122,7 +125,12 @@ def _serve(loaded: LoadedConfig) -> int:
 
 
 async def _run_server(config: ServerConfig, journal: Journal) -> int:
-    return await Server(config, journal, SystemClock()).run()
+    tracer = open_tracer(os.environ) if config.tracing_enabled else None
+    try:
+        return await Server(config, journal, SystemClock(), tracer).run()
+    finally:
+        if tracer is not None:
+            await asyncio.to_thread(tracer.close)
 
 
 def warn_of_exposure(config: ServerConfig) -> None:

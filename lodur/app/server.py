@@ -34,6 +34,7 @@ from lodur.api import (
     loki_tail,
     loki_volume,
     otlp_push,
+    profiles,
 )
 from lodur.api.access.login import KEY_BYTES, Login
 from lodur.api.application import Gates, build_application
@@ -60,7 +61,7 @@ from lodur.ingest.flusher import Flusher
 from lodur.ingest.replay import Replay
 from lodur.ingest.writer import Writer
 from lodur.model.clock import Clock
-from lodur.model.errors import LodurError, Unavailable
+from lodur.model.errors import LodurError, NotFound, Unauthenticated, Unavailable
 from lodur.query.catalog import Catalog
 from lodur.query.engine import Engine
 from lodur.query.tail.tailing import Tailing
@@ -75,7 +76,9 @@ from lodur.telemetry.log import LevelSwitch
 from lodur.telemetry.query_metrics import QueueCollector
 from lodur.telemetry.request_metrics import RequestMetrics
 from lodur.telemetry.runtime_config_metrics import RuntimeConfigMetrics
+from lodur.telemetry.store_metrics import CacheMetrics, StoreMetrics
 from lodur.telemetry.tail_metrics import TailMetrics
+from lodur.telemetry.tracing import RequestTracer
 
 BACKLOG = 1024
 """Connections that may wait to be accepted: more is better refused early."""
@@ -95,9 +98,12 @@ _log = structlog.get_logger(__name__)
 class Server:
     """A server that can be run once."""
 
-    def __init__(self, config: ServerConfig, journal: Journal, clock: Clock) -> None:
+    def __init__(
+        self, config: ServerConfig, journal: Journal, clock: Clock, tracer: RequestTracer | None = None
+    ) -> None:
         self._config = config
         self._clock = clock
+        self._tracer = tracer
         self._stop = asyncio.Event()
         self._stopping = threading.Event()
         self._reason: str | None = "starting"
@@ -106,8 +112,7 @@ class Server:
         self._metrics = IngestMetrics(self.registry)
         self.limits = LimitsInForce(config.runtime, config.tenants, RuntimeConfigMetrics(self.registry))
         options = config.ingester
-        stores = ObjectStores.of(config.storage, spool_directory=options.wal.directory / "spool")
-        self.store = Store(stores, journal, codec=options.codec, on_damage=self._metrics.segments_damaged.inc)
+        self.store = open_store(config, journal, self._metrics, self.registry, clock)
         self._flusher = Flusher(
             self.store,
             FlushPolicy(options.flush_bytes, options.flush_idle_s, options.flush_age_s, options.head_max_bytes),
@@ -159,14 +164,14 @@ class Server:
             metrics=self._metrics,
         )
         self._engine = Engine(self.store, config.querier, clock, self.limits.query)
-        self._rules = self._build_rules(stores, journal)
+        self._rules = self._build_rules(journal)
         self._gates = _gates(config, self.registry, clock)
         self._register_sizes(journal)
 
-    def _build_rules(self, stores: ObjectStores, journal: Journal) -> Rules:
+    def _build_rules(self, journal: Journal) -> Rules:
         return build_rules(
             self._config.ruler,
-            stores,
+            self.store.stores,
             self._engine,
             self.limits,
             owner=journal.writer_id,
@@ -248,6 +253,11 @@ class Server:
             self._reason = f"the object store does not answer: {error}"
             _log.warning("object store does not answer, trying again", retry_in_s=STORE_RETRY_S, err=str(error))
             return False
+        except (NotFound, Unauthenticated) as error:
+            # A bucket or a permission may be made while the server waits, and takes its time to be seen.
+            self._reason = f"the object store cannot be used: {error}"
+            _log.error("object store cannot be used, trying again", retry_in_s=STORE_RETRY_S, err=str(error))
+            return False
         return True
 
     async def _close_http(self, server: HttpServer, serving: asyncio.Task[None]) -> None:
@@ -286,7 +296,7 @@ class Server:
     def _http_server(self) -> HttpServer:
         options = self._config.server
         app = build_application(
-            self._routes(),
+            self.routes(),
             path_prefix=options.path_prefix,
             compress_responses=options.compress_responses,
             log_slower_than_s=self._config.querier.log_slower_than_s,
@@ -295,6 +305,7 @@ class Server:
             not_ready_reason=lambda: self._reason,
             gates=self._gates,
             body_timeout_s=options.read_timeout_s,
+            tracer=self._tracer,
         )
         tls = options.tls
         return HttpServer(
@@ -317,7 +328,8 @@ class Server:
             ssl_protocol_min=SSLProtocols(tls.min_version) if tls else SSLProtocols.tls12,
         )
 
-    def _routes(self) -> Sequence[BaseRoute]:
+    def routes(self) -> Sequence[BaseRoute]:
+        """Everything that the server answers to."""
         config, clock = self._config, self._clock
         tenancy = Tenancy(config.auth_enabled, config.querier.multi_tenant_enabled)
         catalog = Catalog(self.store, clock, self.limits.query, self._engine.workplace)
@@ -356,6 +368,7 @@ class Server:
             *loki_tail.routes(self._engine, self._tailing, tenancy, clock),
             *loki_rings.routes(socket.gethostname(), f"{options.host}:{options.port}", clock),
             *loki_status.routes(state, self.registry),
+            *profiles.routes(clock),
             *loki_admin.routes(self._flusher.flush_all, self.stop, LevelSwitch(options.log_level), self._shutdown_mark),
         ]
 
@@ -416,6 +429,26 @@ def _gates(config: ServerConfig, registry: CollectorRegistry, clock: Clock) -> G
         return None
     login = Login(config.access, key=secrets.token_bytes(KEY_BYTES), clock=clock)
     return Gates(config.access, login, config.auth_enabled, metrics)
+
+
+def open_store(
+    config: ServerConfig, journal: Journal, metrics: IngestMetrics, registry: CollectorRegistry, clock: Clock
+) -> Store:
+    """The store of all periods, with its caches; nothing is read yet. Raises InvalidRequest for useless credentials."""
+    stores = ObjectStores.of(
+        config.storage,
+        spool_directory=config.ingester.wal.directory / "spool",
+        metrics=StoreMetrics(registry),
+        clock=clock,
+    )
+    return Store(
+        stores,
+        journal,
+        codec=config.ingester.codec,
+        on_damage=metrics.segments_damaged.inc,
+        caches=config.caches,
+        cache_metrics=CacheMetrics(registry),
+    )
 
 
 def server_url(options: ServerOptions) -> str:

@@ -26,6 +26,7 @@ from lodur.kernels.volume import index_stats
 from lodur.logql.parser import parse_query
 from lodur.logql.selector import Selector
 from lodur.model.clock import Clock
+from lodur.model.durations import NS_PER_S
 from lodur.model.errors import InvalidRequest
 from lodur.model.label_set import LabelSet
 from lodur.model.limits import QueryLimits
@@ -68,6 +69,7 @@ from lodur.query.stats import Statistics, total_counts
 from lodur.query.steps import Steps, aligned_steps, one_step, steps_from
 from lodur.query.tenants import TENANT_LABEL, chosen_tenants, labelled
 from lodur.query.workplace import Place, Workplace
+from lodur.telemetry.request_facts import Phase, request_facts
 
 SCAN_SERIES_MAX = 200_000
 """Series of one scan whatever aggregates them afterwards: more labels than this take seconds to group."""
@@ -218,6 +220,8 @@ class Engine:
         return plan
 
     async def _planned(self, text: str, tenants: Sequence[TenantId], tags: Sequence[tuple[str, str]]) -> Plan:
+        if (facts := request_facts()) is not None:
+            facts.query = text
         if len(text) <= PLANNED_AT_ONCE_CHARS:
             return self._plan(text, tenants, tags)
         async with self._planning.turn(tenants[0].value):
@@ -236,9 +240,26 @@ class Engine:
     async def _run(self, tenants: Sequence[TenantId]) -> AsyncIterator[_Run]:
         """A turn, and the time to use it."""
         limits = tuple(map(self._limits_of, tenants))
-        started_s = self._clock.monotonic_s()
+        started_s, begun_ns = self._clock.monotonic_s(), self._clock.now_ns()
         async with self.workplace.turn(tenants, limits) as place:
-            yield _Run(tuple(tenants), limits, place, started_s)
+            run = _Run(tuple(tenants), limits, place, started_s)
+            try:
+                yield run
+            finally:
+                self._note(run, begun_ns)
+
+    def _note(self, run: _Run, begun_ns: int) -> None:
+        """Write down what a run has cost, for the log and for traces."""
+        facts = request_facts()
+        if facts is None:
+            return
+        counts = total_counts(run.scanned)
+        queue_s = run.place.queue_s
+        facts.lines += counts.lines
+        facts.read_bytes += counts.bytes
+        facts.queue_s += queue_s
+        turn_ns = begun_ns + int(queue_s * NS_PER_S)
+        facts.phases += (Phase("queue", begun_ns, turn_ns), Phase("query", turn_ns, self._clock.now_ns()))
 
     def _visible(self, run: _Run, span: TimeSpan) -> TimeSpan | None:
         """The part of a span that all tenants' limits let a query see."""

@@ -198,6 +198,8 @@ def test_a_typical_single_binary_file_loads(tmp_path: Path) -> None:
         ("common.instance_addr", 4),
         ("common.replication_factor", 8),
         ("common.ring", 9),
+        ("schema_config.configs.index.prefix", 12),
+        ("schema_config.configs.index.period", 12),
     ]
     assert loaded.config.ruler.local_directory == Path("/loki/rules")
     assert loaded.config.ruler.alertmanager.urls == ("http://localhost:9093",)
