@@ -58,10 +58,10 @@ class HttpOptions:
     """How requests to one server are made."""
 
     timeout_s: float = 30.0
-    headers: tuple[tuple[str, str], ...] = ()
+    headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)
     auth: BasicAuth | HeaderAuth | None = None
     tls: Tls = Tls()
-    proxy_url: str = ""
+    proxy_url: str = field(default="", repr=False)
     follow_redirects: bool = True
 
 
@@ -98,7 +98,8 @@ class RemoteWriteClient:
     """Where samples are sent."""
 
     name: str
-    url: str
+    url: str = field(repr=False)
+    """May hold credentials."""
     http: HttpOptions = HttpOptions()
     relabel: tuple[RelabelRule, ...] = ()
     samples_per_send_max: int = 2000
@@ -123,7 +124,7 @@ class RemoteWriteClient:
 class AlertmanagerOptions:
     """Where alerts are sent: to all of these."""
 
-    urls: tuple[str, ...] = ()
+    urls: tuple[str, ...] = field(default=(), repr=False)
     http: HttpOptions = HttpOptions(timeout_s=10.0)
     queue_alerts_max: int = 10_000
     """Alerts that wait for one Alertmanager; then the oldest are dropped."""

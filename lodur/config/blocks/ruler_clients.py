@@ -362,7 +362,10 @@ NOTIFIER = Kind("Alertmanager client", _parse_notifier, _flow_node, _masked)
 
 
 def _parse_urls(node: Node) -> tuple[str, ...]:
-    return alertmanager_urls(SECRET.parse(node))
+    try:
+        return alertmanager_urls(SECRET.parse(node))
+    except BadValue as error:
+        raise BadValue(*(Problem(node.line, problem.text) for problem in error.problems)) from error
 
 
 def _masked_urls(node: Node) -> Node:

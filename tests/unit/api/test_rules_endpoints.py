@@ -159,6 +159,7 @@ def test_one_tenant_is_needed(server: Server) -> None:
     ("method", "path", "status"),
     [
         ("POST", "/loki/api/v1/rules", 405),
+        ("PUT", "/api/prom/rules/ns", 405),
         ("POST", "/loki/api/v1/rules/ns/g", 405),
         ("PUT", "/loki/api/v1/rules/ns", 405),
         ("GET", "/loki/api/v1/rules/ns/g/x", 404),
@@ -184,9 +185,9 @@ def test_files_can_only_be_read(tmp_path: Path) -> None:
     assert missing.json()["error"].startswith(f"unable to read rule dir {tmp_path}/other: ")
 
 
-@pytest.mark.parametrize("root", ["/prometheus/api/v1", "/api/prom/api/v1"])
-def test_how_rules_fare(server: Server, root: str) -> None:
-    answer = server.ask("GET", f"{root}/rules")
+@pytest.mark.parametrize("path", ["/prometheus/api/v1/rules", "/api/prom/api/v1/rules"])
+def test_how_rules_fare(server: Server, path: str) -> None:
+    answer = server.ask("GET", path)
     assert (answer.status_code, answer.headers["content-type"]) == (200, "application/json")
     body = answer.json()
     assert {**body, "data": None} == ACCEPTED

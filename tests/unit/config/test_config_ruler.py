@@ -140,7 +140,8 @@ limits_config:
     assert "http://one/write" in shown
     assert "hidden" not in repr(config)
     # What is shown can be read again.
-    assert parse_config_text(shown, "shown")[0].get
+    values, _ = parse_config_text(shown, "shown")
+    assert ruler_options(values, tmp_path).remote_write_enabled
 
 
 @pytest.mark.parametrize(

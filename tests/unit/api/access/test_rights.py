@@ -27,6 +27,7 @@ from lodur.telemetry.access_metrics import AccessMetrics
         ("/loki/api/v1/rules/{rest:path}", "POST", Right.ADMIN),
         ("/api/prom/rules/{rest:path}", "DELETE", Right.ADMIN),
         ("/prometheus/api/v1/rules", "GET", Right.READ),
+        ("/api/prom/api/v1/rules", "GET", Right.READ),
         ("/api/prom/api/v1/alerts", "GET", Right.READ),
         ("/ring", "POST", Right.ADMIN),
         ("/loki/api/v1/delete", "GET", Right.ADMIN),
