@@ -88,6 +88,7 @@ def range_request(request: Request, params: Params, now_ns: int) -> RangeRequest
         backward=backward_param(params),
         interval_ns=interval_param(params),
         tags=query_tags(request.headers.get(TAGS_HEADER, "")),
+        is_fresh="no-cache" in request.headers.get("Cache-Control", ""),
     )
 
 
@@ -146,7 +147,7 @@ def _range_body(answer: RangeAnswer, flags: tuple[str, ...]) -> bytes:
     match answer:
         case StreamsAnswer():
             result = answer.result.streams_json(categorize=CATEGORIZE in flags)
-            return _body("streams", result, answer.statistics, flags)
+            return _body("streams", result, answer.statistics, flags, answer.warnings)
         case MatrixAnswer():
             return b"".join(_matrix_body(answer))
 
