@@ -15,6 +15,7 @@ from pathlib import Path
 
 from prometheus_client import CollectorRegistry
 
+from lodur.app.limits_in_force import LimitsInForce
 from lodur.config.server_config import ServerConfig
 from lodur.ingest.recent_pushes import RecentPushes
 from lodur.ingest.replay import Replay
@@ -35,6 +36,7 @@ from lodur.store.store import Store
 from lodur.store.tenant_store import TenantStore
 from lodur.telemetry.ingest_metrics import IngestMetrics
 from lodur.telemetry.log import configure_log
+from lodur.telemetry.runtime_config_metrics import RuntimeConfigMetrics
 
 STEP_NS = 10**9
 """Of requests for log lines, which have no steps."""
@@ -115,9 +117,10 @@ def _replay(store: Store, config: ServerConfig) -> None:
         )
 
     memory_bytes = min(config.ingester.wal.replay_max_bytes, config.ingester.head_max_bytes)
+    limits = LimitsInForce(config.runtime, config.tenants, RuntimeConfigMetrics(CollectorRegistry()))
     Replay(
         store,
-        config.limits.ingest,
+        limits.ingest,
         RecentPushes(),
         flush=flush,
         flush_bytes=memory_bytes,
