@@ -70,9 +70,16 @@ test-rust: ## the Rust tests alone
 	@cargo test $(CARGO_FLAGS) --workspace
 
 .PHONY: test-servers
-test-servers: setup ## build the S3 server that the tests start; without it they are skipped
-	$(call step,test servers)
-	@$(BIN)/python scripts/install_test_servers.py || echo 'the tests that need it will be skipped' >&2
+test-servers: setup ## build the S3 server and install the clients that the tests start; without them they are skipped
+	$(call step,test servers and clients)
+	@$(BIN)/python -m scripts.install_test_servers || echo 'the tests that need it will be skipped' >&2
+	@$(BIN)/python -m scripts.install_test_clients || echo 'their tests will be skipped' >&2
+
+.PHONY: test-clients
+test-clients: setup ## build the clients that take minutes (collector, Promtail, logcli, loki-canary), and test all clients
+	$(call step,test clients)
+	@$(BIN)/python -m scripts.install_test_clients --all || echo 'their tests will be skipped' >&2
+	@$(BIN)/python -m pytest tests/system/clients
 
 .PHONY: fmt
 fmt: $(STAMPS)/packages ## format and repair what the tools can repair

@@ -278,7 +278,7 @@ class Server:
     def _http_server(self) -> HttpServer:
         options = self._config.server
         app = build_application(
-            self._routes(),
+            self.routes(),
             path_prefix=options.path_prefix,
             compress_responses=options.compress_responses,
             log_slower_than_s=self._config.querier.log_slower_than_s,
@@ -310,7 +310,8 @@ class Server:
             ssl_protocol_min=SSLProtocols(tls.min_version) if tls else SSLProtocols.tls12,
         )
 
-    def _routes(self) -> Sequence[BaseRoute]:
+    def routes(self) -> Sequence[BaseRoute]:
+        """Everything that the server answers to."""
         config, clock = self._config, self._clock
         tenancy = Tenancy(config.auth_enabled, config.querier.multi_tenant_enabled)
         catalog = Catalog(self.store, clock, self.limits.query, self._engine.workplace)
