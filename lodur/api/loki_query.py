@@ -85,6 +85,7 @@ def range_request(request: Request, params: Params, now_ns: int) -> RangeRequest
         backward=backward_param(params),
         interval_ns=interval_param(params),
         tags=query_tags(request.headers.get(TAGS_HEADER, "")),
+        is_fresh="no-cache" in request.headers.get("Cache-Control", ""),
     )
 
 

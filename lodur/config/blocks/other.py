@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from lodur.config.blocks.reasons import (
     NO_BLOOMS,
+    NO_CHUNK_CACHE,
     NO_GRPC,
     NO_KAFKA,
-    NO_RESULT_CACHE,
     NO_RING,
     NO_RULER_YET,
     NOT_FOR_ONE_PROCESS,
@@ -79,7 +79,7 @@ ENTRIES: tuple[Entry, ...] = (
     _block("ruler_storage", NO_RULER_YET, "backend filesystem local s3 gcs azure"),
     _block(
         "chunk_store_config",
-        NO_RESULT_CACHE,
+        NO_CHUNK_CACHE,
         "chunk_cache_config chunk_cache_config_l2 l2_chunk_cache_handoff write_dedupe_cache_config "
         "cache_lookups_older_than",
     ),
