@@ -11,7 +11,7 @@ from lodur.telemetry.access_metrics import AccessMetrics
 from lodur.telemetry.build import register_build
 from lodur.telemetry.compaction_metrics import CompactionMetrics
 from lodur.telemetry.ingest_metrics import IngestMetrics, SizeCollector, TenantSize, WalSize
-from lodur.telemetry.object_wal_metrics import ObjectWalMetrics
+from lodur.telemetry.object_wal_metrics import ObjectWalCollector, ObjectWalMetrics, ObjectWalSize
 from lodur.telemetry.query_metrics import QueryMetrics, QueueCollector
 from lodur.telemetry.request_metrics import RequestMetrics
 from lodur.telemetry.ruler_metrics import RulerMetrics
@@ -38,6 +38,7 @@ def test_the_reference_names_every_metric() -> None:
     ObjectWalMetrics(registry)
     registry.register(QueueCollector(lambda: 1, lambda: 2))
     registry.register(SizeCollector(lambda: [TenantSize("t", 1, 2, 3)], lambda: WalSize(1, 2, 3, 4, 0.5)))
+    registry.register(ObjectWalCollector(lambda: ObjectWalSize(1, 2, 3, 4)))
     made = {
         family.name + ("_total" if family.type == "counter" else "")
         for family in registry.collect()
