@@ -349,8 +349,8 @@ class Server:
             clock=self._clock,
             not_ready_reason=lambda: self._reason,
             gates=self._gates,
-            body_timeout_s=options.read_timeout_s,
             tracer=self._tracer,
+            body_timeout_s=options.read_timeout_s,
         )
         tls = options.tls
         return HttpServer(
