@@ -91,6 +91,10 @@ fmt: $(STAMPS)/packages ## format and repair what the tools can repair
 bench: setup ## measure ingest, size and queries, beside calibrations of this machine
 	@$(BIN)/python -m bench
 
+.PHONY: soak
+soak: setup ## ten thousand histories of a store with faults, on all processors; SEEDS and FIRST choose others
+	@$(BIN)/python -m tests.faults --seeds $(or $(SEEDS),10000) --first $(or $(FIRST),1)
+
 .PHONY: wheel
 wheel: $(STAMPS)/packages ## build an abi3 wheel into dist/
 	@$(BIN)/maturin build --release --locked --interpreter $(BIN)/python --out dist

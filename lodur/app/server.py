@@ -57,6 +57,7 @@ from lodur.config.targets import Role
 from lodur.ingest.disk_space import DiskSpace
 from lodur.ingest.flush_policy import FlushPolicy
 from lodur.ingest.flusher import Flusher
+from lodur.ingest.quarantine import Quarantine
 from lodur.ingest.replay import Replay
 from lodur.ingest.writer import Writer
 from lodur.model.clock import Clock
@@ -162,8 +163,9 @@ class Server:
             stopping=self._stopping,
             clock=clock,
             metrics=self._metrics,
+            quarantine=Quarantine(options.wal.directory / "quarantine") if keeps_wal else None,
         )
-        self._engine = Engine(self.store, config.querier, clock, self.limits.query, cache_metrics=cache_metrics)
+        self._engine = Engine(self.store, config.querier, clock, self.limits.query, self.store, cache_metrics)
         self._gates = _gates(config, self.registry, clock)
         self._register_sizes(journal)
 

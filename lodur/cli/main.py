@@ -47,6 +47,7 @@ COMMANDS = (
     LazyCommand("import", "lodur.cli.import_logs", "Put files of entries into a server."),
     LazyCommand("sql", "lodur.cli.sql", "Run SQL over the segments of a store."),
     LazyCommand("segments", "lodur.cli.segments", "List, describe and check the segments of a store."),
+    LazyCommand("verify", "lodur.cli.verify", "Check every checksum and every reference of a store."),
     LazyCommand("completion", "lodur.cli.completion", "Print the completion script for a shell."),
     LazyCommand("version", "lodur.cli.version", "Print the version of Lodur."),
 )

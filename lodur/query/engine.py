@@ -66,7 +66,7 @@ from lodur.query.plan.nodes import LogScan, MetricPlan, Number, Plan, RangeScan,
 from lodur.query.plan.planner import optimised
 from lodur.query.requests import FieldsRequest, InstantRequest, RangeRequest
 from lodur.query.result_cache import ResultCache, ScannedPart
-from lodur.query.sources import ReadableStore, Source, segment_of
+from lodur.query.sources import DamageReports, NoDamage, ReadableStore, Source, segment_of
 from lodur.query.stats import Statistics, total_counts
 from lodur.query.steps import Steps, aligned_steps, one_step, steps_from
 from lodur.query.tenants import TENANT_LABEL, chosen_tenants, labelled
@@ -90,6 +90,8 @@ PATTERNS_MAX = 300
 
 PLANNED_AT_ONCE_CHARS = 1000
 """Longer queries are parsed on a thread: the longest of all takes a second, which other requests need not wait for."""
+
+NO_DAMAGE = NoDamage()
 
 LimitsOf: TypeAlias = Callable[[TenantId], QueryLimits]
 """The limits of a tenant, as they are now."""
@@ -125,12 +127,13 @@ class Engine:
         options: QuerierOptions,
         clock: Clock,
         limits_of: LimitsOf,
-        *,
+        damage: DamageReports = NO_DAMAGE,
         cache_metrics: CacheMetrics | None = None,
     ) -> None:
         cache_metrics = cache_metrics or CacheMetrics(CollectorRegistry())
         self._results = ResultCache(options.results_max_bytes, options.results_ttl_s, cache_metrics, clock)
         self._store = store
+        self._damage = damage
         self._clock = clock
         self._limits_of = limits_of
         self._memory_max_bytes = options.memory_max_bytes
@@ -158,7 +161,7 @@ class Engine:
             aligned = all(limits.steps_aligned for limits in run.limits)
             steps = (aligned_steps if aligned else steps_from)(span.start_ns, span.end_ns, request.step_ns)
             matrix = await self._series(run, plan, steps)
-            return MatrixAnswer(matrix, steps, self._statistics(run), tuple(run.warnings))
+            return MatrixAnswer(matrix, steps, self._statistics(run), tuple(dict.fromkeys(run.warnings)))
 
     async def instant(self, tenants: Sequence[TenantId], request: InstantRequest) -> InstantAnswer:
         """Answer a metric query at one time. InvalidRequest for a log query."""
@@ -176,7 +179,7 @@ class Engine:
             if self._visible(run, TimeSpan(request.time_ns, request.time_ns)) is None:
                 return VectorAnswer(empty_matrix(1), request.time_ns, self._statistics(run))
             matrix = await self._series(run, plan, one_step(request.time_ns))
-            return VectorAnswer(matrix, request.time_ns, self._statistics(run), tuple(run.warnings))
+            return VectorAnswer(matrix, request.time_ns, self._statistics(run), tuple(dict.fromkeys(run.warnings)))
 
     async def fields(self, tenants: Sequence[TenantId], request: FieldsRequest) -> list[Field]:
         """The fields of the entries of a log query. InvalidRequest for a metric query."""
@@ -219,7 +222,8 @@ class Engine:
             matchers = stream_matchers(selector)
             plan = PatternPlan(matchers, seen.start_ns, seen.end_ns, step_ns, PATTERNS_MAX)
             sources = partial(self._store.sources, tenant, seen.start_ns, seen.end_ns)
-            patterns, _ = await on_live_sources(sources, partial(run.place.scanner.patterns, plan))
+            set_aside = partial(self._damage.set_damaged_aside, tenant)
+            patterns, _ = await on_live_sources(sources, partial(run.place.scanner.patterns, plan), set_aside)
             return patterns
 
     async def plan_tail(self, tenant: TenantId, text: str) -> Plan:
@@ -303,9 +307,10 @@ class Engine:
         left_bytes = self._memory_max_bytes // 2
         for tenant in tenants:
             readable = partial(self._readable, run, tenant, plan, span)
-            result = await on_live_sources(
-                readable, partial(run.place.scanner.logs, message, memory_max_bytes=left_bytes)
-            )
+            scan_logs = partial(run.place.scanner.logs, message, memory_max_bytes=left_bytes)
+            set_aside = partial(self._damage.set_damaged_aside, tenant)
+            result = await on_live_sources(readable, scan_logs, set_aside)
+            run.warnings += self._damage.left_out(tenant, span.start_ns, span.end_ns)
             left_bytes -= result.held_bytes
             run.scanned.append(result.stats)
             results.append((result, [(TENANT_LABEL, tenant.value)]))
@@ -313,7 +318,7 @@ class Engine:
             merged = results[0][0]
         else:
             merged = LogResult.merge(results, limit=request.limit, backward=request.backward)
-        return StreamsAnswer(merged, self._statistics(run, entries=merged.entries))
+        return StreamsAnswer(merged, self._statistics(run, entries=merged.entries), tuple(dict.fromkeys(run.warnings)))
 
     async def _series(self, run: _Run, plan: MetricPlan, steps: Steps) -> Matrix:
         """The series of a plan, as answers list them. The limit on series is meant for the answer: what is aggregated
@@ -359,7 +364,9 @@ class Engine:
                 run.is_fresh,
                 memory_max_bytes=self._memory_max_bytes // 2,
             )
-            found = await on_live_sources(readable, scan_metric)
+            set_aside = partial(self._damage.set_damaged_aside, tenant)
+            found = await on_live_sources(readable, scan_metric, set_aside)
+            run.warnings += self._damage.left_out(tenant, span.start_ns, span.end_ns)
             run.scanned += [stats for part in found for stats in part.stats]
             parts.append(
                 await run.place.scanner.in_thread(partial(_joined, found, tenant if len(run.tenants) > 1 else None))

@@ -140,6 +140,7 @@ class OpenSegments:
         with self._lock:
             is_new = meta.path not in self._set_aside
             self._set_aside[meta.path] = reason
+        self._open.forget([meta.path])
         if is_new:
             self._on_damage()
             _log.error("segment set aside, queries go on without its rows", path=meta.path, rows=meta.rows, err=reason)
@@ -179,7 +180,13 @@ class OpenSegments:
             return self._read(store, meta)
         except CorruptData:
             self._reads.discard(meta.path)
+        try:
             return self._read(store, meta)
+        except CorruptData as error:
+            if error.path:
+                raise
+            # The core was not told yet what it is given.
+            raise CorruptData(f"{meta.path}{error}", path=meta.path, offset=error.offset) from error
 
     def _read(self, store: ObjectStore, meta: SegmentMeta) -> OpenSegment:
         local = store.local_path(meta.path)
