@@ -128,7 +128,6 @@ class Engine:
         clock: Clock,
         limits_of: LimitsOf,
         damage: DamageReports = NO_DAMAGE,
-        *,
         cache_metrics: CacheMetrics | None = None,
     ) -> None:
         cache_metrics = cache_metrics or CacheMetrics(CollectorRegistry())
