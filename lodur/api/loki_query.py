@@ -40,6 +40,7 @@ from lodur.wire.loki_results import CELLS_AT_ONCE, matrix_json, scalar_json, vec
 
 FLAGS_HEADER = "X-Loki-Response-Encoding-Flags"
 TAGS_HEADER = "X-Query-Tags"
+LIMITS_HEADER = "X-Loki-Query-Limits"
 CATEGORIZE = "categorize-labels"
 METHODS = ("GET", "POST")
 
@@ -85,6 +86,7 @@ def range_request(request: Request, params: Params, now_ns: int) -> RangeRequest
         backward=backward_param(params),
         interval_ns=interval_param(params),
         tags=query_tags(request.headers.get(TAGS_HEADER, "")),
+        own_limits=request.headers.get(LIMITS_HEADER, ""),
     )
 
 
@@ -103,6 +105,7 @@ class _Queries:
             text=params.text("query"),
             time_ns=time_param(params, "time", self.clock.now_ns()),
             tags=query_tags(request.headers.get(TAGS_HEADER, "")),
+            own_limits=request.headers.get(LIMITS_HEADER, ""),
         )
         return json_response(_instant_body(await self.engine.instant(tenants, asked)))
 

@@ -19,6 +19,8 @@ class RangeRequest:
     interval_ns: int = 0
     tags: tuple[tuple[str, str], ...] = ()
     """What the client said about itself, in lower case; policies may look at it."""
+    own_limits: str = ""
+    """The header with limits that the request sets itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +30,7 @@ class InstantRequest:
     text: str
     time_ns: int
     tags: tuple[tuple[str, str], ...] = ()
+    own_limits: str = ""
 
 
 @dataclass(frozen=True, slots=True)
