@@ -305,7 +305,7 @@ class Engine:
                 matrix = matrix.select(range(run.series_max))
             check_series(len(matrix.labels), run.series_max)
             check_points(int(np.count_nonzero(matrix.present)), half_bytes)
-            return matrix.sorted_by_labels()
+            return matrix.sorted_by_labels(cancel.check)
 
         return await run.place.scanner.in_thread(answer)
 
