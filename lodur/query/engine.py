@@ -122,7 +122,9 @@ class Engine:
         self._takes_request_limits = options.request_limits_enabled
         self.workplace = Workplace(options, clock)
         """Others who answer queries work here too."""
-        self._planning = Admission(running_max=1, spare=1, waiting_max=options.queued_queries_max, clock=clock)
+        self._planning = Admission(
+            running_max=1, spare=1, heavy_max=1, waiting_max=options.queued_queries_max, clock=clock
+        )
 
     def close(self) -> None:
         """Answer nothing more; waits for what runs."""
