@@ -25,6 +25,7 @@ from prometheus_client import disable_created_metrics
 
 from lodur.api.options import ServerOptions, TlsOptions
 from lodur.app.allocator import tune_allocator
+from lodur.app.periods import explain_periods
 from lodur.app.server import CONNECTIONS_MAX, Server, open_journal, server_url
 from lodur.config.errors import ConfigError
 from lodur.config.flags import Actions
@@ -110,6 +111,7 @@ def _serve(loaded: LoadedConfig) -> int:
     if loaded.actions.log_config_reversed:
         for line in reversed(effective_yaml(config).splitlines()):
             _log.info("configuration in force", text=line)
+    explain_periods(config)
     warn_of_exposure(config)
     _check_tls(config.server.tls)
     _check_port(config.server)

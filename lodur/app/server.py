@@ -59,7 +59,7 @@ from lodur.ingest.flusher import Flusher
 from lodur.ingest.replay import Replay
 from lodur.ingest.writer import Writer
 from lodur.model.clock import Clock
-from lodur.model.errors import LodurError, Unavailable
+from lodur.model.errors import LodurError, NotFound, Unauthenticated, Unavailable
 from lodur.query.catalog import Catalog
 from lodur.query.engine import Engine
 from lodur.query.tail.tailing import Tailing
@@ -74,6 +74,7 @@ from lodur.telemetry.log import LevelSwitch
 from lodur.telemetry.query_metrics import QueueCollector
 from lodur.telemetry.request_metrics import RequestMetrics
 from lodur.telemetry.runtime_config_metrics import RuntimeConfigMetrics
+from lodur.telemetry.store_metrics import CacheMetrics, StoreMetrics
 from lodur.telemetry.tail_metrics import TailMetrics
 
 BACKLOG = 1024
@@ -105,8 +106,7 @@ class Server:
         self._metrics = IngestMetrics(self.registry)
         self.limits = LimitsInForce(config.runtime, config.tenants, RuntimeConfigMetrics(self.registry))
         options = config.ingester
-        stores = ObjectStores.of(config.storage, spool_directory=options.wal.directory / "spool")
-        self.store = Store(stores, journal, codec=options.codec, on_damage=self._metrics.segments_damaged.inc)
+        self.store = open_store(config, journal, self._metrics, self.registry, clock)
         self._flusher = Flusher(
             self.store,
             FlushPolicy(options.flush_bytes, options.flush_idle_s, options.flush_age_s, options.head_max_bytes),
@@ -229,6 +229,11 @@ class Server:
         except Unavailable as error:
             self._reason = f"the object store does not answer: {error}"
             _log.warning("object store does not answer, trying again", retry_in_s=STORE_RETRY_S, err=str(error))
+            return False
+        except (NotFound, Unauthenticated) as error:
+            # A bucket or a permission may be made while the server waits, and takes its time to be seen.
+            self._reason = f"the object store cannot be used: {error}"
+            _log.error("object store cannot be used, trying again", retry_in_s=STORE_RETRY_S, err=str(error))
             return False
         return True
 
@@ -397,6 +402,26 @@ def _gates(config: ServerConfig, registry: CollectorRegistry, clock: Clock) -> G
         return None
     login = Login(config.access, key=secrets.token_bytes(KEY_BYTES), clock=clock)
     return Gates(config.access, login, config.auth_enabled, metrics)
+
+
+def open_store(
+    config: ServerConfig, journal: Journal, metrics: IngestMetrics, registry: CollectorRegistry, clock: Clock
+) -> Store:
+    """The store of all periods, with its caches; nothing is read yet. Raises InvalidRequest for useless credentials."""
+    stores = ObjectStores.of(
+        config.storage,
+        spool_directory=config.ingester.wal.directory / "spool",
+        metrics=StoreMetrics(registry),
+        clock=clock,
+    )
+    return Store(
+        stores,
+        journal,
+        codec=config.ingester.codec,
+        on_damage=metrics.segments_damaged.inc,
+        caches=config.caches,
+        cache_metrics=CacheMetrics(registry),
+    )
 
 
 def server_url(options: ServerOptions) -> str:

@@ -83,6 +83,7 @@ def load_server_config(
         base=cwd,
         now_ns=(clock or SystemClock()).now_ns(),
         cores=cores or os.cpu_count() or 1,
+        file_name=name or "",
     )
     return LoadedConfig(config, (*ignored, *flags.ignored), flags.actions, cwd / name if name else None)
 

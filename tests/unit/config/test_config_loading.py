@@ -199,6 +199,8 @@ def test_a_typical_single_binary_file_loads(tmp_path: Path) -> None:
         ("common.storage.filesystem.rules_directory", 7),
         ("common.replication_factor", 8),
         ("common.ring", 9),
+        ("schema_config.configs.index.prefix", 12),
+        ("schema_config.configs.index.period", 12),
         ("ruler", 13),
     ]
 
