@@ -153,7 +153,7 @@ class Scanner:
         turns = asyncio.Semaphore(REMOTE_READS_MAX)
         remote = [source for source in held if not isinstance(source, HeadView | Segment)]
         probed = await asyncio.gather(*(_probed(scan, source, turns) for source in remote))
-        size = max(1, min(SEGMENTS_AT_ONCE, -(-len(remote) // self._threads)))
+        size = max(1, min(SEGMENTS_AT_ONCE, -(-len(remote) // self.threads)))
         parts = [probed[start : start + size] for start in range(0, len(probed), size)]
         wanted = await asyncio.gather(*(self.in_thread(partial(_wanted, scan, part)) for part in parts))
         by_source = {id(one.source): one for part in wanted for one in part}
