@@ -35,9 +35,15 @@ PUSH_THREADS = 64
 SPARE_THREADS = 8
 """Beyond these, for tenants of which no other push is under way: they do not wait for those of a tenant that floods."""
 
-HEAVY_PUSHES_MAX = 4
-"""Of a tenant that pushes without a pause while others push too: enough to keep it busy, few enough that what others
-send is not one of dozens that the event loop looks after."""
+HEAVY_PUSHES_LEAST = 1
+"""Of a tenant that pushes without a pause while others push too, where the WAL is as fast as memory."""
+
+HEAVY_PUSH_EVERY_S = 0.004
+"""How often such a tenant may push at least, which is often for one process. The slower the WAL is, the more of
+them wait for it; more than needed for that rate would only stand in the way of what others send."""
+
+APPEND_WEIGHT = 0.05
+"""Of the latest append in the mean of their times."""
 
 DECODES_AT_ONCE = 4
 """Bodies being decompressed and decoded, each up to its limit in memory; the processor has no more to give anyway."""
@@ -96,7 +102,11 @@ class Writer:
             clock=clock,
         )
         self._decodes = DecodeSlots(DECODES_AT_ONCE, clock)
-        self._turns = Turnstile(running_max=PUSH_THREADS, spare=SPARE_THREADS, heavy_max=HEAVY_PUSHES_MAX, clock=clock)
+        self._append_s = 0.0
+        """What an append to the WAL takes of late; threads may overwrite each other's part in it."""
+        self._turns = Turnstile(
+            running_max=PUSH_THREADS, spare=SPARE_THREADS, heavy_max=HEAVY_PUSHES_LEAST, clock=clock
+        )
         self._threads = ThreadPoolExecutor(PUSH_THREADS + SPARE_THREADS, "push")
         self.bodies = HeldBodies(BODIES_HELD_BYTES_MAX)
         """Whoever reads a body for `push` holds it here from its first byte on."""
@@ -116,6 +126,7 @@ class Writer:
         await self._wait_for_room()
         loop = asyncio.get_running_loop()
         async with self._turns.turn(tenant.value):
+            self._turns.let_heavy(HEAVY_PUSHES_LEAST + int(self._append_s / HEAVY_PUSH_EVERY_S))
             return await loop.run_in_executor(self._threads, self.keep, tenant, body, form)
 
     async def _wait_for_room(self) -> None:
@@ -167,13 +178,15 @@ class Writer:
             if is_known:
                 self._metrics.repeated_pushes.labels(tenant.value).inc()
                 return refused
+            begun_s = self._clock.monotonic_s()
             appended = tenant_store.append(
                 push,
                 kind=kind,
                 payload=payload_of(body) if is_whole else push.to_body(),
                 accepted_at_ns=now_ns,
-                now_s=self._clock.monotonic_s(),
+                now_s=begun_s,
             )
+            self._append_s += (self._clock.monotonic_s() - begun_s - self._append_s) * APPEND_WEIGHT
         if appended.repeated_rows:
             self._metrics.repeated_rows.labels(tenant.value).inc(appended.repeated_rows)
         if appended.new_rows:

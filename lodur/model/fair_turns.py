@@ -47,7 +47,8 @@ class FairTurns(Generic[W]):
     def __init__(self, *, running_max: int, spare: int, heavy_max: int) -> None:
         self._running_max = running_max
         self._spare = spare
-        self._heavy_max = max(1, heavy_max)
+        self.heavy_max = heavy_max
+        """May be changed; one at least is always allowed."""
         self._running = 0
         self._tenants: OrderedDict[str, _Tenant[W]] = OrderedDict()
         """Seen longest ago first."""
@@ -125,7 +126,7 @@ class FairTurns(Generic[W]):
         running = tenant.running if tenant is not None else 0
         if self._running >= self._running_max + (0 if running else self._spare):
             return False
-        return running < self._heavy_max or not self.is_heavy(name, now_s)
+        return running < max(1, self.heavy_max) or not self.is_heavy(name, now_s)
 
     def _next(self, now_s: float) -> W | None:
         ready = [(name, tenant) for name, tenant in self._hungry.items() if self._has_room(name, tenant, now_s)]

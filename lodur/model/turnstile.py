@@ -36,6 +36,10 @@ class Turnstile:
     def waiting(self) -> int:
         return self._turns.waiting
 
+    def let_heavy(self, turns: int) -> None:
+        """How many turns a heavy tenant may hold from now on."""
+        self._turns.heavy_max = turns
+
     def would_be_beyond(self, tenant: str, waiting_max: int) -> bool:
         """Whether a tenant that came now would be one more to wait than so many."""
         return (
