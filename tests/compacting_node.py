@@ -14,6 +14,7 @@ from pathlib import Path
 
 from prometheus_client import CollectorRegistry
 
+from lodur.ingest.quarantine import Quarantine
 from lodur.ingest.recent_pushes import RecentPushes
 from lodur.ingest.replay import Replay
 from lodur.kernels.push_decode import ContentEncoding, PushFormat
@@ -116,6 +117,7 @@ class Node:
             stopping=threading.Event(),
             clock=self.clock,
             metrics=IngestMetrics(CollectorRegistry()),
+            quarantine=Quarantine(self.directory / f"wal-{self.name}" / "quarantine"),
         )
         replay.run()
         self.registry = CollectorRegistry()
@@ -127,7 +129,11 @@ class Node:
             metrics=CompactionMetrics(self.registry),
         )
         self.engine = Engine(
-            self.store, QuerierOptions(threads=1), self.clock, lambda _: QueryLimits(entries_max=0, length_max_ns=0)
+            self.store,
+            QuerierOptions(threads=1),
+            self.clock,
+            lambda _: QueryLimits(entries_max=0, length_max_ns=0),
+            damage=self.store,
         )
 
     @property
@@ -181,8 +187,8 @@ class Node:
 
     def counted_rows(self) -> int:
         """Rows of live segments and of the head, repeated ones as often as they are stored."""
-        metas, view = self.tenant_store.snapshot(*FOREVER_NS)
-        return sum(meta.rows for meta in metas) + view.rows
+        metas, views = self.tenant_store.snapshot(*FOREVER_NS)
+        return sum(meta.rows for meta in metas) + sum(view.rows for view in views)
 
     def files(self) -> list[str]:
         """Objects of segments."""

@@ -43,7 +43,11 @@ COMMANDS = (
         "detected-fields", "lodur.cli.detected_fields", "List the fields of log lines, or the values of one field."
     ),
     LazyCommand("patterns", "lodur.cli.patterns", "Tell what the lines of a selector have in common."),
+    LazyCommand("export", "lodur.cli.export", "Write all entries of a selector and a time span into a file."),
+    LazyCommand("import", "lodur.cli.import_logs", "Put files of entries into a server."),
+    LazyCommand("sql", "lodur.cli.sql", "Run SQL over the segments of a store."),
     LazyCommand("segments", "lodur.cli.segments", "List, describe and check the segments of a store."),
+    LazyCommand("verify", "lodur.cli.verify", "Check every checksum and every reference of a store."),
     LazyCommand("completion", "lodur.cli.completion", "Print the completion script for a shell."),
     LazyCommand("version", "lodur.cli.version", "Print the version of Lodur."),
 )

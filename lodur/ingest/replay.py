@@ -8,21 +8,23 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
 
 import structlog
 
+from lodur.ingest.quarantine import Quarantine
 from lodur.ingest.recent_pushes import RecentPushes
-from lodur.ingest.record_kinds import REENCODED, kept_body
-from lodur.ingest.tenant_states import DECODINGS_MAX, IngestLimitsOf
+from lodur.ingest.record_decoding import RecordDecoder
+from lodur.ingest.record_kinds import REENCODED
+from lodur.ingest.tenant_states import IngestLimitsOf
 from lodur.model.clock import Clock
 from lodur.model.errors import LodurError, Unavailable
-from lodur.model.limits import IngestLimits
 from lodur.model.tenant import TenantId
-from lodur.store.journal import WalRecord
+from lodur.store.journal import WalProblem, WalRecord
 from lodur.store.store import Store
 from lodur.store.tenant_store import TenantStore
 from lodur.telemetry.ingest_metrics import IngestMetrics
-from lodur.wire.push_body import PushLimits, decode, replay_limits
 
 PROGRESS_EVERY_S = 2.0
 
@@ -54,8 +56,10 @@ class Replay:
         stopping: threading.Event,
         clock: Clock,
         metrics: IngestMetrics,
+        quarantine: Quarantine | None = None,
     ) -> None:
         self._store = store
+        self._quarantine = quarantine
         self._recent = recent
         self._flush = flush
         self._flush_bytes = flush_bytes
@@ -63,8 +67,7 @@ class Replay:
         self._stopping = stopping
         self._clock = clock
         self._metrics = metrics
-        self._limits_of = limits_of
-        self._decodings: dict[tuple[IngestLimits, bytes], PushLimits] = {}
+        self._decoder = RecordDecoder(limits_of)
         self._so_far = Replayed()
 
     def progress(self) -> str:
@@ -97,7 +100,10 @@ class Replay:
                 offset=problem.offset,
                 bytes=problem.bytes,
                 err=problem.message,
+                kept=self._kept(partial(_keep_tail, problem)),
             )
+            if self._quarantine is not None and not self._quarantine.is_kept(problem):
+                self._keep_all(problem.message)
         self._metrics.replay_active.set(0)
         if so_far.records:
             self._say("write-ahead log read back", begun_s)
@@ -110,6 +116,8 @@ class Replay:
         try:
             tenant_store = self._store.tenant(TenantId(record.tenant))
             so_far.rows += self._insert(tenant_store, record)
+        except Unavailable:
+            raise
         except LodurError as error:
             so_far.unreadable += 1
             self._metrics.replay_damage.inc()
@@ -120,6 +128,7 @@ class Replay:
                 seq=record.seq,
                 tenant=record.tenant,
                 err=str(error),
+                kept=self._kept(partial(_keep_record, record, str(error))),
             )
             return
         if tenant_store.head_size().bytes >= self._flush_bytes:
@@ -127,27 +136,27 @@ class Replay:
         while self._store.head_bytes() >= self._memory_max_bytes:
             self._flush(max(self._store.tenants(), key=lambda each: each.head_size().bytes))
 
+    def _kept(self, keep: Callable[[Quarantine], Path | None]) -> str | None:
+        """Where something was put aside. Where that failed, no record is trimmed until the next start tries again."""
+        if self._quarantine is None:
+            return None
+        try:
+            path = keep(self._quarantine)
+        except OSError as error:
+            self._keep_all(str(error))
+            return None
+        return str(path) if path else None
+
+    def _keep_all(self, reason: str) -> None:
+        self._store.marks.keep_all()
+        _log.error("what cannot be read cannot be put aside, nothing is trimmed until the next start", err=reason)
+
     def _insert(self, tenant_store: TenantStore, record: WalRecord) -> int:
-        kept = kept_body(record.kind, record.payload)
-        limits = (
-            PushLimits.unchecked()
-            if record.kind == REENCODED
-            else self._decoding(tenant_store.tenant, kept.otlp_mapping)
-        )
-        push = decode(kept.body, kept.form, limits, record.accepted_at_ns)
+        push, kept = self._decoder.decode(tenant_store.tenant, record)
         appended = tenant_store.replay(push, seq=record.seq, now_s=self._clock.monotonic_s())
         if record.kind != REENCODED:
             self._recent.remember(tenant_store.tenant, record.kind, kept.body)
         return appended.new_rows
-
-    def _decoding(self, tenant: TenantId, otlp_mapping: bytes) -> PushLimits:
-        limits = self._limits_of(tenant)
-        found = self._decodings.get((limits, otlp_mapping))
-        if found is None:
-            if len(self._decodings) >= DECODINGS_MAX:
-                self._decodings.clear()
-            found = self._decodings[limits, otlp_mapping] = replay_limits(limits, otlp_mapping)
-        return found
 
     def _say(self, text: str, begun_s: float) -> None:
         so_far, seconds = self._so_far, max(self._clock.monotonic_s() - begun_s, 1e-6)
@@ -159,3 +168,11 @@ class Replay:
             records_per_s=round(so_far.records / seconds),
             seconds=round(seconds, 1),
         )
+
+
+def _keep_record(record: WalRecord, reason: str, quarantine: Quarantine) -> Path:
+    return quarantine.keep_record(record, reason)
+
+
+def _keep_tail(problem: WalProblem, quarantine: Quarantine) -> Path | None:
+    return quarantine.keep_tail(problem)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import nullcontext
 from dataclasses import dataclass
 
@@ -53,6 +53,9 @@ BODIES_HELD_BYTES_MAX = 512 << 20
 
 ROOM_WAIT_S = 5.0
 """How long a push waits for a flush to make room before it gets a 503: half of what agents wait for an answer."""
+
+ANSWER_WITHIN_S = 8.0
+"""Agents give up after ten seconds; a push that is not durable by then is answered with 503 while there is time."""
 
 ROOM_POLL_S = 0.02
 """How often a waiting push looks for room; waiting ones are bounded by the bodies held."""
@@ -124,10 +127,10 @@ class Writer:
         if self.closed_reason:
             raise Unavailable(self.closed_reason, retry_after_s=BUSY_RETRY_S)
         await self._wait_for_room()
-        loop = asyncio.get_running_loop()
+        self._store.journal.check_room()
         async with self._turns.turn(tenant.value):
             self._turns.let_heavy(HEAVY_PUSHES_LEAST + int(self._append_s / HEAVY_PUSH_EVERY_S))
-            return await loop.run_in_executor(self._threads, self.keep, tenant, body, form)
+            return await _answer(self._threads.submit(self.keep, tenant, body, form))
 
     async def _wait_for_room(self) -> None:
         """Slow senders down before they must be refused; nothing of the body has been decoded yet."""
@@ -228,3 +231,13 @@ class Writer:
     def _discard(self, tenant: TenantId, reason: str, lines: int, size_bytes: int) -> None:
         self._metrics.discarded_lines.labels(reason, tenant.value).inc(lines)
         self._metrics.discarded_bytes.labels(reason, tenant.value).inc(size_bytes)
+
+
+async def _answer(job: Future[PushOutcome]) -> PushOutcome:
+    """What became of a push that is being kept. Raises Unavailable where that takes too long."""
+    try:
+        # What is under way goes on: the same push, sent again, is then found to be kept.
+        return await asyncio.wait_for(asyncio.shield(asyncio.wrap_future(job)), ANSWER_WITHIN_S)
+    except TimeoutError:
+        job.cancel()
+        raise Unavailable("the write-ahead log is slow, try again later", retry_after_s=BUSY_RETRY_S) from None

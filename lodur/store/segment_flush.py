@@ -1,16 +1,19 @@
 """Write a generation of a head as segments, one for each UTC day, and commit them to the manifests.
 
-Every step can be made again after a failure or a crash: the segment of a generation and day has always the same name,
-and a commit that was made already changes nothing.
+Every step can be made again after a failure: the segment of a generation and day has always the same name, and a commit
+that was made already changes nothing.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import secrets
+from dataclasses import dataclass, field
 from functools import partial
 
+from lodur.kernels.head import FrozenHead
 from lodur.kernels.segment import write_segment
 from lodur.model.tenant import TenantId
+from lodur.store.checksums import file_crc32
 from lodur.store.days import day_name, day_span, parse_day_name
 from lodur.store.manifest import Flushed, Manifest, SegmentMeta, with_flushed
 from lodur.store.manifest_store import Committed, commit
@@ -20,6 +23,8 @@ from lodur.store.tenant_store import Generation, TenantStore
 
 ZSTD_LEVEL = 1
 """Of flushed segments: they are read soon and merged later, and level 3 takes twice the time for 4 % fewer bytes."""
+
+START_BYTES = 4
 
 WRITER_CHARS = 8
 """Of the writer's id in the names of its segments: enough to tell the writers of one store apart."""
@@ -32,6 +37,9 @@ class SegmentWriter:
     stores: ObjectStores
     writer_id: str
     codec: SegmentCodec
+    start: str = field(default_factory=lambda: secrets.token_hex(START_BYTES))
+    """Tells this start of the writer from its earlier ones: a write or a deletion of theirs that is still on its way to
+    the store must not meet an object of this one."""
 
     def flush(self, tenant_store: TenantStore, generation: Generation, done: dict[int, Committed]) -> int:
         """Bring all rows of a generation into committed segments; how many bytes were written.
@@ -43,7 +51,8 @@ class SegmentWriter:
         for day in generation.frozen.days():
             if day in done:
                 continue
-            segment = self._write_day(tenant_store.tenant, generation, day)
+            segment_id = f"{self.prefix()}-{generation.up_to_seq:016x}-{self.start}"
+            segment = self.write_day(tenant_store.tenant, generation.frozen, day, segment_id)
             flushed = Flushed(segment, self.writer_id, generation.up_to_seq)
             known = tenant_store.known_day(day)
             store = self.stores.of_day(day)
@@ -51,22 +60,21 @@ class SegmentWriter:
             written_bytes += segment.file_bytes if segment else 0
         return written_bytes
 
-    def is_mine(self, path: str) -> bool:
-        """Whether a segment was written by this writer."""
-        return path.rpartition("/")[2].startswith(f"{self.prefix()}-")
-
     def prefix(self) -> str:
         """What the ids of all its segments begin with."""
-        return self.writer_id.replace("-", "")[:WRITER_CHARS]
+        return writer_prefix(self.writer_id)
 
-    def _write_day(self, tenant: TenantId, generation: Generation, day: int) -> SegmentMeta | None:
-        segment_id = f"{self.prefix()}-{generation.up_to_seq:016x}"
+    def write_day(self, tenant: TenantId, frozen: FrozenHead, day: int, segment_id: str) -> SegmentMeta | None:
+        """Write a day's rows as a segment that no manifest names yet; None where there are none.
+
+        Raises as `ObjectStore`.
+        """
         path = segment_path(tenant, day, segment_id)
         store, span = self.stores.of_day(day), day_span(day)
         spooled = store.spool(path)
         spooled.unlink(missing_ok=True)
         written = write_segment(
-            generation.frozen,
+            frozen,
             spooled,
             start_ns=span.start_ns,
             end_ns=span.end_ns,
@@ -75,6 +83,7 @@ class SegmentWriter:
         )
         if written is None:
             return None
+        crc32 = file_crc32(spooled)
         store.put_file(path, spooled)
         return SegmentMeta(
             id=segment_id,
@@ -87,7 +96,18 @@ class SegmentWriter:
             streams=written.streams,
             level=0,
             zstd_level=ZSTD_LEVEL if self.codec is SegmentCodec.ZSTD else 0,
+            crc32=crc32,
         )
+
+
+def writer_prefix(writer_id: str) -> str:
+    """What the ids of a writer's segments begin with."""
+    return writer_id.replace("-", "")[:WRITER_CHARS]
+
+
+def is_written_by(writer_id: str, path: str) -> bool:
+    """Whether a segment was written by a writer."""
+    return path.rpartition("/")[2].startswith(f"{writer_prefix(writer_id)}-")
 
 
 def segment_folder(tenant: TenantId) -> str:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from lodur.config.blocks.reasons import (
     NO_BLOOMS,
+    NO_CHUNK_CACHE,
     NO_GRPC,
     NO_KAFKA,
-    NO_RESULT_CACHE,
     NO_RING,
     NO_RULER_YET,
     NOT_FOR_ONE_PROCESS,
@@ -27,6 +27,13 @@ TARGET = Setting(
 )
 AUTH_ENABLED = Setting(
     "auth_enabled", BOOL, "true", "Requests must name their tenant in X-Scope-OrgID.", ("auth.enabled",)
+)
+
+TRACING = Setting(
+    "tracing.enabled",
+    BOOL,
+    "true",
+    "Send traces of requests by OTLP to where `OTEL_EXPORTER_OTLP_ENDPOINT` says; without it there are none.",
 )
 
 
@@ -72,7 +79,7 @@ ENTRIES: tuple[Entry, ...] = (
     _block("ruler_storage", NO_RULER_YET, "backend filesystem local s3 gcs azure"),
     _block(
         "chunk_store_config",
-        NO_RESULT_CACHE,
+        NO_CHUNK_CACHE,
         "chunk_cache_config chunk_cache_config_l2 l2_chunk_cache_handoff write_dedupe_cache_config "
         "cache_lookups_older_than",
     ),
@@ -101,6 +108,6 @@ ENTRIES: tuple[Entry, ...] = (
         "log_stream_creation log_push_request log_push_request_streams log_duplicate_metrics "
         "log_duplicate_stream_info limited_log_push_errors",
     ),
-    _block("tracing", "traces are not exported yet", "enabled"),
+    TRACING,
     _block("analytics", "nothing is ever reported to anybody", "reporting_enabled usage_stats_url proxy_url"),
 )
