@@ -44,6 +44,7 @@ from lodur.api.push_bodies import PushBodies
 from lodur.api.tenant import Tenancy
 from lodur.app.allocator import give_back_memory
 from lodur.app.limits_in_force import LimitsInForce
+from lodur.app.rules import Rules, build_rules
 from lodur.app.shared_log import SharedLog
 from lodur.config.printing import (
     changed_overrides_yaml,
@@ -175,6 +176,7 @@ class Server:
             self.store, config.querier, clock, self.limits.query, damage=self.store, cache_metrics=cache_metrics
         )
         self._shared_log = self._new_shared_log(stores)
+        self._rules = self._build_rules(journal)
         self._gates = _gates(config, self.registry, clock)
         self._register_sizes(journal)
 
@@ -199,6 +201,17 @@ class Server:
             clock=self._clock,
         )
 
+    def _build_rules(self, journal: Journal) -> Rules:
+        return build_rules(
+            self._config.ruler,
+            self.store.stores,
+            self._engine,
+            self.limits,
+            owner=journal.writer_id,
+            clock=self._clock,
+            registry=self.registry,
+        )
+
     async def run(self) -> int:
         """Serve until a signal or `/ingester/shutdown`; the exit code."""
         self._handle_signals()
@@ -212,24 +225,29 @@ class Server:
         flushing: asyncio.Task[None] | None = None
         compacting: asyncio.Task[None] | None = None
         sharing: asyncio.Task[None] | None = None
+        ruling: asyncio.Task[None] | None = None
         is_started = starting.done() and starting.result()
         if is_started and not serving.done():
             flushing = asyncio.create_task(self._flusher.run())
             sharing = asyncio.create_task(self._shared_log.run())
             if Role.BACKEND in self._config.roles:
                 compacting = asyncio.create_task(self._compactor.run())
+                ruling = asyncio.create_task(self._rules.ruler.run())
             await asyncio.wait({serving, stopped, flushing}, return_when=asyncio.FIRST_COMPLETED)
         failed = serving.done() or (starting.done() and not is_started)
         self._reason = self._writer.closed_reason = STOPPING
         self._stopping.set()
         self._compactor.stop()
         self._shared_log.stop()
+        self._rules.ruler.stop()
         await starting
         self._tailing.close()
         await self._tailing.drained()
         await self._close_http(server, serving)
         stopped.cancel()
         following.cancel()
+        if ruling is not None:
+            await ruling
         if compacting is not None:
             await compacting
         await asyncio.to_thread(self._compactor.close)
@@ -413,6 +431,7 @@ class Server:
                     patterns_enabled=config.querier.patterns_enabled,
                 )
             ),
+            *self._rules.routes(tenancy),
             *loki_tail.routes(self._engine, self._tailing, tenancy, clock),
         ]
 

@@ -88,6 +88,11 @@ class Store:
         self.refusal = ""
         """Why queries would miss rows; empty as long as they would not."""
 
+    @property
+    def stores(self) -> ObjectStores:
+        """Where all this lies."""
+        return self._stores
+
     def load(self) -> None:
         """Read what is stored, and drop what a crash of this writer left without a commit. Blocks; before any push.
 
