@@ -37,7 +37,6 @@ ENDPOINTS: Mapping[str, str] = {
 
 NOT_SERVED: Mapping[str, str] = {
     "/loki/api/v1/index/shards": "for the processes of a cluster of Loki's, which fails it too; 404",
-    "/debug/pprof/heap and others": "profiles of Go's runtime; 404",
     "/debug/fgprof": "a profile of Go's runtime; 404",
     "gRPC on port 9095": "between the processes of a cluster of Loki's; Lodur's share the object store",
 }
