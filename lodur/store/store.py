@@ -14,9 +14,11 @@ import structlog
 from prometheus_client import CollectorRegistry
 
 from lodur.kernels.head import HeadView
+from lodur.kernels.push_decode import DecodedPush
 from lodur.model.errors import CorruptData, InvalidRequest, Unauthenticated, Unavailable
 from lodur.model.tenant import TenantId
 from lodur.store.days import day_name, day_of
+from lodur.store.foreign_rows import ForeignRecord
 from lodur.store.journal import Journal
 from lodur.store.manifest import SegmentMeta
 from lodur.store.manifest_store import Committed, fence, sound_manifest, stored_days
@@ -25,7 +27,7 @@ from lodur.store.object_stores import ObjectStores
 from lodur.store.open_segments import Opened, OpenSegment, OpenSegments, Place
 from lodur.store.options import CacheOptions, SegmentCodec
 from lodur.store.range_cache import RangeCache
-from lodur.store.segment_flush import SegmentWriter, segment_day, segment_folder
+from lodur.store.segment_flush import SegmentWriter, is_written_by, segment_day, segment_folder
 from lodur.store.segment_reads import SegmentReads
 from lodur.store.tenant_store import HeadBytes, TenantStore
 from lodur.store.wal_marks import WalMarks
@@ -80,6 +82,8 @@ class Store:
             metadata_bytes_max=caches.metadata_bytes_max,
             metrics=cache_metrics,
         )
+        self.refusal = ""
+        """Why queries would miss rows; empty as long as they would not."""
 
     def load(self) -> None:
         """Read what is stored, and drop what a crash of this writer left without a commit. Blocks; before any push.
@@ -110,6 +114,40 @@ class Store:
         """Bytes of lines and metadata that all tenants hold in memory."""
         return self._head_bytes.total
 
+    def follow(self, tenant: TenantId, writer_id: str, record: ForeignRecord, push: DecodedPush) -> int:
+        """Show rows that another process has accepted, until segments have them; how many are new here."""
+        return self.tenant(tenant).follow(writer_id, record, push)
+
+    def foreign_bytes(self) -> int:
+        """Bytes of lines and metadata of other processes' rows that are held here."""
+        return sum(tenant_store.foreign_bytes() for tenant_store in self.tenants())
+
+    def discover(self, *, all_days: bool) -> None:
+        """Learn of tenants and days that other processes have brought, or read the manifests of all days anew. Blocks.
+
+        Raises as `ObjectStore`, and CorruptData.
+        """
+        for tenant in self._stored_tenants():
+            known = self._known(tenant)
+            for store, day in self._stored_places(tenant):
+                if all_days or known is None or known.known_day(day) is None:
+                    committed = sound_manifest(store, tenant, day)
+                    if committed is not None:
+                        self.adopt(self.tenant(tenant), day, committed)
+
+    def delete_orphans_of(self, writer_id: str) -> None:
+        """Delete what a writer that is gone for good left without a commit. Blocks.
+
+        Raises as `ObjectStore`, and CorruptData.
+        """
+        for tenant in self._stored_tenants():
+            named: set[str] = set()
+            for store, day in self._stored_places(tenant):
+                committed = sound_manifest(store, tenant, day)
+                if committed is not None:
+                    named |= _named(committed)
+            self._drop_orphans(tenant, named, writer_id)
+
     def trim_wal(self) -> int:
         """Delete the WAL's files that no tenant needs any more; how many."""
         return self.journal.trim(self.marks.floor())
@@ -119,18 +157,19 @@ class Store:
 
         Raises Unavailable where a remote store cannot be reached.
         """
-        with self._lock:
-            tenant_store = self._tenants.get(tenant)
+        if self.refusal:
+            raise Unavailable(self.refusal, retry_after_s=1.0)
+        tenant_store = self._known(tenant)
         if tenant_store is None:
             return []
         for _ in range(SOURCES_ATTEMPTS_MAX):
-            metas, view = tenant_store.snapshot(start_ns, end_ns)
+            metas, views = tenant_store.snapshot(start_ns, end_ns)
             places: list[Place] = [(self._stores.of_day(day_of(meta.min_ts_ns)), meta) for meta in metas]
             segments = self._segments.cached(places)
             if segments is None:
                 segments = await asyncio.to_thread(self._opened, tenant_store, places)
             if segments is not None:
-                return [*segments, view] if view.rows else segments
+                return [*segments, *views]
         raise Unavailable("segments are being replaced faster than they can be opened, try again", retry_after_s=1.0)
 
     def refresh(self, tenant_store: TenantStore, day: int) -> Committed | None:
@@ -225,6 +264,15 @@ class Store:
                 _log.warning("folder of the object store is no tenant's, left alone", folder=name)
         return tenants
 
+    def _known(self, tenant: TenantId) -> TenantStore | None:
+        with self._lock:
+            return self._tenants.get(tenant)
+
+    def _stored_places(self, tenant: TenantId) -> list[tuple[ObjectStore, int]]:
+        """The days that have a manifest where it is looked for, and where that is."""
+        places = [(store, day) for store in self._stores.each() for day in stored_days(store, tenant)]
+        return [(store, day) for store, day in places if self._stores.of_day(day) is store]
+
     def _load_tenant(self, tenant: TenantId) -> None:
         places = [(store, day) for store in self._stores.each() for day in stored_days(store, tenant)]
         elsewhere = [day for store, day in places if self._stores.of_day(day) is not store]
@@ -245,17 +293,18 @@ class Store:
             days = {day: committed for day, committed in threads.map(read, places) if committed is not None}
         if days:
             self.tenant(tenant).set_days(days)
-        self._drop_orphans(tenant, {path for committed in days.values() for path in _named(committed)})
+        named = {path for committed in days.values() for path in _named(committed)}
+        self._drop_orphans(tenant, named, self.writer.writer_id)
 
-    def _drop_orphans(self, tenant: TenantId, known: set[str]) -> None:
+    def _drop_orphans(self, tenant: TenantId, known: set[str], writer_id: str) -> None:
         for store in self._stores.each():
             for listed in store.list_objects(segment_folder(tenant)):
                 # Where the periods have changed, a day's manifest may lie in a store that is not read for it any more.
                 day = segment_day(listed.path)
                 if day is None or self._stores.of_day(day) is not store:
                     continue
-                if listed.path not in known and self.writer.is_mine(listed.path):
-                    # A commit of this writer's last life that names it may still be on its way to the store.
+                if listed.path not in known and is_written_by(writer_id, listed.path):
+                    # A commit of the writer's last life that names it may still be on its way to the store.
                     committed = fence(store, tenant, day)
                     self.adopt(self.tenant(tenant), day, committed)
                     known |= _named(committed)
