@@ -276,7 +276,11 @@ class WalNode:
         while self.wal.waiting()[0] and not self.wal.is_fenced():
             self.time.advance(self.options.interval_s * 1.1)
             self.take_group()
-            self.send()
+            if self.sending:
+                self.send()
+            else:
+                # All is durable, and waits for a sign of life.
+                self.beat()
 
     def flush(self) -> None:
         """All acknowledged rows to committed segments. Raises as the store."""
