@@ -17,7 +17,6 @@ import sys
 import urllib.error
 import urllib.request
 from collections.abc import Sequence
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import structlog
@@ -38,6 +37,7 @@ from lodur.config.targets import ROLES_OF_TARGETS, Role
 from lodur.model.clock import Clock, SystemClock
 from lodur.model.errors import LodurError
 from lodur.store.open_segments import SEGMENTS_OPEN_MAX
+from lodur.telemetry.build import program_version
 from lodur.telemetry.log import configure_log
 from lodur.telemetry.tracing import open_tracer
 
@@ -64,7 +64,7 @@ def run(argv: Sequence[str]) -> int:
 def _act(actions: Actions, loaded: LoadedConfig) -> int | None:
     """Do what was asked for besides serving; the exit code where that is all."""
     if actions.version:
-        print(f"lodur, version {_version()}")
+        print(f"lodur, version {program_version()}")
         return 0
     if actions.list_targets:
         print("\n".join(sorted(ROLES_OF_TARGETS)))
@@ -111,7 +111,9 @@ def _serve(loaded: LoadedConfig) -> int:
     tune_allocator()
     disable_created_metrics()  # type: ignore[no-untyped-call]  # prometheus_client leaves it without types
     configure_log(level=config.server.log_level, is_json=config.server.log_format == "json")
-    _log.info("starting", version=_version(), config=str(loaded.file or "built in"), target=",".join(config.targets))
+    _log.info(
+        "starting", version=program_version(), config=str(loaded.file or "built in"), target=",".join(config.targets)
+    )
     for ignored in loaded.ignored:
         _log.warning("configuration key has no effect", key=ignored.path, line=ignored.line, reason=ignored.reason)
     if loaded.actions.log_config_reversed:
@@ -207,10 +209,3 @@ def _is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return host == "localhost"
-
-
-def _version() -> str:
-    try:
-        return version("lodur")
-    except PackageNotFoundError:
-        return "unknown"

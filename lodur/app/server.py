@@ -44,6 +44,7 @@ from lodur.api.push_bodies import PushBodies
 from lodur.api.tenant import Tenancy
 from lodur.app.allocator import give_back_memory
 from lodur.app.limits_in_force import LimitsInForce
+from lodur.app.rules import Rules, build_rules
 from lodur.app.shared_log import SharedLog
 from lodur.config.printing import (
     changed_overrides_yaml,
@@ -72,10 +73,11 @@ from lodur.store.object_stores import ObjectStores
 from lodur.store.object_wal.writing import ObjectWal
 from lodur.store.store import Store
 from lodur.telemetry.access_metrics import AccessMetrics
+from lodur.telemetry.build import register_build
 from lodur.telemetry.compaction_metrics import CompactionMetrics
 from lodur.telemetry.ingest_metrics import IngestMetrics, SizeCollector, TenantSize, WalSize
 from lodur.telemetry.log import LevelSwitch
-from lodur.telemetry.query_metrics import QueueCollector
+from lodur.telemetry.query_metrics import QueryMetrics, QueueCollector
 from lodur.telemetry.request_metrics import RequestMetrics
 from lodur.telemetry.runtime_config_metrics import RuntimeConfigMetrics
 from lodur.telemetry.store_metrics import CacheMetrics, StoreMetrics
@@ -122,7 +124,8 @@ class Server:
         self._metrics = IngestMetrics(self.registry)
         self.limits = LimitsInForce(config.runtime, config.tenants, RuntimeConfigMetrics(self.registry))
         options = config.ingester
-        self.store = open_store(config, stores, journal, self._metrics, self.registry)
+        cache_metrics = CacheMetrics(self.registry)
+        self.store = open_store(config, stores, journal, self._metrics, cache_metrics)
         self._flusher = Flusher(
             self.store,
             FlushPolicy(options.flush_bytes, options.flush_idle_s, options.flush_age_s, options.head_max_bytes),
@@ -142,15 +145,16 @@ class Server:
             metrics=CompactionMetrics(self.registry),
         )
         keeps_wal = isinstance(journal, Wal)
+        self._disk = (
+            DiskSpace(options.wal.directory, full_ratio=options.wal.disk_full_ratio, clock=clock) if keeps_wal else None
+        )
         self._writer = Writer(
             self.store,
             self.limits.ingest,
             decompressed_max_bytes=config.server.push_decompressed_max_bytes,
             head_max_bytes=options.head_max_bytes,
             stream_errors_max=options.returned_stream_errors_max,
-            disk=DiskSpace(options.wal.directory, full_ratio=options.wal.disk_full_ratio, clock=clock)
-            if keeps_wal
-            else None,
+            disk=self._disk,
             clock=clock,
             metrics=self._metrics,
             on_growth=self._flusher.notice,
@@ -168,8 +172,11 @@ class Server:
             metrics=self._metrics,
             quarantine=Quarantine(options.wal.directory / "quarantine") if keeps_wal else None,
         )
-        self._engine = Engine(self.store, config.querier, clock, self.limits.query, damage=self.store)
+        self._engine = Engine(
+            self.store, config.querier, clock, self.limits.query, damage=self.store, cache_metrics=cache_metrics
+        )
         self._shared_log = self._new_shared_log(stores)
+        self._rules = self._build_rules(journal)
         self._gates = _gates(config, self.registry, clock)
         self._register_sizes(journal)
 
@@ -194,6 +201,17 @@ class Server:
             clock=self._clock,
         )
 
+    def _build_rules(self, journal: Journal) -> Rules:
+        return build_rules(
+            self._config.ruler,
+            self.store.stores,
+            self._engine,
+            self.limits,
+            owner=journal.writer_id,
+            clock=self._clock,
+            registry=self.registry,
+        )
+
     async def run(self) -> int:
         """Serve until a signal or `/ingester/shutdown`; the exit code."""
         self._handle_signals()
@@ -207,24 +225,29 @@ class Server:
         flushing: asyncio.Task[None] | None = None
         compacting: asyncio.Task[None] | None = None
         sharing: asyncio.Task[None] | None = None
+        ruling: asyncio.Task[None] | None = None
         is_started = starting.done() and starting.result()
         if is_started and not serving.done():
             flushing = asyncio.create_task(self._flusher.run())
             sharing = asyncio.create_task(self._shared_log.run())
             if Role.BACKEND in self._config.roles:
                 compacting = asyncio.create_task(self._compactor.run())
+                ruling = asyncio.create_task(self._rules.ruler.run())
             await asyncio.wait({serving, stopped, flushing}, return_when=asyncio.FIRST_COMPLETED)
         failed = serving.done() or (starting.done() and not is_started)
         self._reason = self._writer.closed_reason = STOPPING
         self._stopping.set()
         self._compactor.stop()
         self._shared_log.stop()
+        self._rules.ruler.stop()
         await starting
         self._tailing.close()
         await self._tailing.drained()
         await self._close_http(server, serving)
         stopped.cancel()
         following.cancel()
+        if ruling is not None:
+            await ruling
         if compacting is not None:
             await compacting
         await asyncio.to_thread(self._compactor.close)
@@ -386,7 +409,9 @@ class Server:
     def _query_routes(self, tenancy: Tenancy, catalog: Catalog) -> list[BaseRoute]:
         config, clock, options = self._config, self._clock, self._config.server
         return [
-            *loki_query.routes(self._engine, tenancy, clock, body_max_bytes=options.query_body_max_bytes),
+            *loki_query.routes(
+                self._engine, tenancy, clock, QueryMetrics(self.registry), body_max_bytes=options.query_body_max_bytes
+            ),
             *loki_legacy.routes(self._engine, tenancy, clock, body_max_bytes=options.query_body_max_bytes),
             *loki_metadata.routes(catalog, tenancy, clock, body_max_bytes=options.query_body_max_bytes),
             *loki_detected.routes(self._engine, catalog, tenancy, clock, body_max_bytes=options.query_body_max_bytes),
@@ -406,6 +431,7 @@ class Server:
                     patterns_enabled=config.querier.patterns_enabled,
                 )
             ),
+            *self._rules.routes(tenancy),
             *loki_tail.routes(self._engine, self._tailing, tenancy, clock),
         ]
 
@@ -443,6 +469,7 @@ class Server:
         ProcessCollector(registry=self.registry)
         PlatformCollector(registry=self.registry)
         GCCollector(registry=self.registry)
+        register_build(self.registry, loki_version=loki_status.LOKI_VERSION)
 
         def tenants() -> list[TenantSize]:
             sizes = [(each.tenant.value, each.head_size()) for each in self.store.tenants()]
@@ -454,7 +481,8 @@ class Server:
             if not isinstance(journal, Wal):
                 return None
             stats = journal.stats()
-            return WalSize(stats.files, stats.bytes, stats.records, stats.fsyncs)
+            used_ratio = 0.0 if self._disk is None else self._disk.used_ratio()
+            return WalSize(stats.files, stats.bytes, stats.records, stats.fsyncs, used_ratio)
 
         self.registry.register(SizeCollector(tenants, wal))
         workplace = self._engine.workplace
@@ -491,7 +519,7 @@ def open_stores(config: ServerConfig, registry: CollectorRegistry, clock: Clock)
 
 
 def open_store(
-    config: ServerConfig, stores: ObjectStores, journal: Journal, metrics: IngestMetrics, registry: CollectorRegistry
+    config: ServerConfig, stores: ObjectStores, journal: Journal, metrics: IngestMetrics, cache_metrics: CacheMetrics
 ) -> Store:
     """The store of all periods, with its caches; nothing is read yet."""
     return Store(
@@ -500,7 +528,7 @@ def open_store(
         codec=config.ingester.codec,
         on_damage=metrics.segments_damaged.inc,
         caches=config.caches,
-        cache_metrics=CacheMetrics(registry),
+        cache_metrics=cache_metrics,
     )
 
 

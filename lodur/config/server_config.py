@@ -14,6 +14,7 @@ from lodur.config.blocks.ingester import WAL_DIR, ingester_options
 from lodur.config.blocks.limits_retention import check_retention, compactor_options
 from lodur.config.blocks.other import AUTH_ENABLED, TARGET, TRACING
 from lodur.config.blocks.querier import querier_options
+from lodur.config.blocks.ruler import ruler_options, with_ruler_filled
 from lodur.config.blocks.runtime import RuntimeOptions, runtime_options
 from lodur.config.blocks.schema_periods import SchemaPeriod, check_metadata_schema, schema_periods
 from lodur.config.blocks.server import server_options
@@ -23,6 +24,7 @@ from lodur.config.tenant_settings import TenantSettings, tenant_settings
 from lodur.config.values import Values
 from lodur.ingest.options import IngesterOptions
 from lodur.query.options import QuerierOptions
+from lodur.ruler.options import RulerOptions
 from lodur.store.compaction.options import CompactorOptions
 from lodur.store.options import CacheOptions, StorageOptions
 
@@ -51,6 +53,7 @@ class ServerConfig:
     caches: CacheOptions
     compactor: CompactorOptions
     querier: QuerierOptions
+    ruler: RulerOptions
     tracing_enabled: bool
     """Send traces, where the environment names somebody to send them to."""
     values: Values = field(repr=False)
@@ -82,6 +85,7 @@ def build_server_config(values: Values, *, base: Path, now_ns: int, cores: int, 
         caches=cache_options(values, base, ingester.wal.directory),
         compactor=compactor_options(values),
         querier=querier_options(values, cores),
+        ruler=ruler_options(values, base),
         tracing_enabled=values.get(TRACING),
         values=values,
     )
@@ -94,4 +98,4 @@ def with_derived(values: Values) -> Values:
         values = values.filled(PATH_PREFIX, DATA_DIRECTORY).filled(DIRECTORY, f"{DATA_DIRECTORY}/store")
     if prefix := values.get(PATH_PREFIX):
         values = values.filled(WAL_DIR, str(Path(prefix) / "wal"))
-    return with_stores_filled(values)
+    return with_stores_filled(with_ruler_filled(values))

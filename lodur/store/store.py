@@ -33,6 +33,9 @@ from lodur.store.tenant_store import HeadBytes, TenantStore
 from lodur.store.wal_marks import WalMarks
 from lodur.telemetry.store_metrics import CacheMetrics
 
+LOAD_TENANTS = 8
+"""Tenants read at the same time at start: a thousand of them would else take a minute of waiting for listings."""
+
 LOAD_THREADS = 16
 """Manifests read at the same time at start: they wait for the network."""
 
@@ -85,6 +88,11 @@ class Store:
         self.refusal = ""
         """Why queries would miss rows; empty as long as they would not."""
 
+    @property
+    def stores(self) -> ObjectStores:
+        """Where all this lies."""
+        return self._stores
+
     def load(self) -> None:
         """Read what is stored, and drop what a crash of this writer left without a commit. Blocks; before any push.
 
@@ -94,8 +102,10 @@ class Store:
             store.check()
         if self._disk_cache is not None:
             self._disk_cache.load()
-        for tenant in self._stored_tenants():
-            self._load_tenant(tenant)
+        with ThreadPoolExecutor(LOAD_TENANTS, "load-tenant") as threads:
+            # Taken one by one, so that the first failure is raised.
+            for _ in threads.map(self._load_tenant, self._stored_tenants()):
+                pass
 
     def tenant(self, tenant: TenantId) -> TenantStore:
         """A tenant's rows; a new tenant has none."""
