@@ -15,6 +15,10 @@ ENDPOINTS: Mapping[str, str] = {
     "/loki/api/v1/cache/generation_numbers": "always empty: results are not cached, so that none is outdated",
     "/loki/api/v1/tail": "the client pings, not the server; at most 100 dropped entries are listed in a frame",
     "/api/prom/tail": "as `/loki/api/v1/tail`",
+    **dict.fromkeys(
+        ("/debug/pprof/", "/debug/pprof/goroutine", "/debug/pprof/profile"),
+        "folded stacks of Python's threads, as text; Loki has profiles of Go",
+    ),
     "/memberlist": "there is none, in Loki's words",
     "/services": "the roles that run",
     **dict.fromkeys(
@@ -34,7 +38,6 @@ ENDPOINTS: Mapping[str, str] = {
 
 NOT_SERVED: Mapping[str, str] = {
     "/loki/api/v1/index/shards": "for the processes of a cluster of Loki's, which fails it too; 404",
-    "/debug/pprof/...": "profiles of Go's runtime; 404",
     "/debug/fgprof": "a profile of Go's runtime; 404",
     "gRPC on port 9095": "between the processes of a cluster of Loki's; Lodur's share the object store",
 }
