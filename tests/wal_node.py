@@ -284,9 +284,18 @@ class WalNode:
 
     def flush(self) -> None:
         """All acknowledged rows to committed segments. Raises as the store."""
+        self.begin_flush()
+        self.finish_flush()
+
+    def begin_flush(self) -> None:
+        """Close the generations of all tenants: rows that come from now on are not in the flush."""
         self.send_all()
         for tenant_store in self.store.tenants():
             tenant_store.freeze()
+
+    def finish_flush(self) -> None:
+        """The rows of closed generations to committed segments. Raises as the store."""
+        for tenant_store in self.store.tenants():
             for generation in tenant_store.unflushed():
                 done: dict[int, Committed] = {}
                 self.store.writer.flush(tenant_store, generation, done)

@@ -398,6 +398,8 @@ class Server:
             routes += self._push_routes(tenancy)
         if Role.READ in config.roles:
             routes += self._query_routes(tenancy, catalog)
+        if config.roles & {Role.READ, Role.BACKEND}:
+            routes += self._rules.routes(tenancy)
         return routes
 
     def _push_routes(self, tenancy: Tenancy) -> list[BaseRoute]:
@@ -433,7 +435,6 @@ class Server:
                     patterns_enabled=config.querier.patterns_enabled,
                 )
             ),
-            *self._rules.routes(tenancy),
             *loki_tail.routes(self._engine, self._tailing, tenancy, clock),
         ]
 

@@ -180,6 +180,17 @@ def test_a_reader_sees_rows_once_before_and_after_their_flush(writer: WalNode, r
     assert reader.shown_rows == len(rows)
 
 
+def test_rows_that_came_during_a_flush_stay(writer: WalNode, reader: WalNode) -> None:
+    rows = pushed(writer, 1, 2)
+    writer.begin_flush()
+    rows += pushed(writer, 3, 4)
+    assert follow(reader) == sorted(rows)
+    writer.finish_flush()
+    writer.send_all()
+    assert follow(reader) == sorted(rows)
+    assert sum(meta.rows for tenant in reader.store.tenants() for meta in tenant.live()) == 4
+
+
 def test_a_manifest_may_be_read_before_the_objects_that_it_covers(writer: WalNode, reader: WalNode) -> None:
     rows = pushed(writer, 1, 2)
     writer.flush()
