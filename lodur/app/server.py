@@ -126,24 +126,9 @@ class Server:
         options = config.ingester
         cache_metrics = CacheMetrics(self.registry)
         self.store = open_store(config, stores, journal, self._metrics, cache_metrics)
-        self._flusher = Flusher(
-            self.store,
-            FlushPolicy(options.flush_bytes, options.flush_idle_s, options.flush_age_s, options.head_max_bytes),
-            check_period_s=options.flush_check_period_s,
-            concurrency=options.concurrent_flushes,
-            stopping=self._stopping,
-            clock=clock,
-            metrics=self._metrics,
-            when_quiet=give_back_memory,
-        )
+        self._flusher = self._new_flusher()
         self._tailing = self._new_tailing()
-        self._compactor = Compactor(
-            self.store,
-            config.compactor,
-            retention=self.limits.retention,
-            clock=clock,
-            metrics=CompactionMetrics(self.registry),
-        )
+        self._compactor = self._new_compactor()
         keeps_wal = isinstance(journal, Wal)
         self._disk = (
             DiskSpace(options.wal.directory, full_ratio=options.wal.disk_full_ratio, clock=clock) if keeps_wal else None
@@ -179,6 +164,28 @@ class Server:
         self._rules = self._build_rules(journal)
         self._gates = _gates(config, self.registry, clock)
         self._register_sizes(journal)
+
+    def _new_flusher(self) -> Flusher:
+        options = self._config.ingester
+        return Flusher(
+            self.store,
+            FlushPolicy(options.flush_bytes, options.flush_idle_s, options.flush_age_s, options.head_max_bytes),
+            check_period_s=options.flush_check_period_s,
+            concurrency=options.concurrent_flushes,
+            stopping=self._stopping,
+            clock=self._clock,
+            metrics=self._metrics,
+            when_quiet=give_back_memory,
+        )
+
+    def _new_compactor(self) -> Compactor:
+        return Compactor(
+            self.store,
+            self._config.compactor,
+            retention=self.limits.retention,
+            clock=self._clock,
+            metrics=CompactionMetrics(self.registry),
+        )
 
     def _new_tailing(self) -> Tailing:
         return Tailing(
