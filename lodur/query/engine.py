@@ -129,7 +129,6 @@ class Engine:
         clock: Clock,
         limits_of: LimitsOf,
         damage: DamageReports = NO_DAMAGE,
-        *,
         cache_metrics: CacheMetrics | None = None,
     ) -> None:
         cache_metrics = cache_metrics or CacheMetrics(CollectorRegistry())
@@ -280,8 +279,7 @@ class Engine:
         facts = request_facts()
         if facts is None:
             return
-        counts = total_counts(run.scanned)
-        queue_s = run.place.queue_s
+        counts, queue_s = total_counts(run.scanned), run.place.queue_s
         facts.lines += counts.lines
         facts.read_bytes += counts.bytes
         facts.queue_s += queue_s

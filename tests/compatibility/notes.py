@@ -15,10 +15,9 @@ ENDPOINTS: Mapping[str, str] = {
     "/loki/api/v1/cache/generation_numbers": "always empty: results are not cached, so that none is outdated",
     "/loki/api/v1/tail": "the client pings, not the server; at most 100 dropped entries are listed in a frame",
     "/api/prom/tail": "as `/loki/api/v1/tail`",
-    **dict.fromkeys(
-        ("/debug/pprof/", "/debug/pprof/goroutine", "/debug/pprof/profile"),
-        "folded stacks of Python's threads, as text; Loki has profiles of Go",
-    ),
+    "/debug/pprof/": "names the profiles that there are",
+    "/debug/pprof/profile": "processor time of Python and native threads; with `debug=1` a line a stack",
+    "/debug/pprof/goroutine": "the stacks of Python threads, as text",
     "/memberlist": "there is none, in Loki's words",
     "/services": "the roles that run",
     **dict.fromkeys(
@@ -55,6 +54,7 @@ WORDS: Mapping[str, str] = {
 """By word of LogQL; these differ, all others mean what they mean in Loki."""
 
 KEYS: Mapping[str, str] = {
+    "tracing.enabled": "by OTLP to `OTEL_EXPORTER_OTLP_ENDPOINT`; not in the protocols of Jaeger itself",
     "ingester.chunk_encoding": "`zstd` where nothing is said; `flate` is written as gzip, all `lz4` forms as one",
     "storage_config.aws.bucketnames": "names one bucket",
 }

@@ -36,9 +36,9 @@ def test_the_reference_names_every_metric() -> None:
     StoreMetrics(registry)
     CacheMetrics(registry)
     ObjectWalMetrics(registry)
-    registry.register(ObjectWalCollector(lambda: ObjectWalSize(1, 2, 3, 4)))
     registry.register(QueueCollector(lambda: 1, lambda: 2))
     registry.register(SizeCollector(lambda: [TenantSize("t", 1, 2, 3)], lambda: WalSize(1, 2, 3, 4, 0.5)))
+    registry.register(ObjectWalCollector(lambda: ObjectWalSize(1, 2, 3, 4)))
     made = {
         family.name + ("_total" if family.type == "counter" else "")
         for family in registry.collect()
