@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import secrets
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -20,12 +21,17 @@ from lodur.kernels.push_decode import ContentEncoding, PushFormat
 from lodur.model.clock import ManualClock
 from lodur.model.limits import IngestLimits, QueryLimits
 from lodur.model.tenant import TenantId
+from lodur.model.time_span import TimeSpan
 from lodur.query.answers import StreamsAnswer
+from lodur.query.delete_queries import deletion_plan
 from lodur.query.engine import Engine
 from lodur.query.options import QuerierOptions
 from lodur.query.requests import RangeRequest
 from lodur.store.compaction.compactor import Compactor
 from lodur.store.compaction.options import KEEP_ALL, CompactorOptions, RetentionPeriods
+from lodur.store.deletes.deletions import Deletions
+from lodur.store.deletes.requests import DeleteRequest
+from lodur.store.deletes.service import DeleteOptions, DeleteService, status_text
 from lodur.store.filesystem_store import FilesystemStore
 from lodur.store.journal import REENCODED, Wal, WalOptions
 from lodur.store.manifest_store import Committed, stored_days
@@ -42,6 +48,10 @@ Row = tuple[str, int, str]
 """Application, timestamp, line."""
 
 FOREVER_NS = (-(2**62), 2**62)
+
+
+def plan_of(request: DeleteRequest) -> bytes:
+    return deletion_plan(request.query, request.start_ns, request.end_ns)
 
 
 class Crash(BaseException):
@@ -103,7 +113,8 @@ class Node:
         """Begin, as after a restart."""
         self.objects = CrashingStore(self.directory / self.target)
         self.wal = Wal.open(WalOptions(path=self.directory / f"wal-{self.name}", max_file_bytes=4096))
-        self.store = Store(ObjectStores([(-(2**63), self.objects)]), self.wal)
+        self.deletions = Deletions(self.objects, plan_of, self.clock)
+        self.store = Store(ObjectStores([(-(2**63), self.objects)]), self.wal, deletions=self.deletions)
         self.store.load()
         limits = IngestLimits(reject_old_samples=False)
         replay = Replay(
@@ -119,12 +130,17 @@ class Node:
         )
         replay.run()
         self.registry = CollectorRegistry()
+        metrics = CompactionMetrics(self.registry)
         self.compactor = Compactor(
+            self.store, self.options, retention=lambda _: self.periods, clock=self.clock, metrics=metrics
+        )
+        self.deletes = DeleteService(
             self.store,
-            self.options,
-            retention=lambda _: self.periods,
-            clock=self.clock,
-            metrics=CompactionMetrics(self.registry),
+            self.deletions,
+            DeleteOptions(enabled=True, cancel_period_ns=self.options.delete_cancel_period_ns),
+            self.clock,
+            new_id=lambda: secrets.token_hex(4),
+            metrics=metrics.deletes,
         )
         self.engine = Engine(
             self.store, QuerierOptions(threads=1), self.clock, lambda _: QueryLimits(entries_max=0, length_max_ns=0)
@@ -167,8 +183,17 @@ class Node:
 
     def refresh(self) -> None:
         """Learn what other processes have committed."""
+        self.deletions.refresh(TENANT)
         for day in stored_days(self.objects, TENANT):
             self.store.refresh(self.tenant_store, day)
+
+    def delete(self, query: str, start_ns: int, end_ns: int) -> str:
+        """Make a delete request; its id."""
+        return self.deletes.add(TENANT, query, TimeSpan(start_ns, end_ns), max_interval_ns=0, by="test").id
+
+    def statuses(self) -> dict[str, str]:
+        """How far each request has got."""
+        return {one.request.id: status_text(one) for one in self.deletes.all(TENANT)}
 
     def rows(self) -> list[Row]:
         """All entries that a query finds."""

@@ -133,7 +133,9 @@ class Replay:
         kept = kept_body(record.kind, record.payload)
         limits = PushLimits.unchecked() if record.kind == REENCODED else self._limits_of(kept.otlp_mapping)
         push = decode(kept.body, kept.form, limits, record.accepted_at_ns)
-        appended = tenant_store.replay(push, seq=record.seq, now_s=self._clock.monotonic_s())
+        appended = tenant_store.replay(
+            push, seq=record.seq, accepted_at_ns=record.accepted_at_ns, now_s=self._clock.monotonic_s()
+        )
         if record.kind != REENCODED:
             self._recent.remember(tenant_store.tenant, record.kind, kept.body)
         return appended.new_rows

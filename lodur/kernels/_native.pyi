@@ -348,6 +348,8 @@ class HeadView:
 
     @property
     def rows(self) -> int: ...
+    def without(self, deletes: Deletes) -> HeadView:
+        """The same rows without those that delete requests take."""
 
 @final
 class Head:
@@ -450,6 +452,9 @@ class Segment:
     def with_ranges(self, ranges: list[tuple[int, bytes]]) -> Segment:
         """The same segment, reading from these fetched (offset, bytes) instead of a file."""
 
+    def without(self, deletes: Deletes) -> Segment:
+        """The same segment without the rows that delete requests take, wherever it is scanned or merged."""
+
     @property
     def path(self) -> str: ...
     @property
@@ -472,6 +477,30 @@ class Segment:
 
     def metadata_columns(self) -> list[tuple[str, int | None]]:
         """Metadata names with a column of their own, each with the size of its dictionary; None without one."""
+
+# --- deletes ---
+
+@final
+class DeleteRule:
+    """A delete request, compiled. Immutable, shared by threads."""
+
+    @staticmethod
+    def compile(plan: bytes) -> DeleteRule:
+        """From a MessagePack `delete_plan.DeletePlan`. Raises InvalidRequest for patterns that do not compile."""
+
+@final
+class Deletes:
+    """Requests that one source is read and written without. Immutable, shared by threads."""
+
+    def __new__(cls, rules: list[DeleteRule]) -> Deletes: ...
+    def probe_ranges(self, segment: Segment) -> list[tuple[int, int]]:
+        """Ranges (offset, length) of the gram filter that `effect` looks at."""
+
+    def effect(self, segment: Segment) -> tuple[list[int], int]:
+        """Rows that go for sure, by request, and rows of blocks that must be read to know; no page is read.
+
+        In: a local segment, or one that has the ranges of `probe_ranges`.
+        """
 
 # --- compact ---
 
@@ -500,6 +529,9 @@ class SegmentsMerged:
     def rows_expired(self) -> int: ...
     @property
     def rows_repeated(self) -> int: ...
+    @property
+    def rows_deleted(self) -> list[list[int]]:
+        """By input, then by place in its `Deletes`; empty for an input without."""
 
 def merge_segments(
     inputs: list[Segment],
@@ -774,6 +806,7 @@ class PatternScan:
     def block_bytes(self, sources: list[HeadView | Segment]) -> int:
         """Bytes of lines of all blocks that hold something of the selector, from directories alone."""
 
+    def probe_ranges(self, segment: Segment) -> list[tuple[int, int]]: ...
     def page_ranges(self, segment: Segment) -> list[tuple[int, int]]:
         """Ranges (offset, length) of the pages that this search reads."""
 

@@ -6,10 +6,14 @@ The defaults are Loki's; 0 means "no limit" only where a field says so.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from enum import Enum
+from typing import TypeAlias
 
 from lodur.model.durations import NS_PER_HOUR, NS_PER_MINUTE
 from lodur.model.otlp import OtlpMapping
+from lodur.model.tenant import TenantId
 
 KIB = 2**10
 MIB = 2**20
@@ -159,8 +163,34 @@ class QueryLimits:
 
 
 @dataclass(frozen=True, slots=True)
+class RuleLimits:
+    """Limits on rules."""
+
+    groups_max: int = 0
+    """Rule groups of a tenant; 0 = no limit."""
+    rules_per_group_max: int = 0
+    """Rules in one group; 0 = no limit."""
+
+
+class DeletionMode(Enum):
+    """What requests to delete do; the value is the word of `deletion_mode`."""
+
+    DISABLED = "disabled"
+    FILTER_ONLY = "filter-only"
+    """Entries are hidden from queries and stay in the store."""
+    FILTER_AND_DELETE = "filter-and-delete"
+
+
+@dataclass(frozen=True, slots=True)
 class Limits:
     """All limits of one tenant."""
 
     ingest: IngestLimits = field(default_factory=IngestLimits)
     query: QueryLimits = field(default_factory=QueryLimits)
+    rules: RuleLimits = field(default_factory=RuleLimits)
+    deletion_mode: DeletionMode = DeletionMode.FILTER_AND_DELETE
+
+
+LimitsOf: TypeAlias = Callable[[TenantId], Limits]
+"""The limits of a tenant, as they are now: they may change while the server runs, so ask at each use. Equal answers are
+the same object until something changes."""

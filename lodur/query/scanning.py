@@ -156,7 +156,7 @@ class Scanner:
 
     async def _wanted(self, scan: Scan | PatternScan, source: RemoteSegment, turns: asyncio.Semaphore) -> Wanted:
         """The pages that a scan reads of a segment, once its gram filter was asked."""
-        probe = scan.probe_ranges(source.segment) if isinstance(scan, Scan) else []
+        probe = scan.probe_ranges(source.segment)
         probed: list[tuple[int, bytes]] = []
         if probe:
             async with turns:

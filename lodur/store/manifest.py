@@ -12,10 +12,11 @@ import msgspec
 
 from lodur.model.errors import CorruptData
 
-VERSION = 2
-"""Of the format that is written. Version 1, without claims and removed segments, is read too."""
+VERSION = 3
+"""Of the format that is written. Version 1 had no claims and removed segments, version 2 nothing about delete requests;
+both are read too."""
 
-VERSIONS_READ = frozenset({1, VERSION})
+VERSIONS_READ = frozenset({1, 2, VERSION})
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +36,23 @@ class SegmentMeta:
     """0 as flushed; each merge adds one."""
     zstd_level: int = 0
     """That its columns are compressed with; 0 for another codec, and where it is not known."""
+    accepted_from_ns: int = 0
+    """When the first of its entries was accepted, or before; 0 where it is not known."""
+    deletes_through: int = 0
+    """All delete requests up to this number have been applied to it, as far as they concern it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Removal:
+    """Entries that a delete request took from a segment."""
+
+    request_id: str
+    rows: int
+    at_ns: int
+    by: str
+    """The process."""
+    into: tuple[str, ...]
+    """Ids of the segments that have the rows which are left."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +62,8 @@ class RemovedSegment:
     path: str
     delete_at_ns: int
     """When the object may be deleted."""
+    removals: tuple[Removal, ...] = ()
+    """Go to the audit trail before the object is deleted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,11 +112,14 @@ def with_flushed(manifest: Manifest, flushed: Flushed) -> Manifest:
 
 @dataclass(frozen=True, slots=True)
 class Replaced:
-    """Live segments that are replaced by others with the same rows, but for repetitions and what has expired."""
+    """Live segments that are replaced by others with the same rows, but for repetitions, what has expired and what was
+    deleted."""
 
     inputs: tuple[SegmentMeta, ...]
     outputs: tuple[SegmentMeta, ...]
     delete_at_ns: int
+    removals: Mapping[str, tuple[Removal, ...]] = field(default_factory=dict)
+    """By path of the input."""
 
 
 def with_replaced(manifest: Manifest, replaced: Replaced) -> Manifest:
@@ -108,7 +131,10 @@ def with_replaced(manifest: Manifest, replaced: Replaced) -> Manifest:
     last = max(number for number, segment in enumerate(manifest.segments) if segment.path in gone)
     # What is committed between the inputs does not overlap those before it, or it would be among them.
     before = [segment for segment in manifest.segments[:last] if segment.path not in gone]
-    removed = (RemovedSegment(segment.path, replaced.delete_at_ns) for segment in replaced.inputs)
+    removed = (
+        RemovedSegment(segment.path, replaced.delete_at_ns, replaced.removals.get(segment.path, ()))
+        for segment in replaced.inputs
+    )
     return replace(
         manifest,
         segments=(*before, *replaced.outputs, *manifest.segments[last + 1 :]),
@@ -121,6 +147,19 @@ def has_replaced(manifest: Manifest, replaced: Replaced) -> bool:
     known = {segment.path for segment in manifest.segments} | {segment.path for segment in manifest.removed}
     return all(segment.path in known for segment in replaced.outputs) and (
         {segment.path for segment in manifest.segments}.isdisjoint(segment.path for segment in replaced.inputs)
+    )
+
+
+def with_cleared(manifest: Manifest, paths: frozenset[str], deletes_through: int) -> Manifest:
+    """The manifest once it is known that no delete request up to a number has anything to take from some segments."""
+    return replace(
+        manifest,
+        segments=tuple(
+            replace(segment, deletes_through=max(segment.deletes_through, deletes_through))
+            if segment.path in paths
+            else segment
+            for segment in manifest.segments
+        ),
     )
 
 

@@ -87,6 +87,7 @@ class SegmentWriter:
             streams=written.streams,
             level=0,
             zstd_level=ZSTD_LEVEL if self.codec is SegmentCodec.ZSTD else 0,
+            accepted_from_ns=generation.accepted_from_ns,
         )
 
 
@@ -96,6 +97,11 @@ def segment_folder(tenant: TenantId) -> str:
 
 def segment_path(tenant: TenantId, day: int, segment_id: str) -> str:
     return f"{segment_folder(tenant)}/{day_name(day)}/{segment_id}.parquet"
+
+
+def segment_key(path: str) -> str:
+    """What tells a tenant's segments apart, from a path in a store or on a disk: day and name."""
+    return "/".join(path.rsplit("/", 2)[-2:])
 
 
 def segment_day(path: str) -> int | None:

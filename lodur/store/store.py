@@ -9,6 +9,7 @@ import asyncio
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import structlog
 
@@ -16,14 +17,16 @@ from lodur.kernels.head import HeadView
 from lodur.model.errors import InvalidRequest, Unauthenticated, Unavailable
 from lodur.model.tenant import TenantId
 from lodur.store.days import day_of
+from lodur.store.deletes.deletions import Deletions
+from lodur.store.deletes.requests import DeleteRequest
 from lodur.store.journal import Journal
 from lodur.store.manifest import SegmentMeta
 from lodur.store.manifest_store import Committed, read_manifest, stored_days
 from lodur.store.object_store import ObjectStore
 from lodur.store.object_stores import ObjectStores
-from lodur.store.open_segments import Opened, OpenSegment, OpenSegments, Place
+from lodur.store.open_segments import Opened, OpenSegment, OpenSegments, Place, RemoteSegment
 from lodur.store.options import SegmentCodec
-from lodur.store.segment_flush import SegmentWriter, segment_day, segment_folder
+from lodur.store.segment_flush import SegmentWriter, segment_day, segment_folder, segment_key
 from lodur.store.tenant_store import HeadBytes, TenantStore
 from lodur.store.wal_marks import WalMarks
 
@@ -32,6 +35,8 @@ LOAD_THREADS = 16
 
 SOURCES_ATTEMPTS_MAX = 5
 """Each failed one means that another process has replaced segments meanwhile, which takes it seconds."""
+
+ALL_TIMES_NS = (-(2**63), 2**63 - 1)
 
 _log = structlog.get_logger(__name__)
 
@@ -50,7 +55,9 @@ class Store:
         *,
         codec: SegmentCodec = SegmentCodec.ZSTD,
         on_damage: Callable[[], None] = _nothing,
+        deletions: Deletions | None = None,
     ) -> None:
+        """Without `deletions` nobody can make delete requests, and those that were made are not looked for."""
         self.journal = journal
         self.marks = WalMarks()
         self.writer = SegmentWriter(stores, journal.writer_id, codec)
@@ -59,6 +66,7 @@ class Store:
         self._tenants: dict[TenantId, TenantStore] = {}
         self._head_bytes = HeadBytes()
         self._segments = OpenSegments(on_damage=on_damage)
+        self.deletions = deletions
 
     def load(self) -> None:
         """Read what is stored, and drop what a crash of this writer left without a commit. Blocks; before any push.
@@ -100,15 +108,31 @@ class Store:
             tenant_store = self._tenants.get(tenant)
         if tenant_store is None:
             return []
+        requests: Sequence[DeleteRequest] = ()
+        if self.deletions is not None:
+            await self.deletions.fresh(tenant)
+            requests = self.deletions.hiding(tenant, start_ns, end_ns)
         for _ in range(SOURCES_ATTEMPTS_MAX):
+            accepted_from_ns = tenant_store.accepted_from_ns()
             metas, view = tenant_store.snapshot(start_ns, end_ns)
             places: list[Place] = [(self._stores.of_day(day_of(meta.min_ts_ns)), meta) for meta in metas]
             segments = self._segments.cached(places)
             if segments is None:
                 segments = await asyncio.to_thread(self._opened, tenant_store, places)
+            if segments is not None and requests:
+                segments = self._without_deleted(tenant, requests, metas, segments)
+                view = self._rows_without_deleted(tenant, requests, view, accepted_from_ns or 0)
             if segments is not None:
                 return [*segments, view] if view.rows else segments
         raise Unavailable("segments are being replaced faster than they can be opened, try again", retry_after_s=1.0)
+
+    def visible(self, tenant: TenantId, view: HeadView) -> HeadView:
+        """Rows that came just now, without those that a delete request hides."""
+        if self.deletions is None:
+            return view
+        requests = [one for one in self.deletions.hiding(tenant, *ALL_TIMES_NS) if not one.is_processed]
+        now_ns = self.deletions.now_ns()
+        return self._rows_without_deleted(tenant, requests, view, now_ns) if requests else view
 
     def refresh(self, tenant_store: TenantStore, day: int) -> Committed | None:
         """Read a day's manifest, which another process may have committed; None where there is none. Blocks.
@@ -146,6 +170,34 @@ class Store:
         self.journal.close()
         self._segments.close()
 
+    def _without_deleted(
+        self,
+        tenant: TenantId,
+        requests: Sequence[DeleteRequest],
+        metas: Sequence[SegmentMeta],
+        segments: Sequence[OpenSegment],
+    ) -> list[OpenSegment]:
+        """The segments of a snapshot, each read without what the requests take of it."""
+        assert self.deletions is not None
+        deletes = {segment_key(meta.path): self.deletions.for_segment(tenant, meta, requests) for meta in metas}
+        found: list[OpenSegment] = []
+        for segment in segments:
+            taken = deletes[segment_key(segment.path)]
+            if taken is None:
+                found.append(segment)
+            elif isinstance(segment, RemoteSegment):
+                found.append(replace(segment, segment=segment.segment.without(taken)))
+            else:
+                found.append(segment.without(taken))
+        return found
+
+    def _rows_without_deleted(
+        self, tenant: TenantId, requests: Sequence[DeleteRequest], view: HeadView, accepted_from_ns: int
+    ) -> HeadView:
+        assert self.deletions is not None
+        taken = self.deletions.for_rows(tenant, accepted_from_ns, requests)
+        return view if taken is None else view.without(taken)
+
     def _opened(self, tenant_store: TenantStore, places: Sequence[Place]) -> list[OpenSegment] | None:
         """The segments of a snapshot, opened; None where it was out of date and a newer one is to be taken."""
         opened = self._segments.open_all(places)
@@ -171,6 +223,8 @@ class Store:
         return tenants
 
     def _load_tenant(self, tenant: TenantId) -> None:
+        if self.deletions is not None:
+            self.deletions.refresh(tenant)
         places = [
             (store, day)
             for store in self._stores.each()

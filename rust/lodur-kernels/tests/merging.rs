@@ -91,7 +91,7 @@ fn written(rows: &[Row]) -> Opened {
 }
 
 fn merged(inputs: &[Opened], span: std::ops::Range<i64>, keep: &KeepRules) -> (Merged, Option<Opened>) {
-    let inputs: Vec<Input<'_>> = inputs.iter().map(|input| (&input.segment, &input.source)).collect();
+    let inputs: Vec<Input<'_>> = inputs.iter().map(|input| (&input.segment, &input.source, None)).collect();
     let mut bytes = Vec::new();
     let codec = Codec::Zstd { level: 3 };
     let merged = merge_segments(&inputs, span, keep, codec, &Cancel::default(), &mut bytes).unwrap();
@@ -218,7 +218,7 @@ fn blocks_stay_bounded_and_merges_stop_when_asked() {
 
     let cancel = Cancel::default();
     cancel.set();
-    let inputs: Vec<Input<'_>> = files.iter().map(|file| (&file.segment, &file.source)).collect();
+    let inputs: Vec<Input<'_>> = files.iter().map(|file| (&file.segment, &file.source, None)).collect();
     let keep = KeepRules::everything();
     let stopped = merge_segments(&inputs, i64::MIN..i64::MAX, &keep, Codec::None, &cancel, Vec::new());
     assert!(matches!(stopped, Err(KernelError::Cancelled)));
