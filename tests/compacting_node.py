@@ -19,7 +19,7 @@ from lodur.ingest.recent_pushes import RecentPushes
 from lodur.ingest.replay import Replay
 from lodur.kernels.push_decode import ContentEncoding, PushFormat
 from lodur.model.clock import ManualClock
-from lodur.model.limits import IngestLimits, QueryLimits
+from lodur.model.limits import DeletionMode, IngestLimits, QueryLimits
 from lodur.model.tenant import TenantId
 from lodur.model.time_span import TimeSpan
 from lodur.query.answers import StreamsAnswer
@@ -29,9 +29,9 @@ from lodur.query.options import QuerierOptions
 from lodur.query.requests import RangeRequest
 from lodur.store.compaction.compactor import Compactor
 from lodur.store.compaction.options import KEEP_ALL, CompactorOptions, RetentionPeriods
+from lodur.store.delete_service import DeleteOptions, DeleteService, status_text
 from lodur.store.deletes.deletions import Deletions
 from lodur.store.deletes.requests import DeleteRequest
-from lodur.store.deletes.service import DeleteOptions, DeleteService, status_text
 from lodur.store.filesystem_store import FilesystemStore
 from lodur.store.journal import REENCODED, Wal, WalOptions
 from lodur.store.manifest_store import Committed, stored_days
@@ -105,6 +105,9 @@ class Node:
     options: CompactorOptions = field(default_factory=CompactorOptions)
     periods: RetentionPeriods = KEEP_ALL
     target: str = "store"
+    mode: DeletionMode = DeletionMode.FILTER_AND_DELETE
+    keeps_deletes: bool = True
+    """Whether it knows of delete requests."""
 
     def __post_init__(self) -> None:
         self.start()
@@ -113,8 +116,10 @@ class Node:
         """Begin, as after a restart."""
         self.objects = CrashingStore(self.directory / self.target)
         self.wal = Wal.open(WalOptions(path=self.directory / f"wal-{self.name}", max_file_bytes=4096))
-        self.deletions = Deletions(self.objects, plan_of, self.clock)
-        self.store = Store(ObjectStores([(-(2**63), self.objects)]), self.wal, deletions=self.deletions)
+        self.deletions = Deletions(self.objects, plan_of, self.clock, mode_of=lambda _: self.mode)
+        self.store = Store(
+            ObjectStores([(-(2**63), self.objects)]), self.wal, deletions=self.deletions if self.keeps_deletes else None
+        )
         self.store.load()
         limits = IngestLimits(reject_old_samples=False)
         replay = Replay(

@@ -22,6 +22,7 @@ from starlette.routing import BaseRoute
 
 from lodur.api import (
     loki_admin,
+    loki_delete,
     loki_detected,
     loki_legacy,
     loki_limits,
@@ -53,9 +54,13 @@ from lodur.ingest.writer import Writer
 from lodur.model.clock import Clock
 from lodur.model.errors import LodurError, Unavailable
 from lodur.query.catalog import Catalog
+from lodur.query.delete_queries import deletion_plan
 from lodur.query.engine import Engine
 from lodur.query.tail.tailing import Tailing
 from lodur.store.compaction.compactor import Compactor
+from lodur.store.delete_service import DeleteService
+from lodur.store.deletes.deletions import Deletions
+from lodur.store.deletes.requests import DeleteRequest
 from lodur.store.journal import Journal, NoJournal, Wal, WalOptions
 from lodur.store.object_stores import ObjectStores
 from lodur.store.store import Store
@@ -76,6 +81,9 @@ itself. Beyond it nobody new is answered, so it must be far more than there are 
 STORE_RETRY_S = 5.0
 """Between attempts to read a store that does not answer at start."""
 
+REQUEST_ID_BYTES = 4
+"""Of delete requests: eight digits, as clients know them."""
+
 STOPPING = "Application is stopping"
 
 _log = structlog.get_logger(__name__)
@@ -95,7 +103,14 @@ class Server:
         self._metrics = IngestMetrics(self.registry)
         options = config.ingester
         stores = ObjectStores.of(config.storage, spool_directory=options.wal.directory / "spool")
-        self.store = Store(stores, journal, codec=options.codec, on_damage=self._metrics.segments_damaged.inc)
+        deletions = Deletions(stores.oldest(), _plan_of, clock, mode_of=lambda _: config.limits.deletion_mode)
+        self.store = Store(
+            stores,
+            journal,
+            codec=options.codec,
+            on_damage=self._metrics.segments_damaged.inc,
+            deletions=deletions,
+        )
         self._flusher = Flusher(
             self.store,
             FlushPolicy(options.flush_bytes, options.flush_idle_s, options.flush_age_s, options.head_max_bytes),
@@ -112,13 +127,23 @@ class Server:
             lambda _: config.limits.query,
             duration_max_s=config.querier.tail_duration_max_s,
             metrics=TailMetrics(self.registry),
+            visible=self.store.visible,
+        )
+        compaction_metrics = CompactionMetrics(self.registry)
+        self._deletes = DeleteService(
+            self.store,
+            deletions,
+            config.deletes,
+            clock,
+            new_id=lambda: secrets.token_hex(REQUEST_ID_BYTES),
+            metrics=compaction_metrics.deletes,
         )
         self._compactor = Compactor(
             self.store,
             config.compactor,
             retention=lambda _: config.retention,
             clock=clock,
-            metrics=CompactionMetrics(self.registry),
+            metrics=compaction_metrics,
         )
         keeps_wal = isinstance(journal, Wal)
         self._writer = Writer(
@@ -319,6 +344,7 @@ class Server:
                     patterns_enabled=config.querier.patterns_enabled,
                 )
             ),
+            *loki_delete.routes(self._deletes, tenancy, clock),
             *loki_tail.routes(self._engine, self._tailing, tenancy, clock),
             *loki_rings.routes(socket.gethostname(), f"{options.host}:{options.port}", clock),
             *loki_status.routes(state, self.registry),
@@ -356,6 +382,10 @@ class Server:
             return WalSize(stats.files, stats.bytes, stats.records, stats.fsyncs)
 
         self.registry.register(SizeCollector(tenants, wal))
+
+
+def _plan_of(request: DeleteRequest) -> bytes:
+    return deletion_plan(request.query, request.start_ns, request.end_ns)
 
 
 def _config_text(config: ServerConfig, mode: str) -> str:

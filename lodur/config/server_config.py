@@ -12,7 +12,13 @@ from lodur.config.blocks.common import PATH_PREFIX
 from lodur.config.blocks.ingester import WAL_DIR, ingester_options
 from lodur.config.blocks.limits_ingest import ingest_limits
 from lodur.config.blocks.limits_query import query_limits
-from lodur.config.blocks.limits_retention import check_retention, compactor_options, retention_periods
+from lodur.config.blocks.limits_retention import (
+    check_retention,
+    compactor_options,
+    delete_options,
+    deletion_mode,
+    retention_periods,
+)
 from lodur.config.blocks.other import AUTH_ENABLED, TARGET
 from lodur.config.blocks.querier import querier_options
 from lodur.config.blocks.schema_periods import check_metadata_schema, schema_periods
@@ -24,6 +30,7 @@ from lodur.ingest.options import IngesterOptions
 from lodur.model.limits import Limits
 from lodur.query.options import QuerierOptions
 from lodur.store.compaction.options import CompactorOptions, RetentionPeriods
+from lodur.store.delete_service import DeleteOptions
 from lodur.store.options import StorageOptions
 
 DATA_DIRECTORY = "data"
@@ -45,6 +52,7 @@ class ServerConfig:
     ingester: IngesterOptions
     storage: StorageOptions
     compactor: CompactorOptions
+    deletes: DeleteOptions
     retention: RetentionPeriods
     """For every tenant."""
     querier: QuerierOptions
@@ -65,10 +73,11 @@ def build_server_config(values: Values, *, base: Path, now_ns: int, cores: int) 
         auth_enabled=values.get(AUTH_ENABLED),
         server=server_options(values),
         access=access_options(values, base),
-        limits=Limits(ingest_limits(values), query_limits(values)),
+        limits=Limits(ingest_limits(values), query_limits(values), deletion_mode=deletion_mode(values)),
         ingester=ingester_options(values, base),
         storage=storage_options(values, periods, base),
         compactor=compactor_options(values),
+        deletes=delete_options(values),
         retention=retention_periods(values),
         querier=querier_options(values, cores),
         values=values,

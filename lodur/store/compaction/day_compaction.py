@@ -142,8 +142,8 @@ class DayCompaction:
         return found
 
     def _plan(self, manifest: Manifest) -> list[Compaction]:
-        """What is gone goes first: it need not be merged any more. Merges leave out what was deleted; what is left of it
-        then is in segments that are merged with none."""
+        """What is gone as a whole goes first: it need not be merged any more. Merges leave out what was deleted; only
+        segments that are merged with no others are written anew for that."""
         aside = frozenset(self.store.set_aside())
         live = [segment for segment in manifest.segments if segment.path not in aside]
         now_ns, policy = self.clock.now_ns(), self.options.policy

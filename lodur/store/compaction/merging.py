@@ -150,7 +150,7 @@ class Merger:
         )
 
     def _check_complete(self, compaction: Compaction, merges: list[SegmentsMerged]) -> None:
-        """Every row of the inputs was read, and is written, repeated, expired or deleted: else nothing may be replaced."""
+        """Every row was read, and is written, repeated, expired or deleted: else nothing may be replaced."""
         expected = sum(segment.rows for segment in compaction.inputs)
         read = sum(merged.rows_read for merged in merges)
         kept = sum(merged.written.rows if merged.written else 0 for merged in merges)

@@ -1,1 +1,1 @@
-"""Delete requests: where they are kept, and which sources they touch. Values are in `requests`; start at `deletions`."""
+"""Delete requests: where they are kept, and what they touch. Values are in `requests`; start at `deletions`."""
