@@ -10,8 +10,8 @@ from __future__ import annotations
 import base64
 import http.client
 import ssl
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from urllib.parse import urlencode
 
 from lodur.cli.connection import Connection
@@ -48,6 +48,8 @@ class Answer:
     status: int
     body: bytes
     retry_after_s: float | None
+    headers: Mapping[str, str] = field(default_factory=dict)
+    """By name in lower case."""
 
     @property
     def text(self) -> str:
@@ -88,6 +90,13 @@ class LokiClient:
         """Send a body and give the answer whatever its status; raises Unavailable where there is none."""
         return self._send("POST", path, body, {"Content-Type": content_type})
 
+    def send(self, method: str, path: str, params: Params) -> Answer:
+        """Have something changed by parameters of the URL; any answer but 2xx is raised as by `get`."""
+        answer = self._send(method, f"{path}?{urlencode(params, errors='surrogateescape')}", None, {})
+        if 200 <= answer.status < 300:
+            return answer
+        raise refusal(self._connection, answer)
+
     def close(self) -> None:
         self._http.close()
 
@@ -110,7 +119,8 @@ class LokiClient:
         content = response.read(ANSWER_BYTES_MAX + 1)
         if len(content) > ANSWER_BYTES_MAX:
             raise http.client.HTTPException(f"the answer is longer than {ANSWER_BYTES_MAX} bytes")
-        return Answer(response.status, content, _seconds(response.headers.get("Retry-After")))
+        headers = {name.lower(): value for name, value in response.headers.items()}
+        return Answer(response.status, content, _seconds(response.headers.get("Retry-After")), headers)
 
     def _unreachable(self, error: Exception) -> Unavailable:
         self._http.close()

@@ -3,7 +3,7 @@
 import builtins
 from collections.abc import Sequence
 from pathlib import Path
-from typing import ClassVar, Literal, final
+from typing import ClassVar, Final, Literal, final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -243,20 +243,13 @@ class WalProblem:
 class WalStats:
     """`files`, `bytes` and `last_seq` (0: no record) describe the directory; the rest counts since opening."""
 
-    @property
-    def files(self) -> int: ...
-    @property
-    def bytes(self) -> int: ...
-    @property
-    def last_seq(self) -> int: ...
-    @property
-    def records(self) -> int: ...
-    @property
-    def groups(self) -> int: ...
-    @property
-    def failed_groups(self) -> int: ...
-    @property
-    def fsyncs(self) -> int: ...
+    files: Final[int]
+    bytes: Final[int]
+    last_seq: Final[int]
+    records: Final[int]
+    groups: Final[int]
+    failed_groups: Final[int]
+    fsyncs: Final[int]
 
 @final
 class WalWriter:
@@ -316,16 +309,11 @@ class WalWriter:
 class HeadStats:
     """Sizes of a head: `bytes` of lines and metadata in the active generation, `frozen_bytes` in flushing ones."""
 
-    @property
-    def streams(self) -> int: ...
-    @property
-    def rows(self) -> int: ...
-    @property
-    def bytes(self) -> int: ...
-    @property
-    def frozen_bytes(self) -> int: ...
-    @property
-    def frozen(self) -> int: ...
+    streams: Final[int]
+    rows: Final[int]
+    bytes: Final[int]
+    frozen_bytes: Final[int]
+    frozen: Final[int]
 
 @final
 class FrozenHead:
@@ -387,37 +375,24 @@ class Head:
 class PartSizes:
     """Stored bytes of a segment by part."""
 
-    @property
-    def lines(self) -> int: ...
-    @property
-    def timestamps(self) -> int: ...
-    @property
-    def labels(self) -> int: ...
-    @property
-    def metadata(self) -> int: ...
-    @property
-    def grams(self) -> int: ...
+    lines: Final[int]
+    timestamps: Final[int]
+    labels: Final[int]
+    metadata: Final[int]
+    grams: Final[int]
 
 @final
 class SegmentWritten:
     """What a flush wrote: rows, raw bytes of lines, bytes of the file, first and last timestamp."""
 
-    @property
-    def rows(self) -> int: ...
-    @property
-    def line_bytes(self) -> int: ...
-    @property
-    def file_bytes(self) -> int: ...
-    @property
-    def min_ts_ns(self) -> int: ...
-    @property
-    def max_ts_ns(self) -> int: ...
-    @property
-    def streams(self) -> int: ...
-    @property
-    def blocks(self) -> int: ...
-    @property
-    def sizes(self) -> PartSizes: ...
+    rows: Final[int]
+    line_bytes: Final[int]
+    file_bytes: Final[int]
+    min_ts_ns: Final[int]
+    max_ts_ns: Final[int]
+    streams: Final[int]
+    blocks: Final[int]
+    sizes: Final[PartSizes]
 
 def write_segment(
     frozen: FrozenHead, path: Path, *, start_ns: int, end_ns: int, codec: str, zstd_level: int
@@ -573,28 +548,17 @@ class Cancel:
 class ScanStats:
     """What a scan looked at. Bytes are of lines, uncompressed unless the name says stored."""
 
-    @property
-    def lines(self) -> int: ...
-    @property
-    def bytes(self) -> int: ...
-    @property
-    def stored_bytes(self) -> int: ...
-    @property
-    def lines_kept(self) -> int: ...
-    @property
-    def head_lines(self) -> int: ...
-    @property
-    def head_bytes(self) -> int: ...
-    @property
-    def segments(self) -> int: ...
-    @property
-    def blocks(self) -> int: ...
-    @property
-    def blocks_skipped(self) -> int: ...
-    @property
-    def blocks_read(self) -> int: ...
-    @property
-    def streams(self) -> int: ...
+    lines: Final[int]
+    bytes: Final[int]
+    stored_bytes: Final[int]
+    lines_kept: Final[int]
+    head_lines: Final[int]
+    head_bytes: Final[int]
+    segments: Final[int]
+    blocks: Final[int]
+    blocks_skipped: Final[int]
+    blocks_read: Final[int]
+    streams: Final[int]
 
 @final
 class LogResult:
