@@ -58,7 +58,7 @@ from lodur.query.delete_queries import deletion_plan
 from lodur.query.engine import Engine
 from lodur.query.tail.tailing import Tailing
 from lodur.store.compaction.compactor import Compactor
-from lodur.store.delete_service import DeleteService
+from lodur.store.delete_service import DeleteOptions, DeleteService
 from lodur.store.deletes.deletions import Deletions
 from lodur.store.deletes.requests import DeleteRequest
 from lodur.store.journal import Journal, NoJournal, Wal, WalOptions
@@ -104,13 +104,8 @@ class Server:
         options = config.ingester
         stores = ObjectStores.of(config.storage, spool_directory=options.wal.directory / "spool")
         deletions = Deletions(stores.oldest(), _plan_of, clock, mode_of=lambda _: config.limits.deletion_mode)
-        self.store = Store(
-            stores,
-            journal,
-            codec=options.codec,
-            on_damage=self._metrics.segments_damaged.inc,
-            deletions=deletions,
-        )
+        on_damage = self._metrics.segments_damaged.inc
+        self.store = Store(stores, journal, codec=options.codec, on_damage=on_damage, deletions=deletions)
         self._flusher = Flusher(
             self.store,
             FlushPolicy(options.flush_bytes, options.flush_idle_s, options.flush_age_s, options.head_max_bytes),
@@ -130,14 +125,7 @@ class Server:
             visible=self.store.visible,
         )
         compaction_metrics = CompactionMetrics(self.registry)
-        self._deletes = DeleteService(
-            self.store,
-            deletions,
-            config.deletes,
-            clock,
-            new_id=lambda: secrets.token_hex(REQUEST_ID_BYTES),
-            metrics=compaction_metrics.deletes,
-        )
+        self._deletes = _delete_service(self.store, deletions, config.deletes, clock, compaction_metrics)
         self._compactor = Compactor(
             self.store,
             config.compactor,
@@ -145,16 +133,13 @@ class Server:
             clock=clock,
             metrics=compaction_metrics,
         )
-        keeps_wal = isinstance(journal, Wal)
         self._writer = Writer(
             self.store,
             config.limits.ingest,
             decompressed_max_bytes=config.server.push_decompressed_max_bytes,
             head_max_bytes=options.head_max_bytes,
             stream_errors_max=options.returned_stream_errors_max,
-            disk=DiskSpace(options.wal.directory, full_ratio=options.wal.disk_full_ratio, clock=clock)
-            if keeps_wal
-            else None,
+            disk=_disk_space(config, clock) if isinstance(journal, Wal) else None,
             clock=clock,
             metrics=self._metrics,
             on_growth=self._flusher.notice,
@@ -382,6 +367,20 @@ class Server:
             return WalSize(stats.files, stats.bytes, stats.records, stats.fsyncs)
 
         self.registry.register(SizeCollector(tenants, wal))
+
+
+def _disk_space(config: ServerConfig, clock: Clock) -> DiskSpace:
+    wal = config.ingester.wal
+    return DiskSpace(wal.directory, full_ratio=wal.disk_full_ratio, clock=clock)
+
+
+def _delete_service(
+    store: Store, deletions: Deletions, options: DeleteOptions, clock: Clock, metrics: CompactionMetrics
+) -> DeleteService:
+    def new_id() -> str:
+        return secrets.token_hex(REQUEST_ID_BYTES)
+
+    return DeleteService(store, deletions, options, clock, new_id=new_id, metrics=metrics.deletes)
 
 
 def _plan_of(request: DeleteRequest) -> bytes:

@@ -43,7 +43,7 @@ COMMANDS = (
         "detected-fields", "lodur.cli.detected_fields", "List the fields of log lines, or the values of one field."
     ),
     LazyCommand("patterns", "lodur.cli.patterns", "Tell what the lines of a selector have in common."),
-    LazyCommand("delete", "lodur.cli.delete", "Ask for entries to be deleted, list and cancel such requests."),
+    LazyCommand("delete", "lodur.cli.delete", "Ask for entries to be deleted, list such requests, and cancel them."),
     LazyCommand("segments", "lodur.cli.segments", "List, describe and check the segments of a store."),
     LazyCommand("completion", "lodur.cli.completion", "Print the completion script for a shell."),
     LazyCommand("version", "lodur.cli.version", "Print the version of Lodur."),

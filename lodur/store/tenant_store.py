@@ -115,8 +115,10 @@ class TenantStore:
         skip = [day_span(day) for day, committed in self._days.items() if self._covers(committed, seq)]
         with self._accepting(accepted_at_ns):
             new_rows, repeated_rows = self._head.insert(push, skip=[(span.start_ns, span.end_ns) for span in skip])
-        if new_rows:
+        if new_rows or self._marks.has(self.tenant):
+            # What repeats rows in memory is flushed with them; else it came back at every start, even when they are gone
             self._marks.appended(self.tenant, seq)
+        if new_rows:
             self._touched(now_s)
             self._measure()
         return Appended(new_rows, repeated_rows)
