@@ -116,7 +116,7 @@ class TenantStore:
         with self._accepting(accepted_at_ns):
             new_rows, repeated_rows = self._head.insert(push, skip=[(span.start_ns, span.end_ns) for span in skip])
         if new_rows or self._marks.has(self.tenant):
-            # What repeats rows in memory is flushed with them; else it came back at every start, even when they are gone
+            # What repeats rows in memory is flushed with them; else it would come back at every start.
             self._marks.appended(self.tenant, seq)
         if new_rows:
             self._touched(now_s)
