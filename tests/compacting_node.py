@@ -124,7 +124,7 @@ class Node:
         limits = IngestLimits(reject_old_samples=False)
         replay = Replay(
             self.store,
-            limits,
+            lambda _: limits,
             RecentPushes(),
             flush=self._flush,
             flush_bytes=1 << 30,

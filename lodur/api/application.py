@@ -18,6 +18,7 @@ from lodur.api.access.authorization import Rules, guarded
 from lodur.api.access.login import Login
 from lodur.api.access.options import AccessOptions
 from lodur.api.errors import text_response
+from lodur.api.late_body import LateBody
 from lodur.api.request_log import RequestLog, RouteNames
 from lodur.api.unread_body import UnreadBody
 from lodur.model.clock import Clock
@@ -51,8 +52,9 @@ def build_application(
     clock: Clock,
     not_ready_reason: Callable[[], str | None],
     gates: Gates | None = None,
+    body_timeout_s: float = 0.0,
 ) -> ASGIApp:
-    """The application that serves these routes below a prefix."""
+    """The application that serves these routes below a prefix; a body may take so long (0: for ever)."""
     served = _behind(gates, routes)
     for route in served:
         # Starlette answers HEAD wherever GET is answered, Loki nowhere.
@@ -79,7 +81,7 @@ def build_application(
         path_prefix=path_prefix,
         log_slower_than_s=log_slower_than_s,
     )
-    return UnreadBody(logged)
+    return UnreadBody(LateBody(logged, body_timeout_s))
 
 
 def _behind(gates: Gates | None, routes: Sequence[BaseRoute]) -> list[BaseRoute]:

@@ -50,12 +50,9 @@ class _Metadata:
     async def labels(self, request: Request, params: Params) -> Response:
         tenants, span = self._asked(request, params)
         selectors = await _optional_selector(params)
-        found = {
-            name
-            for tenant in tenants
-            for labels in await self.catalog.streams(tenant, selectors, span)
-            for name in labels.names()
-        }
+        found: set[str] = set()
+        for tenant in tenants:
+            found |= await self.catalog.label_names(tenant, selectors, span)
         if found and len(tenants) > 1:
             found.add(TENANT_LABEL)
         return _list_response(sorted(found))
@@ -66,12 +63,9 @@ class _Metadata:
         if name == TENANT_LABEL and self.tenancy.multi_tenant_queries:
             return _list_response([tenant.value for tenant in tenants])
         selectors = await _optional_selector(params)
-        found = {
-            labels.get(name)
-            for tenant in tenants
-            for labels in await self.catalog.streams(tenant, selectors, span)
-            if name in labels
-        }
+        found: set[str] = set()
+        for tenant in tenants:
+            found |= await self.catalog.label_values(tenant, name, selectors, span)
         return _list_response(sorted(found))
 
     async def series(self, request: Request, params: Params) -> Response:
@@ -79,12 +73,9 @@ class _Metadata:
         written = params.texts("match[]", "match")
         selectors = await asyncio.to_thread(parse_series_selectors, written) if written else ()
         selectors = tuple(selector for selector in selectors if selector.matchers)
-        found: list[LabelSet] = []
-        for tenant in tenants:
-            streams = await self.catalog.streams(tenant, selectors, span)
-            found += [_with_tenant(labels, tenant) for labels in streams] if len(tenants) > 1 else streams
-        data = [dict(labels) for labels in found]
-        return json_response(orjson.dumps({"status": "success", "data": data}))
+        found = [(tenant, await self.catalog.streams(tenant, selectors, span)) for tenant in tenants]
+        # A hundred thousand streams take their time to write, which other requests need not wait for.
+        return json_response(await asyncio.to_thread(_series_body, found))
 
     def _asked(self, request: Request, params: Params) -> tuple[tuple[TenantId, ...], TimeSpan]:
         return self.tenancy.all(request), checked_span(params, self.clock.now_ns())
@@ -94,6 +85,14 @@ async def _optional_selector(params: Params) -> Sequence[Selector]:
     """The selector of `query`; long ones take their time, which other requests need not wait for."""
     text = params.text("query")
     return (await asyncio.to_thread(parse_selector, text),) if text else ()
+
+
+def _series_body(found: list[tuple[TenantId, list[LabelSet]]]) -> bytes:
+    is_of_many = len(found) > 1
+    data = [
+        dict(_with_tenant(labels, tenant) if is_of_many else labels) for tenant, streams in found for labels in streams
+    ]
+    return orjson.dumps({"status": "success", "data": data})
 
 
 def _with_tenant(labels: LabelSet, tenant: TenantId) -> LabelSet:

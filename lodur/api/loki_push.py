@@ -10,9 +10,10 @@ from starlette.routing import Route
 
 from lodur.api.errors import CLIENT_GONE_STATUS, error_response, text_response
 from lodur.api.push_bodies import PushBodies, answered
+from lodur.api.pushing import Pushing
 from lodur.api.tenant import Tenancy
 from lodur.ingest.writer import Writer
-from lodur.model.errors import InvalidRequest, LodurError
+from lodur.model.errors import LodurError
 from lodur.wire.push_body import push_form
 
 PUSH_PATH = "/loki/api/v1/push"
@@ -23,7 +24,7 @@ _BLOCKED_SILENTLY = 200
 
 def routes(writer: Writer, tenancy: Tenancy, bodies: PushBodies) -> list[Route]:
     """The routes of this module."""
-    pushes = _Pushes(writer, tenancy, bodies)
+    pushes = _Pushes(Pushing(writer, bodies), tenancy)
     return [
         Route(PUSH_PATH, pushes.push, methods=["POST"]),
         Route(LEGACY_PUSH_PATH, pushes.push, methods=["POST"]),
@@ -32,9 +33,8 @@ def routes(writer: Writer, tenancy: Tenancy, bodies: PushBodies) -> list[Route]:
 
 @dataclass(frozen=True, slots=True)
 class _Pushes:
-    writer: Writer
+    pushing: Pushing
     tenancy: Tenancy
-    bodies: PushBodies
 
     async def push(self, request: Request) -> Response:
         try:
@@ -52,11 +52,7 @@ class _Pushes:
             headers.get("content-encoding", ""),
             is_legacy_path=request.scope["path"].endswith(LEGACY_PUSH_PATH),
         )
-        with self.writer.bodies.one() as held:
-            body = await self.bodies.read(request, held)
-            if not body:
-                raise InvalidRequest("EOF")
-            outcome = await self.writer.push(tenant, body, form)
+        outcome = await self.pushing.push(tenant, request, form, empty_text="EOF")
         if outcome.status == _BLOCKED_SILENTLY or not outcome.text:
             return Response(status_code=outcome.status)
         return text_response(outcome.text + "\n", status=outcome.status)

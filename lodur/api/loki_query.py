@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import threading
-from collections.abc import Callable
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 
 import orjson
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
 from lodur.api.endpoint import query_endpoint
@@ -37,7 +36,7 @@ from lodur.query.answers import InstantAnswer, MatrixAnswer, RangeAnswer, Scalar
 from lodur.query.engine import Engine
 from lodur.query.requests import InstantRequest, RangeRequest
 from lodur.query.stats import Statistics
-from lodur.wire.loki_results import matrix_json, scalar_json, vector_json
+from lodur.wire.loki_results import CELLS_AT_ONCE, matrix_json, scalar_json, vector_json
 
 FLAGS_HEADER = "X-Loki-Response-Encoding-Flags"
 TAGS_HEADER = "X-Query-Tags"
@@ -113,12 +112,11 @@ class _Queries:
         asked = range_request(request, params, self.clock.now_ns())
         answer = await self.engine.range(tenants, asked)
         flags = encoding_flags(request.headers.getlist(FLAGS_HEADER))
+        if isinstance(answer, MatrixAnswer) and answer.matrix.values.size > CELLS_AT_ONCE:
+            # Written piece by piece as the client takes it: the whole would be several times the matrix.
+            return StreamingResponse(_matrix_body(answer), headers={"Content-Type": JSON_TYPE})
         # Thousands of lines take milliseconds to write, which other requests need not wait for.
-        gone = threading.Event()
-        try:
-            return json_response(await asyncio.to_thread(_range_body, answer, flags, lambda: not gone.is_set()))
-        finally:
-            gone.set()
+        return json_response(await asyncio.to_thread(_range_body, answer, flags))
 
     async def format(self, _: Request, params: Params) -> Response:
         try:
@@ -132,15 +130,24 @@ def _formatted(text: str) -> str:
     return format_query(parse_tree(text))
 
 
-def _range_body(answer: RangeAnswer, flags: tuple[str, ...], is_wanted: Callable[[], bool]) -> bytes:
+def _range_body(answer: RangeAnswer, flags: tuple[str, ...]) -> bytes:
     match answer:
         case StreamsAnswer():
             result = answer.result.streams_json(categorize=CATEGORIZE in flags)
             return _body("streams", result, answer.statistics, flags)
-        case MatrixAnswer(matrix=matrix):
-            times_ms = answer.steps.times_ms()
-            result = matrix_json(matrix.labels, times_ms, matrix.values, matrix.present, is_wanted=is_wanted)
-            return _body("matrix", result, answer.statistics, warnings=answer.warnings)
+        case MatrixAnswer():
+            return b"".join(_matrix_body(answer))
+
+
+def _matrix_body(answer: MatrixAnswer) -> Iterator[bytes]:
+    """The body in pieces."""
+    matrix = answer.matrix
+    yield b'{"status":"success","data":{"resultType":"matrix","result":'
+    yield from matrix_json(matrix.labels, answer.steps.times_ms(), matrix.values, matrix.present)
+    yield b',"stats":' + orjson.dumps(statistics_body(answer.statistics)) + b"}"
+    if answer.warnings:
+        yield b',"warnings":' + orjson.dumps(answer.warnings)
+    yield b"}"
 
 
 def _instant_body(answer: InstantAnswer) -> bytes:

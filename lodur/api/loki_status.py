@@ -21,6 +21,8 @@ LOKI_VERSION = "3.7.6"
 
 _NOT_READY = 503
 
+_NO_RUNTIME_CONFIG = "runtime config file doesn't exist"
+
 
 @dataclass(frozen=True, slots=True)
 class ServerState:
@@ -31,6 +33,9 @@ class ServerState:
     config_text: Callable[[str], str]
     """The configuration as YAML, without secrets: what is in force, or with `diff` what is not as by default, or with
     `defaults` that."""
+    overrides_text: Callable[[str], str | None]
+    """The limits of tenants that have their own as YAML, with `diff` only those that differ; None where there are no
+    files of such limits."""
     services: Callable[[], tuple[str, ...]]
     """Names of the modules that run."""
 
@@ -42,6 +47,7 @@ def routes(state: ServerState, registry: CollectorRegistry) -> list[Route]:
         Route("/ready", pages.ready, methods=["GET"]),
         Route("/metrics", pages.metrics, methods=["GET"]),
         Route("/config", pages.config, methods=["GET"]),
+        Route("/runtime_config", pages.runtime_config, methods=["GET"]),
         Route("/services", pages.services, methods=["GET"]),
         Route("/loki/api/v1/status/buildinfo", pages.buildinfo, methods=["GET"]),
     ]
@@ -66,6 +72,11 @@ class _Pages:
 
     async def config(self, request: Request) -> Response:
         return text_response(self.state.config_text(request.query_params.get("mode", "")), status=200)
+
+    async def runtime_config(self, request: Request) -> Response:
+        # Thousands of tenants take their time, which other requests need not wait for.
+        text = await asyncio.to_thread(self.state.overrides_text, request.query_params.get("mode", ""))
+        return text_response(_NO_RUNTIME_CONFIG if text is None else text, status=200)
 
     async def services(self, _: Request) -> Response:
         return text_response("".join(f"{name} => Running\n" for name in self.state.services()), status=200)

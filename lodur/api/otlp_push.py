@@ -15,6 +15,7 @@ from starlette.routing import Route
 
 from lodur.api.errors import CLIENT_GONE_STATUS, error_response, status_of, text_response
 from lodur.api.push_bodies import PushBodies, answered
+from lodur.api.pushing import Pushing
 from lodur.api.tenant import Tenancy
 from lodur.ingest.writer import Writer
 from lodur.model.errors import LodurError, Unavailable
@@ -30,14 +31,13 @@ _BLOCKED_SILENTLY = 200
 
 def routes(writer: Writer, tenancy: Tenancy, bodies: PushBodies) -> list[Route]:
     """The routes of this module."""
-    return [Route(LOGS_PATH, _Logs(writer, tenancy, bodies).push, methods=["POST"])]
+    return [Route(LOGS_PATH, _Logs(Pushing(writer, bodies), tenancy).push, methods=["POST"])]
 
 
 @dataclass(frozen=True, slots=True)
 class _Logs:
-    writer: Writer
+    pushing: Pushing
     tenancy: Tenancy
-    bodies: PushBodies
 
     async def push(self, request: Request) -> Response:
         try:
@@ -55,8 +55,7 @@ class _Logs:
     async def _push(self, tenant: TenantId, request: Request) -> Response:
         headers = request.headers
         form = otlp_form(headers.get("content-type", ""), headers.get("content-encoding", ""))
-        with self.writer.bodies.one() as held:
-            outcome = await self.writer.push(tenant, await self.bodies.read(request, held), form)
+        outcome = await self.pushing.push(tenant, request, form)
         if outcome.status == _BLOCKED_SILENTLY or not outcome.text:
             return Response(status_code=outcome.status)
         return _status(outcome.text, outcome.status)

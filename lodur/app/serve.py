@@ -25,10 +25,12 @@ from prometheus_client import disable_created_metrics
 
 from lodur.api.options import ServerOptions, TlsOptions
 from lodur.app.allocator import tune_allocator
+from lodur.app.periods import explain_periods
 from lodur.app.server import CONNECTIONS_MAX, Server, open_journal, server_url
 from lodur.config.errors import ConfigError
 from lodur.config.flags import Actions
 from lodur.config.loading import LoadedConfig, load_server_config
+from lodur.config.overrides import parse_overrides, read_files
 from lodur.config.printing import effective_yaml
 from lodur.config.server_config import ServerConfig
 from lodur.config.targets import ROLES_OF_TARGETS, Role
@@ -71,6 +73,8 @@ def _act(actions: Actions, loaded: LoadedConfig) -> int | None:
     if actions.print_config:
         print(effective_yaml(loaded.config), file=sys.stderr)
     if actions.verify_config:
+        config = loaded.config
+        parse_overrides(read_files(config.runtime.files), config.tenants)
         for ignored in loaded.ignored:
             print(f"{ignored.path} has no effect: {ignored.reason}", file=sys.stderr)
         print("config is valid")
@@ -107,6 +111,7 @@ def _serve(loaded: LoadedConfig) -> int:
     if loaded.actions.log_config_reversed:
         for line in reversed(effective_yaml(config).splitlines()):
             _log.info("configuration in force", text=line)
+    explain_periods(config)
     warn_of_exposure(config)
     _check_tls(config.server.tls)
     _check_port(config.server)

@@ -43,7 +43,15 @@ from lodur.api.options import ServerOptions
 from lodur.api.push_bodies import PushBodies
 from lodur.api.tenant import Tenancy
 from lodur.app.allocator import give_back_memory
-from lodur.config.printing import changed_yaml, default_yaml, effective_yaml, limits_yaml
+from lodur.app.limits_in_force import LimitsInForce
+from lodur.config.printing import (
+    changed_overrides_yaml,
+    changed_yaml,
+    default_yaml,
+    effective_yaml,
+    limits_yaml,
+    overrides_yaml,
+)
 from lodur.config.server_config import ServerConfig
 from lodur.config.targets import Role
 from lodur.ingest.disk_space import DiskSpace
@@ -52,7 +60,7 @@ from lodur.ingest.flusher import Flusher
 from lodur.ingest.replay import Replay
 from lodur.ingest.writer import Writer
 from lodur.model.clock import Clock
-from lodur.model.errors import LodurError, Unavailable
+from lodur.model.errors import LodurError, NotFound, Unauthenticated, Unavailable
 from lodur.query.catalog import Catalog
 from lodur.query.delete_queries import deletion_plan
 from lodur.query.engine import Engine
@@ -68,7 +76,10 @@ from lodur.telemetry.access_metrics import AccessMetrics
 from lodur.telemetry.compaction_metrics import CompactionMetrics
 from lodur.telemetry.ingest_metrics import IngestMetrics, SizeCollector, TenantSize, WalSize
 from lodur.telemetry.log import LevelSwitch
+from lodur.telemetry.query_metrics import QueueCollector
 from lodur.telemetry.request_metrics import RequestMetrics
+from lodur.telemetry.runtime_config_metrics import RuntimeConfigMetrics
+from lodur.telemetry.store_metrics import CacheMetrics, StoreMetrics
 from lodur.telemetry.tail_metrics import TailMetrics
 
 BACKLOG = 1024
@@ -101,11 +112,13 @@ class Server:
         self._shutdown_mark = ShutdownMark()
         self.registry = CollectorRegistry()
         self._metrics = IngestMetrics(self.registry)
+        self.limits = LimitsInForce(config.runtime, config.tenants, RuntimeConfigMetrics(self.registry))
         options = config.ingester
-        stores = ObjectStores.of(config.storage, spool_directory=options.wal.directory / "spool")
-        deletions = Deletions(stores.oldest(), _plan_of, clock, mode_of=lambda _: config.limits.deletion_mode)
-        on_damage = self._metrics.segments_damaged.inc
-        self.store = Store(stores, journal, codec=options.codec, on_damage=on_damage, deletions=deletions)
+        stores = open_object_stores(config, self.registry, clock)
+        deletions = Deletions(
+            stores.oldest(), _plan_of, clock, mode_of=lambda tenant: self.limits.of(tenant).deletion_mode
+        )
+        self.store = open_store(config, stores, journal, self._metrics, self.registry, deletions)
         self._flusher = Flusher(
             self.store,
             FlushPolicy(options.flush_bytes, options.flush_idle_s, options.flush_age_s, options.head_max_bytes),
@@ -119,7 +132,7 @@ class Server:
         self._tailing = Tailing(
             self.store,
             clock,
-            lambda _: config.limits.query,
+            self.limits.query,
             duration_max_s=config.querier.tail_duration_max_s,
             metrics=TailMetrics(self.registry),
             visible=self.store.visible,
@@ -129,13 +142,13 @@ class Server:
         self._compactor = Compactor(
             self.store,
             config.compactor,
-            retention=lambda _: config.retention,
+            retention=self.limits.retention,
             clock=clock,
             metrics=compaction_metrics,
         )
         self._writer = Writer(
             self.store,
-            config.limits.ingest,
+            self.limits.ingest,
             decompressed_max_bytes=config.server.push_decompressed_max_bytes,
             head_max_bytes=options.head_max_bytes,
             stream_errors_max=options.returned_stream_errors_max,
@@ -147,7 +160,7 @@ class Server:
         )
         self._replay = Replay(
             self.store,
-            config.limits.ingest,
+            self.limits.ingest,
             self._writer.recent,
             flush=self._flusher.flush_now,
             flush_bytes=options.flush_bytes,
@@ -156,7 +169,7 @@ class Server:
             clock=clock,
             metrics=self._metrics,
         )
-        self._engine = Engine(self.store, config.querier, clock, lambda _: config.limits.query)
+        self._engine = Engine(self.store, config.querier, clock, self.limits.query)
         self._gates = _gates(config, self.registry, clock)
         self._register_sizes(journal)
 
@@ -167,6 +180,7 @@ class Server:
         serving = asyncio.create_task(server.serve())
         starting = asyncio.create_task(self._start_up())
         stopped = asyncio.create_task(self._stop.wait())
+        following = asyncio.create_task(self.limits.run())
         await asyncio.wait({serving, starting, stopped}, return_when=asyncio.FIRST_COMPLETED)
         flushing: asyncio.Task[None] | None = None
         compacting: asyncio.Task[None] | None = None
@@ -185,6 +199,7 @@ class Server:
         await self._tailing.drained()
         await self._close_http(server, serving)
         stopped.cancel()
+        following.cancel()
         if compacting is not None:
             await compacting
         await asyncio.to_thread(self._compactor.close)
@@ -226,6 +241,11 @@ class Server:
         except Unavailable as error:
             self._reason = f"the object store does not answer: {error}"
             _log.warning("object store does not answer, trying again", retry_in_s=STORE_RETRY_S, err=str(error))
+            return False
+        except (NotFound, Unauthenticated) as error:
+            # A bucket or a permission may be made while the server waits, and takes its time to be seen.
+            self._reason = f"the object store cannot be used: {error}"
+            _log.error("object store cannot be used, trying again", retry_in_s=STORE_RETRY_S, err=str(error))
             return False
         return True
 
@@ -273,6 +293,7 @@ class Server:
             clock=self._clock,
             not_ready_reason=lambda: self._reason,
             gates=self._gates,
+            body_timeout_s=options.read_timeout_s,
         )
         tls = options.tls
         return HttpServer(
@@ -298,11 +319,12 @@ class Server:
     def _routes(self) -> Sequence[BaseRoute]:
         config, clock = self._config, self._clock
         tenancy = Tenancy(config.auth_enabled, config.querier.multi_tenant_enabled)
-        catalog = Catalog(self.store, clock, lambda _: config.limits.query)
+        catalog = Catalog(self.store, clock, self.limits.query, self._engine.workplace)
         state = loki_status.ServerState(
             not_ready_reason=lambda: self._reason,
             config_text=lambda mode: _config_text(config, mode),
             services=lambda: config.targets,
+            overrides_text=self._overrides_text,
         )
         options = config.server
         bodies = PushBodies(options.push_body_max_bytes, options.read_timeout_s)
@@ -323,9 +345,9 @@ class Server:
             *loki_volume.routes(catalog, tenancy, clock, body_max_bytes=options.query_body_max_bytes),
             *loki_limits.routes(
                 loki_limits.TenantFacts(
-                    limits_of=lambda _: config.limits,
-                    text_of=lambda _: limits_yaml(config),
-                    retention_ns_of=lambda _: config.retention.period_ns,
+                    limits_of=self.limits.of,
+                    text_of=lambda tenant: limits_yaml(self.limits.overrides.of(tenant)),
+                    retention_ns_of=lambda tenant: self.limits.retention(tenant).period_ns,
                     patterns_enabled=config.querier.patterns_enabled,
                 )
             ),
@@ -335,6 +357,11 @@ class Server:
             *loki_status.routes(state, self.registry),
             *loki_admin.routes(self._flusher.flush_all, self.stop, LevelSwitch(options.log_level), self._shutdown_mark),
         ]
+
+    def _overrides_text(self, mode: str) -> str | None:
+        if not self.limits.has_files:
+            return None
+        return (changed_overrides_yaml if mode == "diff" else overrides_yaml)(self.limits.overrides)
 
     def _handle_signals(self) -> None:
         loop = asyncio.get_running_loop()
@@ -367,6 +394,8 @@ class Server:
             return WalSize(stats.files, stats.bytes, stats.records, stats.fsyncs)
 
         self.registry.register(SizeCollector(tenants, wal))
+        workplace = self._engine.workplace
+        self.registry.register(QueueCollector(lambda: workplace.running, lambda: workplace.waiting))
 
 
 def _disk_space(config: ServerConfig, clock: Clock) -> DiskSpace:
@@ -404,6 +433,36 @@ def _gates(config: ServerConfig, registry: CollectorRegistry, clock: Clock) -> G
         return None
     login = Login(config.access, key=secrets.token_bytes(KEY_BYTES), clock=clock)
     return Gates(config.access, login, config.auth_enabled, metrics)
+
+
+def open_object_stores(config: ServerConfig, registry: CollectorRegistry, clock: Clock) -> ObjectStores:
+    """The object stores of all periods; nothing is read yet. Raises InvalidRequest for useless credentials."""
+    return ObjectStores.of(
+        config.storage,
+        spool_directory=config.ingester.wal.directory / "spool",
+        metrics=StoreMetrics(registry),
+        clock=clock,
+    )
+
+
+def open_store(
+    config: ServerConfig,
+    stores: ObjectStores,
+    journal: Journal,
+    metrics: IngestMetrics,
+    registry: CollectorRegistry,
+    deletions: Deletions,
+) -> Store:
+    """The store over them, with its caches; nothing is read yet."""
+    return Store(
+        stores,
+        journal,
+        codec=config.ingester.codec,
+        on_damage=metrics.segments_damaged.inc,
+        deletions=deletions,
+        caches=config.caches,
+        cache_metrics=CacheMetrics(registry),
+    )
 
 
 def server_url(options: ServerOptions) -> str:

@@ -7,7 +7,7 @@ be accepted. Records (lists of structures) are in `records`.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Generic, TypeVar, assert_never
@@ -51,6 +51,20 @@ def _unmasked(node: Node) -> Node:
 
 
 @dataclass(frozen=True, slots=True)
+class IgnoredPart:
+    """A key inside a value that has no effect."""
+
+    path: str
+    """Below the setting."""
+    line: int
+    reason: str
+
+
+def _nothing_ignored(_: Node) -> Sequence[IgnoredPart]:
+    return ()
+
+
+@dataclass(frozen=True, slots=True)
 class Kind(Generic[T_co]):
     """A kind of value; `name` is what the reference page calls it."""
 
@@ -61,6 +75,8 @@ class Kind(Generic[T_co]):
     """The node of a flag's text; BadValue where it is none."""
     masked: Callable[[Node], Node] = _unmasked
     """The node as it may be shown."""
+    ignored: Callable[[Node], Sequence[IgnoredPart]] = _nothing_ignored
+    """What of a value that was parsed has no effect."""
 
 
 def wrong_type(node: Node, go_type: str, hint: str = "", *, secret: bool = False) -> BadValue:

@@ -83,6 +83,7 @@ def load_server_config(
         base=cwd,
         now_ns=(clock or SystemClock()).now_ns(),
         cores=cores or os.cpu_count() or 1,
+        file_name=name or "",
     )
     return LoadedConfig(config, (*ignored, *flags.ignored), flags.actions, cwd / name if name else None)
 
@@ -104,11 +105,12 @@ def parse_config_text(
     reading = read_block(CONFIG_FILE, root)
     if reading.problems:
         hint = _EXPAND_HINT if environ is None else ""
-        raise ConfigError(f"failed parsing config: {name}: {_listed(reading.problems)}{hint}")
+        raise ConfigError(f"failed parsing config: {name}: {listed_problems(reading.problems)}{hint}")
     return reading.values(), tuple(reading.ignored)
 
 
-def _listed(problems: Sequence[Problem]) -> str:
+def listed_problems(problems: Sequence[Problem]) -> str:
+    """Mistakes in a file as one text, in the order of its lines."""
     shown = [f"  line {problem.line}: {problem.text}" for problem in sorted(problems)[:PROBLEMS_SHOWN_MAX]]
     if len(problems) > PROBLEMS_SHOWN_MAX:
         shown.append(f"  and {len(problems) - PROBLEMS_SHOWN_MAX} more")

@@ -9,15 +9,23 @@ from typing import assert_never
 import yaml
 
 from lodur.config.blocks.all_blocks import CONFIG_FILE
+from lodur.config.overrides import Overrides
 from lodur.config.records import nested
 from lodur.config.schema import Setting
 from lodur.config.server_config import ServerConfig
+from lodur.config.tenant_settings import TenantSettings
 from lodur.config.values import Values
 from lodur.config.yaml_nodes import MappingNode, Node, ScalarNode, SequenceNode
+from lodur.model.tenant import TenantId
 
 _INT = re.compile(r"[+-]?(0|[1-9][0-9]{0,18})")
 
 _FLOAT = re.compile(r"[+-]?[0-9]{1,15}\.[0-9]{1,15}")
+
+_LIMITS = "limits_config"
+
+_DUMPER = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
+"""The one in C where there is one: overrides of many tenants take seconds in Python."""
 
 _STORES = ("common.storage.", "storage_config.")
 
@@ -39,15 +47,20 @@ def default_yaml() -> str:
     return _yaml(Values(), _is_shown_unset)
 
 
-def limits_yaml(config: ServerConfig) -> str:
-    """The limits in force, as the block of the configuration file has them."""
-    values = config.values
-    return _yaml(
-        values,
-        lambda setting: (
-            setting.path.startswith("limits_config.") and (values.given(setting) or _is_shown_unset(setting))
-        ),
-    )
+def limits_yaml(settings: TenantSettings) -> str:
+    """The limits of a tenant, as the block of the configuration file has them."""
+    return _dumped({_LIMITS: _limits(settings.values)})
+
+
+def overrides_yaml(overrides: Overrides) -> str:
+    """All limits of every tenant that has some of its own."""
+    return _dumped({"overrides": {str(tenant): _limits(own.values) for tenant, own in _by_name(overrides)}})
+
+
+def changed_overrides_yaml(overrides: Overrides) -> str:
+    """The limits of every tenant that are not as for those without overrides."""
+    common = overrides.common.values
+    return _dumped({"overrides": {str(tenant): _differing(own.values, common) for tenant, own in _by_name(overrides)}})
 
 
 def changed_yaml(config: ServerConfig) -> str:
@@ -59,13 +72,45 @@ def changed_yaml(config: ServerConfig) -> str:
     )
 
 
+def _by_name(overrides: Overrides) -> list[tuple[TenantId, TenantSettings]]:
+    return sorted(overrides.tenants.items(), key=lambda item: item[0])
+
+
+def _limits(values: Values) -> Plain:
+    def is_shown(setting: Setting[object]) -> bool:
+        return _is_limit(setting) and (values.given(setting) or _is_shown_unset(setting))
+
+    return _nested(values, is_shown)[_LIMITS]
+
+
+def _differing(values: Values, common: Values) -> Plain:
+    def is_shown(setting: Setting[object]) -> bool:
+        return _is_limit(setting) and _plain(values.node(setting)) != _plain(common.node(setting))
+
+    return _nested(values, is_shown).get(_LIMITS, {})
+
+
+def _is_limit(setting: Setting[object]) -> bool:
+    return setting.path.startswith(f"{_LIMITS}.")
+
+
 def _yaml(values: Values, is_shown: Callable[[Setting[object]], bool]) -> str:
+    return _dumped(_nested(values, is_shown))
+
+
+def _dumped(plain: Plain) -> str:
+    return yaml.dump(plain, Dumper=_DUMPER, sort_keys=False, default_flow_style=False, allow_unicode=True)
+
+
+def _nested(values: Values, is_shown: Callable[[Setting[object]], bool]) -> dict[str, Plain]:
     nodes = {
         setting.path: setting.kind.masked(values.node(setting))
         for setting in CONFIG_FILE.settings()
         if not setting.ignored and is_shown(setting)
     }
-    return yaml.safe_dump(_plain(nested(nodes)), sort_keys=False, default_flow_style=False, allow_unicode=True)
+    plain = _plain(nested(nodes))
+    assert isinstance(plain, dict)
+    return plain
 
 
 def _is_shown_unset(setting: Setting[object]) -> bool:

@@ -105,6 +105,9 @@ def _read_setting(reading: Reading, setting: Setting[object], key: ScalarNode, v
     reading.nodes[setting.path] = value
     if setting.ignored:
         reading.ignored.append(IgnoredKey(setting.path, key.line, setting.ignored))
+        return
+    for part in setting.kind.ignored(value):
+        reading.ignored.append(IgnoredKey(f"{setting.path}.{part.path}", part.line, part.reason))
 
 
 def _check_ignored(reading: Reading, path: str, node: Node) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from lodur.config.errors import BadValue, Problem
-from lodur.config.kinds import Kind, wrong_type
+from lodur.config.kinds import IgnoredPart, Kind, wrong_type
 from lodur.config.reading import read_block
 from lodur.config.schema import Schema
 from lodur.config.values import Values
@@ -28,7 +28,10 @@ def record_list(name: str, schema: Schema, build: Callable[[Values], T]) -> Kind
             return node
         return SequenceNode(tuple(_masked_record(schema, item) for item in node.items))
 
-    return Kind(f"list of {name}", parse, _flow_node, masked)
+    def ignored(node: Node) -> list[IgnoredPart]:
+        return _ignored(schema, [("", item) for item in node.items] if isinstance(node, SequenceNode) else [])
+
+    return Kind(f"list of {name}", parse, _flow_node, masked, ignored)
 
 
 def record_map(name: str, schema: Schema, build: Callable[[Values], T]) -> Kind[tuple[tuple[str, T], ...]]:
@@ -45,7 +48,11 @@ def record_map(name: str, schema: Schema, build: Callable[[Values], T]) -> Kind[
             return node
         return MappingNode(tuple((key, _masked_record(schema, value)) for key, value in node.entries))
 
-    return Kind(f"map of {name}", parse, _flow_node, masked)
+    def ignored(node: Node) -> list[IgnoredPart]:
+        entries = node.entries if isinstance(node, MappingNode) else ()
+        return _ignored(schema, [(f"{key.text}.", value) for key, value in entries])
+
+    return Kind(f"map of {name}", parse, _flow_node, masked, ignored)
 
 
 def _all_read(items: list[tuple[Node, Schema, Callable[[Values], T]]]) -> list[T]:
@@ -63,6 +70,16 @@ def _all_read(items: list[tuple[Node, Schema, Callable[[Values], T]]]) -> list[T
     if problems:
         raise BadValue(*problems)
     return values
+
+
+def _ignored(schema: Schema, records: list[tuple[str, Node]]) -> list[IgnoredPart]:
+    """Each path once, where it stands first: what holds for one record of a list holds for all."""
+    found: dict[str, IgnoredPart] = {}
+    for prefix, record in records:
+        for key in read_block(schema, record).ignored:
+            path = f"{prefix}{key.path}"
+            found.setdefault(path, IgnoredPart(path, key.line, key.reason))
+    return list(found.values())
 
 
 def _masked_record(schema: Schema, node: Node) -> Node:

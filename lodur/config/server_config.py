@@ -8,30 +8,24 @@ from pathlib import Path
 from lodur.api.access.options import AccessOptions
 from lodur.api.options import ServerOptions
 from lodur.config.blocks.access import access_options
+from lodur.config.blocks.caches import cache_options
 from lodur.config.blocks.common import PATH_PREFIX
 from lodur.config.blocks.ingester import WAL_DIR, ingester_options
-from lodur.config.blocks.limits_ingest import ingest_limits
-from lodur.config.blocks.limits_query import query_limits
-from lodur.config.blocks.limits_retention import (
-    check_retention,
-    compactor_options,
-    delete_options,
-    deletion_mode,
-    retention_periods,
-)
+from lodur.config.blocks.limits_retention import check_retention, compactor_options, delete_options
 from lodur.config.blocks.other import AUTH_ENABLED, TARGET
 from lodur.config.blocks.querier import querier_options
-from lodur.config.blocks.schema_periods import check_metadata_schema, schema_periods
+from lodur.config.blocks.runtime import RuntimeOptions, runtime_options
+from lodur.config.blocks.schema_periods import SchemaPeriod, check_metadata_schema, schema_periods
 from lodur.config.blocks.server import server_options
 from lodur.config.blocks.storage import DIRECTORY, storage_options, with_stores_filled
 from lodur.config.targets import Role, roles_of
+from lodur.config.tenant_settings import TenantSettings, tenant_settings
 from lodur.config.values import Values
 from lodur.ingest.options import IngesterOptions
-from lodur.model.limits import Limits
 from lodur.query.options import QuerierOptions
-from lodur.store.compaction.options import CompactorOptions, RetentionPeriods
+from lodur.store.compaction.options import CompactorOptions
 from lodur.store.delete_service import DeleteOptions
-from lodur.store.options import StorageOptions
+from lodur.store.options import CacheOptions, StorageOptions
 
 DATA_DIRECTORY = "data"
 """Where data lie as long as nobody says otherwise, below the working directory."""
@@ -47,38 +41,47 @@ class ServerConfig:
     server: ServerOptions
     access: AccessOptions | None
     """None where everybody may do everything."""
-    limits: Limits
-    """For every tenant."""
+    tenants: TenantSettings
+    """For every tenant that has no overrides."""
+    runtime: RuntimeOptions
+    """Where overrides are."""
     ingester: IngesterOptions
     storage: StorageOptions
+    schema_periods: tuple[SchemaPeriod, ...]
+    """As they were written; none where nothing was."""
+    caches: CacheOptions
     compactor: CompactorOptions
     deletes: DeleteOptions
-    retention: RetentionPeriods
-    """For every tenant."""
     querier: QuerierOptions
     values: Values = field(repr=False)
     """What the options were made of, secrets included; for printing only."""
 
 
-def build_server_config(values: Values, *, base: Path, now_ns: int, cores: int) -> ServerConfig:
-    """Derive what was not said and make the options; relative paths start at `base`. Raises ConfigError."""
+def build_server_config(values: Values, *, base: Path, now_ns: int, cores: int, file_name: str = "") -> ServerConfig:
+    """Derive what was not said and make the options; relative paths start at `base`. Raises ConfigError.
+
+    `file_name` stands in errors about a place of the file.
+    """
     values = with_derived(values)
     targets = values.get(TARGET)
     periods = schema_periods(values)
     check_metadata_schema(values, periods, now_ns)
     check_retention(values)
+    ingester = ingester_options(values, base)
     return ServerConfig(
         targets=targets or ("all",),
         roles=roles_of(targets),
         auth_enabled=values.get(AUTH_ENABLED),
         server=server_options(values),
         access=access_options(values, base),
-        limits=Limits(ingest_limits(values), query_limits(values), deletion_mode=deletion_mode(values)),
-        ingester=ingester_options(values, base),
-        storage=storage_options(values, periods, base),
+        tenants=tenant_settings(values),
+        runtime=runtime_options(values, base),
+        ingester=ingester,
+        storage=storage_options(values, periods, base, file_name),
+        schema_periods=periods,
+        caches=cache_options(values, base, ingester.wal.directory),
         compactor=compactor_options(values),
         deletes=delete_options(values),
-        retention=retention_periods(values),
         querier=querier_options(values, cores),
         values=values,
     )

@@ -87,10 +87,10 @@ def plain_scalar(text: str) -> ScalarNode:
     return ScalarNode(text, _resolved_tag(text, (True, False)))
 
 
-def parse_yaml(text: str) -> Node | None:
+def parse_yaml(text: str, *, bytes_max: int = YAML_BYTES_MAX) -> Node | None:
     """The document's tree, None for an empty text. Raises YamlError."""
-    if len(text.encode("utf-8", "surrogatepass")) > YAML_BYTES_MAX:
-        raise YamlError(0, f"more than {YAML_BYTES_MAX} bytes")
+    if len(text.encode("utf-8", "surrogatepass")) > bytes_max:
+        raise YamlError(0, f"more than {bytes_max} bytes")
     try:
         return _build(yaml.parse(text, Loader=yaml.SafeLoader))
     except yaml.MarkedYAMLError as error:

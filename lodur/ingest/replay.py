@@ -13,6 +13,7 @@ import structlog
 
 from lodur.ingest.recent_pushes import RecentPushes
 from lodur.ingest.record_kinds import REENCODED, kept_body
+from lodur.ingest.tenant_states import DECODINGS_MAX, IngestLimitsOf
 from lodur.model.clock import Clock
 from lodur.model.errors import LodurError, Unavailable
 from lodur.model.limits import IngestLimits
@@ -24,9 +25,6 @@ from lodur.telemetry.ingest_metrics import IngestMetrics
 from lodur.wire.push_body import PushLimits, decode, replay_limits
 
 PROGRESS_EVERY_S = 2.0
-
-MAPPINGS_HELD_MAX = 1000
-"""Mappings of OTLP attributes, each compiled once: there are as many as tenants with one, and changes of them."""
 
 _log = structlog.get_logger(__name__)
 
@@ -47,7 +45,7 @@ class Replay:
     def __init__(
         self,
         store: Store,
-        limits: IngestLimits,
+        limits_of: IngestLimitsOf,
         recent: RecentPushes,
         *,
         flush: Callable[[TenantStore], None],
@@ -65,8 +63,8 @@ class Replay:
         self._stopping = stopping
         self._clock = clock
         self._metrics = metrics
-        self._limits = limits
-        self._raw_limits: dict[bytes, PushLimits] = {}
+        self._limits_of = limits_of
+        self._decodings: dict[tuple[IngestLimits, bytes], PushLimits] = {}
         self._so_far = Replayed()
 
     def progress(self) -> str:
@@ -131,7 +129,11 @@ class Replay:
 
     def _insert(self, tenant_store: TenantStore, record: WalRecord) -> int:
         kept = kept_body(record.kind, record.payload)
-        limits = PushLimits.unchecked() if record.kind == REENCODED else self._limits_of(kept.otlp_mapping)
+        limits = (
+            PushLimits.unchecked()
+            if record.kind == REENCODED
+            else self._decoding(tenant_store.tenant, kept.otlp_mapping)
+        )
         push = decode(kept.body, kept.form, limits, record.accepted_at_ns)
         appended = tenant_store.replay(
             push, seq=record.seq, accepted_at_ns=record.accepted_at_ns, now_s=self._clock.monotonic_s()
@@ -140,12 +142,13 @@ class Replay:
             self._recent.remember(tenant_store.tenant, record.kind, kept.body)
         return appended.new_rows
 
-    def _limits_of(self, otlp_mapping: bytes) -> PushLimits:
-        found = self._raw_limits.get(otlp_mapping)
+    def _decoding(self, tenant: TenantId, otlp_mapping: bytes) -> PushLimits:
+        limits = self._limits_of(tenant)
+        found = self._decodings.get((limits, otlp_mapping))
         if found is None:
-            if len(self._raw_limits) >= MAPPINGS_HELD_MAX:
-                self._raw_limits.clear()
-            found = self._raw_limits[otlp_mapping] = replay_limits(self._limits, otlp_mapping)
+            if len(self._decodings) >= DECODINGS_MAX:
+                self._decodings.clear()
+            found = self._decodings[limits, otlp_mapping] = replay_limits(limits, otlp_mapping)
         return found
 
     def _say(self, text: str, begun_s: float) -> None:

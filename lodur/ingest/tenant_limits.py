@@ -47,20 +47,26 @@ class StreamRefusal:
 
 
 class TenantLimits:
-    """One tenant's state. Any thread may call. `listed_entries_max` entries are listed in an answer; 0 = all."""
+    """One tenant's state. Any thread may call. `listed_entries_max` entries are listed in an answer; 0 = all.
+
+    The limits may be changed: rates hold from then on, and what was used up stays used up.
+    """
 
     def __init__(self, tenant: TenantId, limits: IngestLimits, listed_entries_max: int, now_s: float) -> None:
         self._tenant = tenant
         self._listed_entries_max = min(listed_entries_max or LISTED_ENTRIES_MAX, LISTED_ENTRIES_MAX)
-        self._limits = limits
         self._lock = threading.Lock()
         self._bucket = TokenBucket(rate=limits.rate_bytes, burst=limits.burst_bytes, now_s=now_s)
         self._streams: OrderedDict[str, TokenBucket] = OrderedDict()
-        # Where the tenant as a whole may not push faster than one stream, the streams need no buckets.
-        self._follows_streams = (
-            limits.stream_rate_bytes < limits.rate_bytes or limits.stream_burst_bytes < limits.burst_bytes
-        )
-        self._required = [(name, re.compile(rf"(?:\{{|, ){re.escape(name)}=")) for name in limits.required_label_names]
+        self._set(limits)
+
+    def change(self, limits: IngestLimits, now_s: float) -> None:
+        """Check by these limits from now on."""
+        with self._lock:
+            self._bucket.change(rate=limits.rate_bytes, burst=limits.burst_bytes, now_s=now_s)
+            for bucket in self._streams.values():
+                bucket.change(rate=limits.stream_rate_bytes, burst=limits.stream_burst_bytes, now_s=now_s)
+            self._set(limits)
 
     def check(self, push: DecodedPush, tenant_store: TenantStore, now_s: float) -> list[StreamRefusal]:
         """The streams that may not pass, with Loki's texts.
@@ -87,6 +93,14 @@ class TenantLimits:
             known = {refusal.stream for refusal in refused}
             refused += self._too_fast(push, [stream for stream in streams if stream[0] not in known], now_s)
         return refused
+
+    def _set(self, limits: IngestLimits) -> None:
+        self._limits = limits
+        # Where the tenant as a whole may not push faster than one stream, the streams need no buckets.
+        self._follows_streams = (
+            limits.stream_rate_bytes < limits.rate_bytes or limits.stream_burst_bytes < limits.burst_bytes
+        )
+        self._required = [(name, re.compile(rf"(?:\{{|, ){re.escape(name)}=")) for name in limits.required_label_names]
 
     def _check_required(self, push: DecodedPush) -> None:
         for stream, _, _ in push.streams:

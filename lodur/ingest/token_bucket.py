@@ -15,12 +15,22 @@ class TokenBucket:
         self._at_s = now_s
         self._lock = threading.Lock()
 
+    def change(self, *, rate: float, burst: float, now_s: float) -> None:
+        """Another rate and burst from now on; what was taken stays taken, as far as the burst has room for it."""
+        with self._lock:
+            self._refill(now_s)
+            self._tokens = max(0.0, self._tokens + burst - self._burst)
+            self._rate, self._burst = rate, burst
+
     def take(self, tokens: float, now_s: float) -> bool:
         """Take all of them, or none and give False. More than the burst can never be taken."""
         with self._lock:
-            self._tokens = min(self._burst, self._tokens + max(0.0, now_s - self._at_s) * self._rate)
-            self._at_s = max(self._at_s, now_s)
+            self._refill(now_s)
             if tokens > self._tokens:
                 return False
             self._tokens -= tokens
             return True
+
+    def _refill(self, now_s: float) -> None:
+        self._tokens = min(self._burst, self._tokens + max(0.0, now_s - self._at_s) * self._rate)
+        self._at_s = max(self._at_s, now_s)

@@ -7,29 +7,34 @@ Blocking; called on the writer's own threads (`push` is the door for the event l
 from __future__ import annotations
 
 import asyncio
-import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from dataclasses import dataclass
 
+from lodur.ingest.decode_slots import DecodeSlots
 from lodur.ingest.disk_space import DiskSpace
 from lodur.ingest.held_bodies import BUSY_RETRY_S, HeldBodies
 from lodur.ingest.recent_pushes import RecentPushes
 from lodur.ingest.record_kinds import REENCODED, KeptBody, kind_of, payload_of
-from lodur.ingest.tenant_limits import StreamRefusal, TenantLimits, blocked_text
+from lodur.ingest.refusal_pace import RefusalPace
+from lodur.ingest.tenant_limits import StreamRefusal, blocked_text
+from lodur.ingest.tenant_states import IngestLimitsOf, TenantState, TenantStates
 from lodur.model.clock import Clock
 from lodur.model.errors import InvalidRequest, LimitExceeded, Unavailable
-from lodur.model.limits import IngestLimits
 from lodur.model.tenant import TenantId
+from lodur.model.turnstile import Turnstile
+from lodur.model.yielding_threads import yielding_pool
 from lodur.store.store import Store
 from lodur.store.tenant_store import TenantStore
 from lodur.telemetry.ingest_metrics import IngestMetrics
-from lodur.wire.otlp import mapping_message
-from lodur.wire.push_body import DecodedPush, PushForm, PushLimits, decode, push_limits
+from lodur.wire.push_body import DecodedPush, PushForm, decode
 
 PUSH_THREADS = 64
 """Pushes that wait for one sync together: more than this many clients gain nothing from a larger group."""
+
+SPARE_THREADS = 8
+"""Beyond these, for tenants of which no other push is under way: they do not wait for those of a tenant that floods."""
 
 DECODES_AT_ONCE = 4
 """Bodies being decompressed and decoded, each up to its limit in memory; the processor has no more to give anyway."""
@@ -57,13 +62,24 @@ class PushOutcome:
     text: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class _Decoded:
+    """A body on its way in."""
+
+    tenant: TenantId
+    state: TenantState
+    push: DecodedPush
+    body: KeptBody
+    at_ns: int
+
+
 class Writer:
     """The one way in. `ready` says whether pushes are taken: not during replay, nor when stopping."""
 
     def __init__(
         self,
         store: Store,
-        limits: IngestLimits,
+        limits_of: IngestLimitsOf,
         *,
         decompressed_max_bytes: int,
         head_max_bytes: int,
@@ -75,24 +91,26 @@ class Writer:
         on_rows: Callable[[TenantId, DecodedPush], None],
     ) -> None:
         self._store = store
-        self._limits = limits
-        self._otlp_mapping = mapping_message(limits.otlp)
-        self._push_limits: PushLimits = push_limits(
-            limits, decompressed_max_bytes=decompressed_max_bytes, otlp_mapping=self._otlp_mapping
-        )
         self._head_max_bytes = head_max_bytes
-        self._stream_errors_max = stream_errors_max
         self._disk = disk
         self._clock = clock
         self._metrics = metrics
         self._on_growth = on_growth
         self._on_rows = on_rows
-        self._lock = threading.Lock()
-        self._tenants: dict[TenantId, TenantLimits] = {}
-        self._decodes = threading.BoundedSemaphore(DECODES_AT_ONCE)
-        self._threads = ThreadPoolExecutor(PUSH_THREADS, "push")
+        self._tenants = TenantStates(
+            limits_of,
+            decompressed_max_bytes=decompressed_max_bytes,
+            listed_entries_max=stream_errors_max,
+            clock=clock,
+        )
+        self._decodes = DecodeSlots(DECODES_AT_ONCE, clock)
+        self._turns = Turnstile(running_max=PUSH_THREADS, spare=SPARE_THREADS, clock=clock)
+        self._threads = ThreadPoolExecutor(PUSH_THREADS + SPARE_THREADS, "push")
+        self._yielding_threads = yielding_pool(DECODES_AT_ONCE + 1, "push-heavy")
         self.bodies = HeldBodies(BODIES_HELD_BYTES_MAX)
         """Whoever reads a body for `push` holds it here from its first byte on."""
+        self.refusals = RefusalPace(clock)
+        """When to answer pushes that were too much."""
         self.recent = RecentPushes()
         self.closed_reason = "starting"
         """Why pushes are refused; empty while they are taken."""
@@ -105,7 +123,13 @@ class Writer:
         if self.closed_reason:
             raise Unavailable(self.closed_reason, retry_after_s=BUSY_RETRY_S)
         await self._wait_for_room()
-        return await asyncio.get_running_loop().run_in_executor(self._threads, self.keep, tenant, body, form)
+        loop = asyncio.get_running_loop()
+        async with self._turns.turn(tenant.value) as turn:
+            if not turn.is_heavy:
+                return await loop.run_in_executor(self._threads, self.keep, tenant, body, form)
+            # Only the decoding yields: what comes next makes others wait for this push.
+            decoded = await loop.run_in_executor(self._yielding_threads, self._decoded, tenant, body, form)
+            return await loop.run_in_executor(self._threads, self._kept, decoded)
 
     async def _wait_for_room(self) -> None:
         """Slow senders down before they must be refused; nothing of the body has been decoded yet."""
@@ -117,16 +141,26 @@ class Writer:
 
     def keep(self, tenant: TenantId, body: bytes, form: PushForm) -> PushOutcome:
         """`push`, blocking."""
+        return self._kept(self._decoded(tenant, body, form))
+
+    def _decoded(self, tenant: TenantId, body: bytes, form: PushForm) -> _Decoded:
+        """The rows of a body, by the limits of this moment."""
         now_ns = self._clock.now_ns()
-        blocked = blocked_text(tenant, self._limits, now_ns)
-        with self._decodes:
-            push = decode(body, form, self._push_limits, now_ns)
+        state = self._tenants.of(tenant)
+        with self._decodes.slot(tenant):
+            push = decode(body, form, state.decoding.push_limits, now_ns)
+        return _Decoded(tenant, state, push, KeptBody(form, body, state.decoding.otlp_mapping), now_ns)
+
+    def _kept(self, decoded: _Decoded) -> PushOutcome:
+        """Keep what may be kept of it."""
+        tenant, state, push = decoded.tenant, decoded.state, decoded.push
+        blocked = blocked_text(tenant, state.limits, decoded.at_ns)
         self._count_received(tenant, push)
         if blocked is not None:
             self._discard(tenant, "blocked_ingestion", push.accepted_lines, push.accepted_bytes)
-            return PushOutcome(self._limits.blocked_status, blocked)
+            return PushOutcome(state.limits.blocked_status, blocked)
         if push.accepted_lines:
-            refused = self._keep_rows(tenant, push, body, form, now_ns)
+            refused = self._keep_rows(tenant, state, push, decoded.body, decoded.at_ns)
             if refused:
                 return PushOutcome(TOO_MUCH, str(refused[-1].error))
         problems = push.problems
@@ -136,21 +170,22 @@ class Writer:
 
     def close(self) -> None:
         """Wait for the pushes under way."""
+        self._yielding_threads.shutdown()
         self._threads.shutdown()
 
     def _keep_rows(
-        self, tenant: TenantId, push: DecodedPush, body: bytes, form: PushForm, now_ns: int
+        self, tenant: TenantId, state: TenantState, push: DecodedPush, body: KeptBody, now_ns: int
     ) -> list[StreamRefusal]:
         """Keep the accepted rows but for those of streams that may not pass now, which are told."""
         tenant_store = self._store.tenant(tenant)
-        refused = self._check(tenant, push, tenant_store)
+        refused = self._check(tenant, state, push, tenant_store)
         if refused:
             push = push.without_streams([refusal.stream for refusal in refused])
             if not push.accepted_lines:
                 return refused
         is_whole = push.all_accepted
-        kind = kind_of(form) if is_whole else REENCODED
-        keeping = self.recent.keeping(tenant, kind, body) if is_whole else nullcontext(False)
+        kind = kind_of(body.form) if is_whole else REENCODED
+        keeping = self.recent.keeping(tenant, kind, body.body) if is_whole else nullcontext(False)
         with keeping as is_known:
             if is_known:
                 self._metrics.repeated_pushes.labels(tenant.value).inc()
@@ -158,7 +193,7 @@ class Writer:
             appended = tenant_store.append(
                 push,
                 kind=kind,
-                payload=payload_of(KeptBody(form, body, self._otlp_mapping)) if is_whole else push.to_body(),
+                payload=payload_of(body) if is_whole else push.to_body(),
                 accepted_at_ns=now_ns,
                 now_s=self._clock.monotonic_s(),
             )
@@ -169,14 +204,16 @@ class Writer:
         self._on_growth(tenant_store)
         return refused
 
-    def _check(self, tenant: TenantId, push: DecodedPush, tenant_store: TenantStore) -> list[StreamRefusal]:
+    def _check(
+        self, tenant: TenantId, state: TenantState, push: DecodedPush, tenant_store: TenantStore
+    ) -> list[StreamRefusal]:
         if self._disk is not None and self._disk.is_full():
             self._metrics.wal_disk_full.inc()
             raise Unavailable("the disk of the write-ahead log is full", retry_after_s=BUSY_RETRY_S)
         if self._store.head_bytes() >= self._head_max_bytes:
             raise Unavailable("too many rows wait to be flushed, try again later", retry_after_s=BUSY_RETRY_S)
         try:
-            refused = self._limits_of(tenant).check(push, tenant_store, self._clock.monotonic_s())
+            refused = state.used.check(push, tenant_store, self._clock.monotonic_s())
         except LimitExceeded as error:
             self._discard(tenant, error.limit, push.accepted_lines, push.accepted_bytes)
             raise
@@ -187,16 +224,9 @@ class Writer:
             self._discard(tenant, refusal.error.limit, refusal.lines, refusal.size_bytes)
         return refused
 
-    def _limits_of(self, tenant: TenantId) -> TenantLimits:
-        with self._lock:
-            found = self._tenants.get(tenant)
-            if found is None:
-                found = TenantLimits(tenant, self._limits, self._stream_errors_max, self._clock.monotonic_s())
-                self._tenants[tenant] = found
-            return found
-
     def _count_received(self, tenant: TenantId, push: DecodedPush) -> None:
         metrics, name = self._metrics, tenant.value
+        metrics.seen(name, self._clock.monotonic_s())
         metrics.lines_received.labels(name).inc(push.received_lines)
         metrics.bytes_received.labels(name).inc(push.received_bytes)
         for problem in push.problems:

@@ -147,7 +147,7 @@ class QueryLimits:
     """Evaluate metrics at multiples of the step, from the one before the start to the one after the end; else from the
     start on."""
     parallelism_max: int = 32
-    """Tasks of one query that may run at the same time."""
+    """Threads that one query may run on at the same time."""
     tail_requests_max: int = 10
     required_label_names: tuple[str, ...] = ()
     """Labels that the matchers of a stream selector must name."""

@@ -1,13 +1,16 @@
-"""What there is, answered from directories alone: streams, and how much a selector covers."""
+"""What there is, answered from directories alone: streams, and how much a selector covers.
+
+Who asks takes a turn, as for a query. Start at `Catalog.streams`.
+"""
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import TypeVar
 
 from lodur.kernels.fields import detect_labels
 from lodur.kernels.head import HeadView
-from lodur.kernels.scan import list_streams
+from lodur.kernels.scan import Cancel, list_streams
 from lodur.kernels.scan_plan import encode_matchers
 from lodur.kernels.segment import Segment
 from lodur.kernels.volume import IndexStats, index_stats, volumes
@@ -22,27 +25,43 @@ from lodur.query.limit_checks import visible_span
 from lodur.query.plan.lowering import stream_matchers
 from lodur.query.sources import ReadableStore, directory_of
 from lodur.query.volumes import Volume, VolumeBy, VolumeRequest, bucket_edges
+from lodur.query.workplace import Workplace
+
+LABELS_AT_ONCE = 2000
+"""Label sets that are looked at between two questions whether anybody still waits."""
+
+T = TypeVar("T")
 
 
 class Catalog:
-    """Answers questions about streams. Raises LimitExceeded for spans that are too long."""
+    """Answers questions about streams. Raises LimitExceeded for spans that are too long, and as `Workplace.turn`."""
 
-    def __init__(self, store: ReadableStore, clock: Clock, limits_of: LimitsOf) -> None:
+    def __init__(self, store: ReadableStore, clock: Clock, limits_of: LimitsOf, workplace: Workplace) -> None:
         self._store = store
         self._clock = clock
         self._limits_of = limits_of
+        self._workplace = workplace
 
     async def streams(self, tenant: TenantId, selectors: Sequence[Selector], span: TimeSpan) -> list[LabelSet]:
         """The label sets that any of the selectors matches (all, without selectors), sorted, each once."""
-        messages = [encode_matchers(stream_matchers(selector)) for selector in selectors]
-        seen, sources = await self._directories(tenant, span)
-        return await asyncio.to_thread(_label_sets, sources, messages, seen)
+        return await self._of_streams(tenant, selectors, span, _label_sets)
+
+    async def label_names(self, tenant: TenantId, selectors: Sequence[Selector], span: TimeSpan) -> set[str]:
+        """The names in these label sets."""
+        return await self._of_streams(tenant, selectors, span, _names)
+
+    async def label_values(
+        self, tenant: TenantId, name: str, selectors: Sequence[Selector], span: TimeSpan
+    ) -> set[str]:
+        """The values of a label in these label sets."""
+        return await self._of_streams(tenant, selectors, span, lambda found, cancel: _values(name, found, cancel))
 
     async def coverage(self, tenant: TenantId, selector: Selector, span: TimeSpan) -> IndexStats:
         """How much a selector covers."""
         message = encode_matchers(stream_matchers(selector))
-        seen, sources = await self._directories(tenant, span)
-        return await asyncio.to_thread(index_stats, sources, message, seen.start_ns, seen.end_ns)
+        async with self._workplace.turn((tenant,), (self._limits_of(tenant),)) as place:
+            seen, sources = await self._directories(tenant, span)
+            return await place.scanner.in_thread(lambda _: index_stats(sources, message, seen.start_ns, seen.end_ns))
 
     async def volumes(self, tenants: Sequence[TenantId], asked: VolumeRequest) -> tuple[list[int], list[Volume]]:
         """The edges of the buckets, and the volumes of all tenants together: the largest first, then by labels.
@@ -54,33 +73,54 @@ class Catalog:
             raise NotFound("not found")
         message = encode_matchers(stream_matchers(asked.full_selector()))
         names = asked.label_names()
-        sources: list[HeadView | Segment] = []
-        span = asked.span
-        for tenant in tenants:
-            span, found = await self._directories(tenant, span)
-            sources += found
-        edges_ns = bucket_edges(span, asked.step_ns)
-        found_volumes = await asyncio.to_thread(
-            volumes,
-            sources,
-            message,
-            edges_ns=edges_ns,
-            names=None if names is None else list(names),
-            by_name=asked.by is VolumeBy.LABELS,
-            limit=min([asked.limit, *(each.volume_series_max for each in limits)]),
-        )
-        return edges_ns, [Volume(LabelSet(tuple(labels)), tuple(sizes)) for labels, sizes in found_volumes]
+        async with self._workplace.turn(tenants, limits) as place:
+            span, sources = await self._all_directories(tenants, asked.span)
+            edges_ns = bucket_edges(span, asked.step_ns)
+            found = await place.scanner.in_thread(
+                lambda _: volumes(
+                    sources,
+                    message,
+                    edges_ns=edges_ns,
+                    names=None if names is None else list(names),
+                    by_name=asked.by is VolumeBy.LABELS,
+                    limit=min([asked.limit, *(each.volume_series_max for each in limits)]),
+                )
+            )
+        return edges_ns, [Volume(LabelSet(tuple(labels)), tuple(sizes)) for labels, sizes in found]
 
     async def detected_labels(
         self, tenants: Sequence[TenantId], selector: Selector | None, span: TimeSpan
     ) -> list[tuple[str, int]]:
         """Labels that tell streams apart (of all tenants together), by name, and how many values each has."""
         messages = [] if selector is None else [encode_matchers(stream_matchers(selector))]
+        async with self._workplace.turn(tenants, [self._limits_of(tenant) for tenant in tenants]) as place:
+            seen, sources = await self._all_directories(tenants, span)
+            return await place.scanner.in_thread(lambda _: detect_labels(sources, messages, seen.start_ns, seen.end_ns))
+
+    async def _of_streams(
+        self,
+        tenant: TenantId,
+        selectors: Sequence[Selector],
+        span: TimeSpan,
+        make: Callable[[list[list[tuple[str, str]]], Cancel], T],
+    ) -> T:
+        """What `make` makes of the label sets."""
+        messages = [encode_matchers(stream_matchers(selector)) for selector in selectors]
+        async with self._workplace.turn((tenant,), (self._limits_of(tenant),)) as place:
+            seen, sources = await self._directories(tenant, span)
+            return await place.scanner.in_thread(
+                lambda cancel: make(list_streams(sources, messages, seen.start_ns, seen.end_ns), cancel)
+            )
+
+    async def _all_directories(
+        self, tenants: Sequence[TenantId], span: TimeSpan
+    ) -> tuple[TimeSpan, list[HeadView | Segment]]:
+        """The part of a span that every tenant's limits show, and what lies in it of all of them."""
         sources: list[HeadView | Segment] = []
         for tenant in tenants:
             span, found = await self._directories(tenant, span)
             sources += found
-        return await asyncio.to_thread(detect_labels, sources, messages, span.start_ns, span.end_ns)
+        return span, sources
 
     async def _directories(self, tenant: TenantId, span: TimeSpan) -> tuple[TimeSpan, list[HeadView | Segment]]:
         """The visible part of a span, and what lies in it."""
@@ -91,6 +131,19 @@ class Catalog:
         return seen, [directory_of(source) for source in sources]
 
 
-def _label_sets(sources: list[HeadView | Segment], messages: list[bytes], span: TimeSpan) -> list[LabelSet]:
-    found = list_streams(sources, messages, span.start_ns, span.end_ns)
-    return [LabelSet(tuple(pairs)) for pairs in found]
+def _label_sets(found: list[list[tuple[str, str]]], cancel: Cancel) -> list[LabelSet]:
+    sets: list[LabelSet] = []
+    for first in range(0, len(found), LABELS_AT_ONCE):
+        cancel.check()
+        sets += [LabelSet(tuple(pairs)) for pairs in found[first : first + LABELS_AT_ONCE]]
+    return sets
+
+
+def _names(found: list[list[tuple[str, str]]], cancel: Cancel) -> set[str]:
+    cancel.check()
+    return {name for pairs in found for name, _ in pairs}
+
+
+def _values(wanted: str, found: list[list[tuple[str, str]]], cancel: Cancel) -> set[str]:
+    cancel.check()
+    return {value for pairs in found for name, value in pairs if name == wanted}

@@ -149,10 +149,16 @@ class _Evaluation:
             case Join():
                 left_side, right_side = below(plan.left), below(plan.right)
                 return match_and_combine(
-                    plan.op, left_side, right_side, plan.matching, as_number=plan.as_number, cancel=self._cancel
+                    plan.op,
+                    left_side,
+                    right_side,
+                    plan.matching,
+                    as_number=plan.as_number,
+                    cancel=self._cancel,
+                    group=self._group_rows,
                 )
             case SetOperation():
-                return combine_sets(plan.op, below(plan.left), below(plan.right), plan.grouping)
+                return combine_sets(plan.op, below(plan.left), below(plan.right), plan.grouping, self._group_rows)
             case _:
                 assert_never(plan)
 

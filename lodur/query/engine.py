@@ -26,8 +26,7 @@ from lodur.kernels.volume import index_stats
 from lodur.logql.parser import parse_query
 from lodur.logql.selector import Selector
 from lodur.model.clock import Clock
-from lodur.model.durations import NS_PER_S
-from lodur.model.errors import DeadlineExceeded, InvalidRequest
+from lodur.model.errors import InvalidRequest
 from lodur.model.label_set import LabelSet
 from lodur.model.limits import QueryLimits
 from lodur.model.tenant import TenantId
@@ -64,11 +63,11 @@ from lodur.query.plan.lowering import log_scan_plan, range_scan_plan, stream_mat
 from lodur.query.plan.nodes import LogScan, MetricPlan, Number, Plan, RangeScan, walk
 from lodur.query.plan.planner import optimised
 from lodur.query.requests import FieldsRequest, InstantRequest, RangeRequest
-from lodur.query.scanning import Scanner
 from lodur.query.sources import ReadableStore, Source, segment_of
 from lodur.query.stats import Statistics, total_counts
 from lodur.query.steps import Steps, aligned_steps, one_step, steps_from
 from lodur.query.tenants import TENANT_LABEL, chosen_tenants, labelled
+from lodur.query.workplace import Place, Workplace
 
 SCAN_SERIES_MAX = 200_000
 """Series of one scan whatever aggregates them afterwards: more labels than this take seconds to group."""
@@ -87,11 +86,6 @@ PATTERNS_MAX = 300
 PLANNED_AT_ONCE_CHARS = 1000
 """Longer queries are parsed on a thread: the longest of all takes a second, which other requests need not wait for."""
 
-TIMEOUT_TEXT = (
-    "request timed out, decrease the duration of the request or add more label matchers (prefer exact match over "
-    "regex match) to reduce the amount of data processed"
-)
-
 LimitsOf: TypeAlias = Callable[[TenantId], QueryLimits]
 """The limits of a tenant, as they are now."""
 
@@ -102,8 +96,8 @@ class _Run:
 
     tenants: tuple[TenantId, ...]
     limits: tuple[QueryLimits, ...]
+    place: Place
     started_s: float
-    queue_s: float = 0.0
     scanned: list[ScanStats] = field(default_factory=list)
     takes_a_part: bool = False
     """Whether a part of too many series is welcome, with a warning."""
@@ -114,10 +108,6 @@ class _Run:
         """The least number of series that a tenant allows; 0 where none says so."""
         return min((limits.series_max for limits in self.limits if limits.series_max), default=0)
 
-    @property
-    def timeout_s(self) -> float | None:
-        return min((limits.timeout_ns / NS_PER_S for limits in self.limits if limits.timeout_ns), default=None)
-
 
 class Engine:
     """Answers queries over a store. Every method may raise the errors of `lodur.model.errors`."""
@@ -126,14 +116,15 @@ class Engine:
         self._store = store
         self._clock = clock
         self._limits_of = limits_of
-        self._scanner = Scanner(workers=options.concurrent_queries_max, threads=options.threads)
         self._memory_max_bytes = options.memory_max_bytes
         self._rules_left_out = options.rules_left_out
-        self._admission = Admission(running_max=options.concurrent_queries_max, waiting_max=options.queued_queries_max)
+        self.workplace = Workplace(options, clock)
+        """Others who answer queries work here too."""
+        self._planning = Admission(running_max=1, spare=1, waiting_max=options.queued_queries_max, clock=clock)
 
     def close(self) -> None:
         """Answer nothing more; waits for what runs."""
-        self._scanner.close()
+        self.workplace.close()
 
     async def range(self, tenants: Sequence[TenantId], request: RangeRequest) -> RangeAnswer:
         """Answer a query over a span of time, for one tenant or more."""
@@ -176,7 +167,7 @@ class Engine:
         parsers = parser_names(plan.query.stages)
         async with self._run(tenants) as run:
             result = (await self._entries(run, plan, request.entries)).result
-            found = await self._scanner.in_thread(
+            found = await run.place.scanner.in_thread(
                 lambda cancel: detect_fields(result, parsers=parsers, limit=request.limit, cancel=cancel)
             )
         return [
@@ -196,7 +187,7 @@ class Engine:
         parsers = parser_names(plan.query.stages)
         async with self._run(tenants) as run:
             result = (await self._entries(run, plan, request.entries)).result
-            return await self._scanner.in_thread(
+            return await run.place.scanner.in_thread(
                 lambda cancel: field_values(result, name=name, parsers=parsers, limit=request.limit, cancel=cancel)
             )
 
@@ -211,7 +202,7 @@ class Engine:
             matchers = stream_matchers(selector)
             plan = PatternPlan(matchers, seen.start_ns, seen.end_ns, step_ns, PATTERNS_MAX)
             sources = partial(self._store.sources, tenant, seen.start_ns, seen.end_ns)
-            patterns, _ = await on_live_sources(sources, partial(self._scanner.patterns, plan))
+            patterns, _ = await on_live_sources(sources, partial(run.place.scanner.patterns, plan))
             return patterns
 
     async def plan_tail(self, tenant: TenantId, text: str) -> Plan:
@@ -229,7 +220,8 @@ class Engine:
     async def _planned(self, text: str, tenants: Sequence[TenantId], tags: Sequence[tuple[str, str]]) -> Plan:
         if len(text) <= PLANNED_AT_ONCE_CHARS:
             return self._plan(text, tenants, tags)
-        return await asyncio.to_thread(self._plan, text, tenants, tags)
+        async with self._planning.turn(tenants[0].value):
+            return await asyncio.to_thread(self._plan, text, tenants, tags)
 
     def _plan(self, text: str, tenants: Sequence[TenantId], tags: Sequence[tuple[str, str]]) -> Plan:
         query = parse_query(text)
@@ -244,13 +236,9 @@ class Engine:
     async def _run(self, tenants: Sequence[TenantId]) -> AsyncIterator[_Run]:
         """A turn, and the time to use it."""
         limits = tuple(map(self._limits_of, tenants))
-        run = _Run(tuple(tenants), limits, self._clock.monotonic_s())
-        try:
-            async with asyncio.timeout(run.timeout_s), self._admission.turn(tenants[0].value):
-                run.queue_s = self._clock.monotonic_s() - run.started_s
-                yield run
-        except TimeoutError as error:
-            raise DeadlineExceeded(TIMEOUT_TEXT) from error
+        started_s = self._clock.monotonic_s()
+        async with self.workplace.turn(tenants, limits) as place:
+            yield _Run(tuple(tenants), limits, place, started_s)
 
     def _visible(self, run: _Run, span: TimeSpan) -> TimeSpan | None:
         """The part of a span that all tenants' limits let a query see."""
@@ -279,7 +267,9 @@ class Engine:
         left_bytes = self._memory_max_bytes // 2
         for tenant in tenants:
             readable = partial(self._readable, run, tenant, plan, span)
-            result = await on_live_sources(readable, partial(self._scanner.logs, message, memory_max_bytes=left_bytes))
+            result = await on_live_sources(
+                readable, partial(run.place.scanner.logs, message, memory_max_bytes=left_bytes)
+            )
             left_bytes -= result.held_bytes
             run.scanned.append(result.stats)
             results.append((result, [(TENANT_LABEL, tenant.value)]))
@@ -310,9 +300,9 @@ class Engine:
                 matrix = matrix.select(range(run.series_max))
             check_series(len(matrix.labels), run.series_max)
             check_points(int(np.count_nonzero(matrix.present)), half_bytes)
-            return matrix.sorted_by_labels()
+            return matrix.sorted_by_labels(cancel.check)
 
-        return await self._scanner.in_thread(answer)
+        return await run.place.scanner.in_thread(answer)
 
     async def _scan(self, run: _Run, scan: RangeScan, steps: Steps, series_max: int) -> Matrix:
         if scan.source.range_ns == 0:
@@ -325,11 +315,11 @@ class Engine:
         parts: list[Matrix] = []
         for tenant in run.tenants:
             readable = partial(self._readable, run, tenant, scan, span)
-            scan_metric = partial(self._scanner.metric, message, memory_max_bytes=self._memory_max_bytes // 2)
+            scan_metric = partial(run.place.scanner.metric, message, memory_max_bytes=self._memory_max_bytes // 2)
             results = await on_live_sources(readable, scan_metric)
             run.scanned += [result.stats for result in results]
             parts.append(
-                await self._scanner.in_thread(partial(_matrix, results, tenant if len(run.tenants) > 1 else None))
+                await run.place.scanner.in_thread(partial(_matrix, results, tenant if len(run.tenants) > 1 else None))
             )
         return parts[0] if len(parts) == 1 else stack(parts, steps.count)
 
@@ -348,15 +338,16 @@ class Engine:
             segments: list[HeadView | Segment] = [
                 segment for source in sources if (segment := segment_of(source)) is not None
             ]
-            covered = await self._scanner.in_thread(
+            covered = await run.place.scanner.in_thread(
                 lambda _: index_stats(segments, matchers, span.start_ns, span.end_ns)
             )
             check_bytes(covered.bytes, limits)
         return sources
 
     def _statistics(self, run: _Run, *, entries: int = 0) -> Statistics:
-        execution_s = self._clock.monotonic_s() - run.started_s - run.queue_s
-        return Statistics(total_counts(run.scanned), run.queue_s, execution_s, len(run.scanned), entries)
+        queue_s = run.place.queue_s
+        execution_s = self._clock.monotonic_s() - run.started_s - queue_s
+        return Statistics(total_counts(run.scanned), queue_s, execution_s, len(run.scanned), entries)
 
 
 def _matrix(results: Sequence[MetricResult], tenant: TenantId | None, cancel: Cancel) -> Matrix:

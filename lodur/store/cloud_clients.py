@@ -1,102 +1,118 @@
-"""From the options of a bucket to a client of it. Start at `open_object_store`."""
+"""From the options of a place to its object store. Start at `open_object_store`."""
 
 from __future__ import annotations
 
-from datetime import timedelta
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, assert_never
 
-from obstore.store import AzureStore, GCSStore, S3Store
+from obstore.exceptions import BaseError
+from obstore.store import AzureStore, GCSStore, MemoryStore
 
-from lodur.store.cloud_store import CloudStore
+from lodur.model.clock import Clock
+from lodur.store.cloud_errors import translated
+from lodur.store.cloud_store import CloudStore, CloudTraits
 from lodur.store.filesystem_store import FilesystemStore
+from lodur.store.http_clients import client_config, retry_config
 from lodur.store.object_store import ObjectStore
-from lodur.store.options import AzureOptions, FilesystemOptions, GcsOptions, ObjectStoreOptions, S3Options
+from lodur.store.options import (
+    AzureOptions,
+    FilesystemOptions,
+    GcsOptions,
+    MemoryOptions,
+    ObjectStoreOptions,
+    S3Options,
+)
+from lodur.store.s3_client import s3_client
+from lodur.telemetry.store_metrics import StoreMetrics
 
 if TYPE_CHECKING:
     # Typed dictionaries that do not exist at run time.
-    from obstore.store import AzureConfig, ClientConfig, GCSConfig, RetryConfig, S3Config
+    from obstore.store import AzureConfig, GCSConfig
+    from obstore.store import ObjectStore as ObstoreStore
 
-REQUEST_TIMEOUT = timedelta(seconds=60)
-"""One request: a part of 5 MiB over a slow line passes, a server that has stopped answering is noticed."""
-
-CONNECT_TIMEOUT = timedelta(seconds=5)
-
-RETRIES_MAX = 3
-RETRY_TIMEOUT = timedelta(seconds=20)
-"""The client tries again for so long; then the caller, who knows what waits for the answer, decides."""
-
-DEFAULT_REGION = "us-east-1"
-"""Signatures need a region, and stores that are not Amazon's take this one."""
+_SECRET_VARIABLES = (
+    "AWS_ACCESS_KEY_ID",
+    "AWS_SECRET_ACCESS_KEY",
+    "AWS_SESSION_TOKEN",
+    "GOOGLE_SERVICE_ACCOUNT_KEY",
+    "AZURE_STORAGE_ACCOUNT_KEY",
+    "AZURE_CLIENT_SECRET",
+)
 
 
-def open_object_store(options: ObjectStoreOptions, *, spool_directory: Path) -> ObjectStore:
-    """The store that some options describe; nothing is sent yet. `spool_directory` keeps what is to be uploaded."""
+def open_object_store(
+    options: ObjectStoreOptions,
+    *,
+    spool_directory: Path,
+    metrics: StoreMetrics | None = None,
+    clock: Clock | None = None,
+) -> ObjectStore:
+    """The store that some options describe; nothing is sent yet. `spool_directory` keeps what is to be uploaded.
+
+    Raises InvalidRequest for credentials or certificates that cannot be used at all.
+    """
+    if isinstance(options, FilesystemOptions):
+        return FilesystemStore(options.directory)
+    traits = _traits(options)
+    try:
+        client = _client(options)
+    except (BaseError, ValueError) as error:
+        raise translated(traits.name, "its configuration", error, traits.secrets) from None
+    return CloudStore(client, traits, spool_directory=spool_directory, metrics=metrics, clock=clock)
+
+
+def place_of(options: ObjectStoreOptions) -> str:
+    """Where objects lie, for people; without a secret."""
+    return f"directory {options.directory}" if isinstance(options, FilesystemOptions) else _traits(options).name
+
+
+def _traits(options: MemoryOptions | S3Options | GcsOptions | AzureOptions) -> CloudTraits:
     match options:
-        case FilesystemOptions():
-            return FilesystemStore(options.directory)
+        case MemoryOptions():
+            return CloudTraits("memory")
         case S3Options():
-            secrets = [options.secret_access_key, options.session_token, options.access_key_id]
-            name = f"s3 bucket {options.bucket}"
-            return CloudStore(_s3(options), name=name, spool_directory=spool_directory, secrets=secrets)
+            secrets = _secrets(options.secret_access_key, options.session_token, options.access_key_id)
+            return CloudTraits(f"s3 bucket {options.bucket}", secrets, storage_class=options.storage_class)
         case GcsOptions():
-            name = f"gcs bucket {options.bucket}"
-            secrets = [options.service_account_json]
-            return CloudStore(_gcs(options), name=name, spool_directory=spool_directory, secrets=secrets)
+            secrets = _secrets(options.service_account_json)
+            return CloudTraits(f"gcs bucket {options.bucket}", secrets, is_versioned_by_number=True)
         case AzureOptions():
-            name = f"azure container {options.container}"
-            secrets = [options.account_key, options.client_secret]
-            return CloudStore(_azure(options), name=name, spool_directory=spool_directory, secrets=secrets)
+            secrets = _secrets(options.account_key, options.client_secret)
+            return CloudTraits(f"azure container {options.container}", secrets)
         case _:
             assert_never(options)
 
 
-def _client(*, allow_http: bool = False, verify_tls: bool = True) -> ClientConfig:
-    return {
-        "timeout": REQUEST_TIMEOUT,
-        "connect_timeout": CONNECT_TIMEOUT,
-        "allow_http": allow_http,
-        "allow_invalid_certificates": not verify_tls,
-        "user_agent": "lodur",
-    }
+def _client(options: MemoryOptions | S3Options | GcsOptions | AzureOptions) -> ObstoreStore:
+    match options:
+        case MemoryOptions():
+            return MemoryStore()
+        case S3Options():
+            return s3_client(options)
+        case GcsOptions():
+            return _gcs(options)
+        case AzureOptions():
+            return _azure(options)
+        case _:
+            assert_never(options)
 
 
-def _retries() -> RetryConfig:
-    return {"max_retries": RETRIES_MAX, "retry_timeout": RETRY_TIMEOUT}
-
-
-def _s3(options: S3Options) -> S3Store:
-    config: S3Config = {
-        "bucket": options.bucket,
-        "region": options.region or DEFAULT_REGION,
-        "virtual_hosted_style_request": not options.path_style,
-        "conditional_put": "etag",
-    }
-    if options.endpoint_url:
-        config["endpoint"] = options.endpoint_url
-    if options.access_key_id:
-        config["access_key_id"] = options.access_key_id
-        config["secret_access_key"] = options.secret_access_key
-    if options.session_token:
-        config["session_token"] = options.session_token
-    if options.server_side_encryption == "AES256":
-        config["server_side_encryption"] = "AES256"
-    elif options.server_side_encryption:
-        config["server_side_encryption"] = "aws:kms"
-        config["sse_kms_key_id"] = options.kms_key_id
-    return S3Store(
-        prefix=options.prefix or None,
-        config=config,
-        client_options=_client(allow_http=options.allow_http, verify_tls=options.verify_tls),
-        retry_config=_retries(),
-    )
+def _secrets(*given: str) -> tuple[str, ...]:
+    """These, and those of the environment."""
+    return tuple(secret for secret in (*given, *map(os.environ.get, _SECRET_VARIABLES)) if secret)
 
 
 def _gcs(options: GcsOptions) -> GCSStore:
     config: GCSConfig = {"bucket": options.bucket}
     if options.service_account_json:
         config["service_account_key"] = options.service_account_json
-    return GCSStore(prefix=options.prefix or None, config=config, client_options=_client(), retry_config=_retries())
+    return GCSStore(
+        prefix=options.prefix or None,
+        config=config,
+        client_options=client_config(options.http, allow_http=options.allow_http),
+        retry_config=retry_config(options.retries),
+    )
 
 
 def _azure(options: AzureOptions) -> AzureStore:
@@ -109,6 +125,13 @@ def _azure(options: AzureOptions) -> AzureStore:
         config["client_secret"] = options.client_secret
     if options.directory_tenant_id:
         config["tenant_id"] = options.directory_tenant_id
+    if options.credentials:
+        config["credential_type"] = options.credentials
     if options.endpoint_url:
         config["endpoint"] = options.endpoint_url
-    return AzureStore(prefix=options.prefix or None, config=config, client_options=_client(), retry_config=_retries())
+    return AzureStore(
+        prefix=options.prefix or None,
+        config=config,
+        client_options=client_config(options.http, allow_http=options.allow_http),
+        retry_config=retry_config(options.retries),
+    )

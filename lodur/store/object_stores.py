@@ -8,10 +8,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from prometheus_client import CollectorRegistry
+
+from lodur.model.clock import Clock, SystemClock
 from lodur.store.cloud_clients import open_object_store
 from lodur.store.days import day_span
+from lodur.store.hedged_store import HedgeAllowance, HedgedStore
 from lodur.store.object_store import ObjectStore
-from lodur.store.options import ObjectStoreOptions, StorageOptions
+from lodur.store.options import FilesystemOptions, MemoryOptions, ObjectStoreOptions, StorageOptions
+from lodur.telemetry.store_metrics import StoreMetrics
 
 
 class ObjectStores:
@@ -23,13 +28,29 @@ class ObjectStores:
         self._periods = tuple(sorted(periods, key=lambda period: period[0]))
 
     @classmethod
-    def of(cls, options: StorageOptions, *, spool_directory: Path) -> ObjectStores:
-        """One client for each place that the options name, however many periods name it."""
+    def of(
+        cls,
+        options: StorageOptions,
+        *,
+        spool_directory: Path,
+        metrics: StoreMetrics | None = None,
+        clock: Clock | None = None,
+    ) -> ObjectStores:
+        """One client for each place that the options name, however many periods name it.
+
+        Raises InvalidRequest for credentials or certificates in files that are no use.
+        """
+        metrics, clock = metrics or StoreMetrics(CollectorRegistry()), clock or SystemClock()
+        allowance = HedgeAllowance(options.hedging.per_second_max, clock)
         opened: dict[ObjectStoreOptions, ObjectStore] = {}
         for period in options.periods:
             if period.object_store not in opened:
                 spool = spool_directory / str(len(opened))
-                opened[period.object_store] = open_object_store(period.object_store, spool_directory=spool)
+                store = open_object_store(period.object_store, spool_directory=spool, metrics=metrics, clock=clock)
+                is_remote = not isinstance(period.object_store, FilesystemOptions | MemoryOptions)
+                if options.hedging.after_s and is_remote:
+                    store = HedgedStore(store, options.hedging, allowance, metrics)
+                opened[period.object_store] = store
         return cls([(period.start_ns, opened[period.object_store]) for period in options.periods])
 
     def of_day(self, day: int) -> ObjectStore:

@@ -12,11 +12,12 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import structlog
+from prometheus_client import CollectorRegistry
 
 from lodur.kernels.head import HeadView
 from lodur.model.errors import InvalidRequest, Unauthenticated, Unavailable
 from lodur.model.tenant import TenantId
-from lodur.store.days import day_of
+from lodur.store.days import day_name, day_of
 from lodur.store.deletes.deletions import Deletions
 from lodur.store.deletes.requests import DeleteRequest
 from lodur.store.journal import Journal
@@ -25,10 +26,13 @@ from lodur.store.manifest_store import Committed, read_manifest, stored_days
 from lodur.store.object_store import ObjectStore
 from lodur.store.object_stores import ObjectStores
 from lodur.store.open_segments import Opened, OpenSegment, OpenSegments, Place, RemoteSegment
-from lodur.store.options import SegmentCodec
+from lodur.store.options import CacheOptions, SegmentCodec
+from lodur.store.range_cache import RangeCache
 from lodur.store.segment_flush import SegmentWriter, segment_day, segment_folder, segment_key
+from lodur.store.segment_reads import SegmentReads
 from lodur.store.tenant_store import HeadBytes, TenantStore
 from lodur.store.wal_marks import WalMarks
+from lodur.telemetry.store_metrics import CacheMetrics
 
 LOAD_THREADS = 16
 """Manifests read at the same time at start: they wait for the network."""
@@ -45,6 +49,14 @@ def _nothing() -> None:
     """Nobody counts."""
 
 
+def _disk_cache(stores: ObjectStores, options: CacheOptions, metrics: CacheMetrics) -> RangeCache | None:
+    """The cache on the disk; None where no store is remote, or none is wanted."""
+    is_remote = any(store.local_path("") is None for store in stores.each())
+    if options.disk_directory is None or not options.disk_bytes_max or not is_remote:
+        return None
+    return RangeCache(options.disk_directory, options.disk_bytes_max, metrics)
+
+
 class Store:
     """All tenants' rows. Methods may be called from any thread; only `sources` is for the event loop."""
 
@@ -56,8 +68,11 @@ class Store:
         codec: SegmentCodec = SegmentCodec.ZSTD,
         on_damage: Callable[[], None] = _nothing,
         deletions: Deletions | None = None,
+        caches: CacheOptions | None = None,
+        cache_metrics: CacheMetrics | None = None,
     ) -> None:
         """Without `deletions` nobody can make delete requests, and those that were made are not looked for."""
+        caches, cache_metrics = caches or CacheOptions(), cache_metrics or CacheMetrics(CollectorRegistry())
         self.journal = journal
         self.marks = WalMarks()
         self.writer = SegmentWriter(stores, journal.writer_id, codec)
@@ -65,7 +80,13 @@ class Store:
         self._lock = threading.Lock()
         self._tenants: dict[TenantId, TenantStore] = {}
         self._head_bytes = HeadBytes()
-        self._segments = OpenSegments(on_damage=on_damage)
+        self._disk_cache = _disk_cache(stores, caches, cache_metrics)
+        self._segments = OpenSegments(
+            on_damage=on_damage,
+            reads=SegmentReads(caches.small_ranges_bytes_max, self._disk_cache, cache_metrics),
+            metadata_bytes_max=caches.metadata_bytes_max,
+            metrics=cache_metrics,
+        )
         self.deletions = deletions
 
     def load(self) -> None:
@@ -75,6 +96,8 @@ class Store:
         """
         for store in self._stores.each():
             store.check()
+        if self._disk_cache is not None:
+            self._disk_cache.load()
         for tenant in self._stored_tenants():
             self._load_tenant(tenant)
 
@@ -225,12 +248,17 @@ class Store:
     def _load_tenant(self, tenant: TenantId) -> None:
         if self.deletions is not None:
             self.deletions.refresh(tenant)
-        places = [
-            (store, day)
-            for store in self._stores.each()
-            for day in stored_days(store, tenant)
-            if self._stores.of_day(day) is store
-        ]
+        places = [(store, day) for store in self._stores.each() for day in stored_days(store, tenant)]
+        elsewhere = [day for store, day in places if self._stores.of_day(day) is not store]
+        if elsewhere:
+            _log.warning(
+                "days are stored where schema_config does not look for them: are its periods complete",
+                tenant=tenant.value,
+                first=day_name(min(elsewhere)),
+                last=day_name(max(elsewhere)),
+                days=len(elsewhere),
+            )
+        places = [(store, day) for store, day in places if self._stores.of_day(day) is store]
 
         def read(place: tuple[ObjectStore, int]) -> tuple[int, Committed | None]:
             return place[1], read_manifest(place[0], tenant, place[1])

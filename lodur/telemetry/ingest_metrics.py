@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
@@ -12,10 +14,24 @@ from prometheus_client.registry import Collector
 FLUSH_BUCKETS_S = (0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0)
 
 
+TENANT_IDLE_S = 3600.0
+"""After so long without a push a tenant's counters go; they begin at 0 again, as after a restart."""
+
+TENANTS_COUNTED_MAX = 10_000
+"""Tenants with counters at the same time, each a dozen series: beyond it those that pushed longest ago lose theirs."""
+
+SWEEP_EVERY_S = 60.0
+
+
 class IngestMetrics:
     """What pushes and flushes count."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
+        self._lock = threading.Lock()
+        self._seen_s: OrderedDict[str, float] = OrderedDict()
+        """When each tenant with counters last pushed; longest ago first."""
+        self._swept_s = 0.0
+
         def counter(name: str, doc: str, labels: Iterable[str] = ()) -> Counter:
             return Counter(name, doc, labels, registry=registry)
 
@@ -48,6 +64,45 @@ class IngestMetrics:
             "loki_ingester_wal_replay_active", "1 while the WAL is read back.", registry=registry
         )
         self.replay_damage = counter("lodur_wal_replay_problems_total", "What was wrong in the WAL at start.")
+        self._of_tenants = (
+            self.bytes_received,
+            self.lines_received,
+            self.discarded_lines,
+            self.discarded_bytes,
+            self.truncated_lines,
+            self.repeated_rows,
+            self.repeated_pushes,
+        )
+
+    def seen(self, tenant: str, now_s: float) -> None:
+        """A tenant pushes. From time to time, the counters of those that do no more are dropped. Any thread."""
+        with self._lock:
+            self._seen_s[tenant] = now_s
+            self._seen_s.move_to_end(tenant)
+            is_due = now_s - self._swept_s >= SWEEP_EVERY_S or len(self._seen_s) > TENANTS_COUNTED_MAX
+            gone = self._gone(now_s) if is_due else set()
+        if not gone:
+            return
+        for counter in self._of_tenants:
+            # What pushes of these very tenants count meanwhile may be lost: that is a counter that begins anew.
+            samples = [sample for family in counter.collect() for sample in family.samples]
+            for labels in {tuple(sample.labels.items()): sample.labels for sample in samples}.values():
+                if labels["tenant"] in gone:
+                    counter.remove(*labels.values())
+
+    def _gone(self, now_s: float) -> set[str]:
+        self._swept_s = now_s
+        surplus = len(self._seen_s) - TENANTS_COUNTED_MAX
+        # A tenth more than must be: each look at all counters takes milliseconds.
+        wanted = surplus + TENANTS_COUNTED_MAX // 10 if surplus > 0 else 0
+        gone: set[str] = set()
+        while self._seen_s:
+            tenant, seen_s = next(iter(self._seen_s.items()))
+            if len(gone) >= wanted and now_s - seen_s < TENANT_IDLE_S:
+                break
+            del self._seen_s[tenant]
+            gone.add(tenant)
+        return gone
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +137,9 @@ class SizeCollector(Collector):
         rows = GaugeMetricFamily("lodur_head_rows", "Rows that are in no segment yet.", labels=["tenant"])
         sizes = GaugeMetricFamily("lodur_head_bytes", "Bytes of lines and metadata in memory.", labels=["tenant"])
         for size in self._tenants():
+            # Of many tenants most have nothing in memory, and no series then.
+            if not size.streams and not size.bytes:
+                continue
             streams.add_metric([size.tenant], size.streams)
             rows.add_metric([size.tenant], size.rows)
             sizes.add_metric([size.tenant], size.bytes)

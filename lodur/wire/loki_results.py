@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Sequence
 from decimal import Decimal
 
 import numpy as np
@@ -16,27 +16,18 @@ from lodur.model.label_set import LabelSet
 
 _MS_PER_S = 1000
 
-_CELLS_AT_ONCE = 2**19
-"""Samples that are written in one go: some ten milliseconds."""
+CELLS_AT_ONCE = 2**18
+"""Samples that are written in one go: some ten milliseconds, and as many MB."""
 
 
 def matrix_json(
-    labels: Sequence[LabelSet],
-    times_ms: list[int],
-    values: NDArray[np.float64],
-    present: NDArray[np.bool_],
-    *,
-    is_wanted: Callable[[], bool] = lambda: True,
-) -> bytes:
-    """The array of series with their points; series without any are left out.
-
-    Nothing more is written, and an empty array returned, once the answer is not wanted any more.
-    """
-    rows = max(1, _CELLS_AT_ONCE // max(1, len(times_ms)))
-    parts: list[bytes] = []
+    labels: Sequence[LabelSet], times_ms: list[int], values: NDArray[np.float64], present: NDArray[np.bool_]
+) -> Iterator[bytes]:
+    """The array of series with their points, in pieces; series without any are left out."""
+    rows = max(1, CELLS_AT_ONCE // max(1, len(times_ms)))
+    yield b"["
+    comma = b""
     for first in range(0, len(labels), rows):
-        if not is_wanted():
-            return b"[]"
         some = slice(first, first + rows)
         part = encode_matrix(
             [list(one) for one in labels[some]],
@@ -45,8 +36,9 @@ def matrix_json(
             np.ascontiguousarray(present[some]),
         )
         if len(part) > len(b"[]"):
-            parts.append(part[1:-1])
-    return b"[" + b",".join(parts) + b"]"
+            yield comma + part[1:-1]
+            comma = b","
+    yield b"]"
 
 
 def vector_json(labels: Sequence[LabelSet], time_ns: int, values: Sequence[float]) -> bytes:

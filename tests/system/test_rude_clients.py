@@ -118,6 +118,15 @@ def test_a_push_in_small_pieces_is_a_push(server: LodurServer) -> None:
         assert b" 204 " in client.recv(4096).splitlines()[0]
 
 
+def test_a_form_that_does_not_arrive_is_ended(server: LodurServer) -> None:
+    head = f"POST {RANGE} HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-www-form-urlencoded\r\n"
+    with connected(server) as client:
+        client.sendall(f"{head}Content-Length: 100\r\n\r\nquery=".encode())
+        answer = client.recv(4096)
+    assert answer.startswith(b"HTTP/1.1 408 ")
+    assert b"the body did not arrive within 2 s" in answer
+
+
 def test_dribbled_heads_keep_nobody_out(server: LodurServer) -> None:
     with contextlib.ExitStack() as stack:
         clients = [stack.enter_context(connected(server)) for _ in range(CLIENTS)]

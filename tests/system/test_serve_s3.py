@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import urllib.error
+import urllib.request
+
 from tests.conftest import StartLodur
+from tests.servers.lodur import LodurServer
 from tests.servers.process import wait_until
 from tests.servers.s3 import S3Server
 from tests.system.conftest import Connect
@@ -111,12 +115,41 @@ def test_pushes_are_kept_while_the_bucket_is_away(
     assert found_lines(client, now_ns) == lines
 
 
-def test_a_wrong_bucket_stops_the_start(lodur_server: StartLodur, s3_server: S3Server) -> None:
-    server = lodur_server(config_text=config_text(s3_server, "no-such-bucket"), start=False)
+def test_a_missing_bucket_is_waited_for_and_told(lodur_server: StartLodur, s3_server: S3Server) -> None:
+    server = lodur_server(config_text=config_text(s3_server, "made-later"), start=False)
     server.process.start()
-    wait_until(lambda: "there is no such bucket" in server.log(), deadline_s=60, what="the error")
-    wait_until(lambda: not server.process.is_running(), deadline_s=30, what="the end of the server")
+    wait_until(lambda: "there is no such bucket" in not_ready_text(server), deadline_s=60, what="the reason")
+    assert "s3 bucket made-later: there is no such bucket; make it" in not_ready_text(server)
+    s3_server.client().create_bucket(Bucket="made-later")
+    wait_until(server.is_ready, deadline_s=60, what="readiness")
     assert s3_server.secret_key not in server.log()
+
+
+def test_wrong_keys_are_told_without_them(lodur_server: StartLodur, s3_server: S3Server) -> None:
+    text = config_text(s3_server, s3_server.new_bucket()).replace(s3_server.secret_key, "a-wrong-secret")
+    server = lodur_server(config_text=text, start=False)
+    server.process.start()
+    wait_until(lambda: "was refused" in not_ready_text(server), deadline_s=60, what="the reason")
+    told = not_ready_text(server) + server.log() + page(server, "/config")
+    assert "check the keys in storage_config" in told
+    assert "a-wrong-secret" not in told
+    assert s3_server.access_key not in told
+
+
+def not_ready_text(server: LodurServer) -> str:
+    """Why the server is not ready; empty where it does not answer yet."""
+    try:
+        return page(server, "/ready")
+    except OSError:
+        return ""
+
+
+def page(server: LodurServer, path: str) -> str:
+    try:
+        with urllib.request.urlopen(f"{server.url}{path}", timeout=10) as answer:
+            return str(answer.read().decode())
+    except urllib.error.HTTPError as error:
+        return error.read().decode()
 
 
 COMPACTION = """\

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from lodur.config.blocks.object_stores import azure_settings, gcs_settings, s3_settings
+from lodur.config.blocks.object_stores import azure_settings, gcs_settings
 from lodur.config.blocks.reasons import NO_GRPC, NO_RING, NO_RULER_YET
-from lodur.config.kinds import TEXT
+from lodur.config.blocks.s3_store import s3_settings
+from lodur.config.kinds import DURATION, POSITIVE, TEXT
 from lodur.config.schema import Entry, Setting, inert_keys
 from lodur.config.values import Values
 
@@ -26,6 +27,19 @@ PATH_PREFIX = Setting(
 CHUNKS_DIRECTORY = Setting(
     "common.storage.filesystem.chunks_directory", TEXT, "", "Fills `storage_config.filesystem.directory`."
 )
+HEDGE_AT = Setting(
+    "common.storage.hedging.at",
+    DURATION,
+    "0s",
+    "Fills `storage_config.hedging`.",
+    ("common.storage.hedge-requests-at",),
+)
+HEDGE_UP_TO = Setting(
+    "common.storage.hedging.up_to", POSITIVE, "2", "As above.", ("common.storage.hedge-requests-up-to",)
+)
+HEDGE_PER_SECOND = Setting(
+    "common.storage.hedging.max_per_second", POSITIVE, "5", "As above.", ("common.storage.hedge-max-per-second",)
+)
 
 ENTRIES: tuple[Entry, ...] = (
     PATH_PREFIX,
@@ -35,7 +49,10 @@ ENTRIES: tuple[Entry, ...] = (
     *gcs_settings("common.storage.gcs").entries(),
     *azure_settings("common.storage.azure").entries(),
     *inert_keys("common.storage", "this object store has no client here", "alibabacloud bos swift cos"),
-    *inert_keys("common.storage", "requests are not hedged", "hedging congestion_control"),
+    HEDGE_AT,
+    HEDGE_UP_TO,
+    HEDGE_PER_SECOND,
+    *inert_keys("common.storage", "reads are retried and hedged, nothing else slows them down", "congestion_control"),
     *inert_keys("common.storage", "use storage_config.object_store", "object_store"),
     *inert_keys(
         "common",

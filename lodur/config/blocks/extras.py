@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from lodur.config.kinds import COUNT, DURATION, POSITIVE_SIZE, int_kind
+from lodur.config.kinds import COUNT, DURATION, POSITIVE_SIZE, SIZE, TEXT, int_kind
 from lodur.config.schema import Entry, Setting
 
 TYPE_NAMES = {
     "lodur": "lodur.Config",
+    "lodur.cache": "lodur.CacheConfig",
     "lodur.compactor": "lodur.CompactorConfig",
     "lodur.ingester": "lodur.IngesterConfig",
     "lodur.query": "lodur.QueryConfig",
@@ -67,6 +68,30 @@ QUERY_MEMORY = Setting(
     "1GiB",
     "What one query may hold in entries, partial aggregates or series by steps; those that need more are refused.",
 )
+CACHE_METADATA = Setting(
+    "lodur.cache.metadata_max_bytes",
+    POSITIVE_SIZE,
+    "512MiB",
+    "Directories of segments in memory: 500 MiB for a terabyte of lines.",
+)
+CACHE_SMALL = Setting(
+    "lodur.cache.small_ranges_max_bytes",
+    SIZE,
+    "64MiB",
+    "Parts of filters of remote segments in memory.",
+)
+CACHE_DISK = Setting(
+    "lodur.cache.disk_max_bytes",
+    SIZE,
+    "10GiB",
+    "Parts of remote segments on the local disk, of which a twentieth is always left free; 0 keeps none.",
+)
+CACHE_DIRECTORY = Setting(
+    "lodur.cache.directory",
+    TEXT,
+    "",
+    "Where they are; empty: `cache` below `common.path_prefix`, or beside the WAL. May be deleted at any time.",
+)
 
 ENTRIES: tuple[Entry, ...] = (
     FLUSH_BYTES,
@@ -78,4 +103,8 @@ ENTRIES: tuple[Entry, ...] = (
     COLD_AFTER,
     COLD_LEVEL,
     READER_GRACE,
+    CACHE_METADATA,
+    CACHE_SMALL,
+    CACHE_DISK,
+    CACHE_DIRECTORY,
 )

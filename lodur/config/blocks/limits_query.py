@@ -91,9 +91,8 @@ PARALLELISM = Setting(
     "limits_config.max_query_parallelism",
     POSITIVE,
     "32",
-    "Tasks of one query at the same time.",
+    "Threads that one query runs on, as far as `lodur.query.threads` has so many.",
     ("querier.max-query-parallelism",),
-    ignored="a query runs on as many threads as lodur.query.threads says",
 )
 SPLIT = Setting(
     "limits_config.split_queries_by_interval",

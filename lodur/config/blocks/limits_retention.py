@@ -7,7 +7,7 @@ no key in Loki: it is in `lodur.compactor` (see `extras`).
 from __future__ import annotations
 
 from lodur.config.blocks.extras import COLD_AFTER, COLD_LEVEL, READER_GRACE, SETTLED_AFTER, TARGET_BYTES
-from lodur.config.blocks.reasons import NO_BLOOMS, NO_OVERRIDES_YET, NO_RULER_YET
+from lodur.config.blocks.reasons import NO_BLOOMS, NO_RULER_YET
 from lodur.config.errors import BadValue, ConfigError, Problem
 from lodur.config.kinds import BOOL, COUNT, DURATION, POSITIVE, POSITIVE_DURATION, TEXT, choice
 from lodur.config.records import record_list
@@ -16,7 +16,7 @@ from lodur.config.values import Values
 from lodur.logql.parser import parse_selector
 from lodur.model.durations import NS_PER_HOUR, format_prometheus_duration
 from lodur.model.errors import QuerySyntaxError
-from lodur.model.limits import DeletionMode
+from lodur.model.limits import DeletionMode, RuleLimits
 from lodur.store.compaction.options import CompactionPolicy, CompactorOptions, RetentionPeriods, StreamRetention
 from lodur.store.delete_service import DeleteOptions
 
@@ -58,6 +58,22 @@ DELETION_MODE = Setting(
     "What delete requests do: `disabled` refuses them, `filter-only` hides entries and keeps them stored, "
     "`filter-and-delete` removes them too.",
     ("compactor.deletion-mode",),
+)
+RULE_GROUPS = Setting(
+    "limits_config.ruler_max_rule_groups_per_tenant",
+    COUNT,
+    "0",
+    "Rule groups of a tenant; 0 means no limit.",
+    ("ruler.max-rule-groups-per-tenant",),
+    NO_RULER_YET,
+)
+RULES_IN_GROUP = Setting(
+    "limits_config.ruler_max_rules_per_rule_group",
+    COUNT,
+    "0",
+    "Rules in one group; 0 means no limit.",
+    ("ruler.max-rules-per-rule-group",),
+    NO_RULER_YET,
 )
 RETENTION_ENABLED = Setting(
     "compactor.retention_enabled",
@@ -112,15 +128,16 @@ ENTRIES: tuple[Entry, ...] = (
     RETENTION,
     RETENTION_STREAM,
     DELETION_MODE,
+    RULE_GROUPS,
+    RULES_IN_GROUP,
     *inert_keys(
         "limits_config",
         NO_RULER_YET,
-        "ruler_max_rules_per_rule_group ruler_max_rule_groups_per_tenant ruler_tenant_shard_size "
+        "ruler_tenant_shard_size "
         "ruler_evaluation_delay_duration ruler_remote_write_disabled ruler_remote_write_config "
         "ruler_alertmanager_config ruler_enable_wal_replay ruler_remote_evaluation_timeout "
         "ruler_remote_evaluation_max_response_size",
     ),
-    *inert_keys("limits_config", NO_OVERRIDES_YET, "per_tenant_override_config per_tenant_override_period"),
     *inert_keys(
         "limits_config",
         NO_BLOOMS,
@@ -174,6 +191,11 @@ def check_retention(values: Values) -> None:
             "CONFIG ERROR: invalid compactor config: "
             "compactor.delete-request-store should be configured when retention is enabled"
         )
+    check_stream_periods(values)
+
+
+def check_stream_periods(values: Values) -> None:
+    """Raises ConfigError where streams are to be kept for less than Loki keeps any."""
     for stream in values.get(RETENTION_STREAM):
         if stream.period_ns < RETENTION_LEAST_NS:
             was = format_prometheus_duration(stream.period_ns)
@@ -183,6 +205,11 @@ def check_retention(values: Values) -> None:
 def retention_periods(values: Values) -> RetentionPeriods:
     """How long entries of a tenant are kept."""
     return RetentionPeriods(values.get(RETENTION), values.get(RETENTION_STREAM))
+
+
+def rule_limits(values: Values) -> RuleLimits:
+    """The limits on rules."""
+    return RuleLimits(groups_max=values.get(RULE_GROUPS), rules_per_group_max=values.get(RULES_IN_GROUP))
 
 
 def deletion_mode(values: Values) -> DeletionMode:

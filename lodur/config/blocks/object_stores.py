@@ -1,4 +1,4 @@
-"""The settings of one object store, which several blocks have: `storage_config.aws`, `common.storage.s3`, named stores.
+"""The settings of a Google Cloud, Azure or local object store, which several blocks have. S3 is in `s3_store`.
 
 Each class holds the settings of one kind of store below one path; each `..._options` function makes options of them,
 and raises BadValue with a text that holds no secret.
@@ -8,154 +8,22 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import SplitResult, unquote, urlsplit
 
+from lodur.config.blocks.store_clients import NOT_TUNED, at
 from lodur.config.errors import BadValue, Problem
-from lodur.config.kinds import BOOL, SECRET, SECRET_URL, TEXT, TEXTS, choice
+from lodur.config.kinds import BOOL, COUNT, DURATION, POSITIVE_DURATION, SECRET, TEXT, choice
 from lodur.config.schema import Entry, Setting, inert_keys
 from lodur.config.values import Values
-from lodur.store.options import AzureOptions, FilesystemOptions, GcsOptions, S3Options
+from lodur.model.durations import NS_PER_S
+from lodur.store.options import AzureOptions, FilesystemOptions, GcsOptions, HttpOptions, RetryOptions
 
-NOT_TUNED = "the object store's client has no such switch"
-
-_SSE = {"": "", "SSE-S3": "AES256", "SSE-KMS": "aws:kms"}
-
-
-def _at(block: str, name: str) -> str:
-    return f"{block}.{name}" if block else name
-
-
-@dataclass(frozen=True, slots=True)
-class S3Settings:
-    """An S3 client as Loki's `aws` blocks describe it."""
-
-    url: Setting[str]
-    buckets: Setting[tuple[str, ...]]
-    endpoint: Setting[str]
-    region: Setting[str]
-    access_key_id: Setting[str]
-    secret_access_key: Setting[str]
-    session_token: Setting[str]
-    insecure: Setting[bool]
-    path_style: Setting[bool]
-    skip_verify: Setting[bool]
-    sse_type: Setting[str]
-    sse_key: Setting[str]
-    ignored: tuple[Entry, ...]
-
-    def entries(self) -> tuple[Entry, ...]:
-        """All that may stand in the block."""
-        return (
-            self.url,
-            self.buckets,
-            self.endpoint,
-            self.region,
-            self.access_key_id,
-            self.secret_access_key,
-            self.session_token,
-            self.insecure,
-            self.path_style,
-            self.skip_verify,
-            self.sse_type,
-            self.sse_key,
-            *self.ignored,
-        )
-
-
-def s3_settings(block: str, flag_block: str = "") -> S3Settings:
-    """The settings of an S3 client below a path; `flag_block` is what Loki's flags call it."""
-    doc = "Empty: the environment's credentials are used."
-
-    def flag(name: str) -> tuple[str, ...]:
-        return (f"{flag_block}.{name}",) if flag_block else ()
-
-    return S3Settings(
-        url=Setting(
-            _at(block, "s3"),
-            SECRET_URL,
-            "",
-            "`s3://key:secret@region/bucket`, or an endpoint for the region.",
-            flag("url"),
-        ),
-        buckets=Setting(_at(block, "bucketnames"), TEXTS, "", "The bucket; one.", flag("buckets")),
-        endpoint=Setting(
-            _at(block, "endpoint"), TEXT, "", "Host or URL; empty: derived from the region.", flag("endpoint")
-        ),
-        region=Setting(_at(block, "region"), TEXT, "", "Region.", flag("region")),
-        access_key_id=Setting(_at(block, "access_key_id"), SECRET, "", doc, flag("access-key-id")),
-        secret_access_key=Setting(_at(block, "secret_access_key"), SECRET, "", doc, flag("secret-access-key")),
-        session_token=Setting(_at(block, "session_token"), SECRET, "", doc, flag("session-token")),
-        insecure=Setting(_at(block, "insecure"), BOOL, "false", "Connect without TLS.", flag("insecure")),
-        path_style=Setting(
-            _at(block, "s3forcepathstyle"), BOOL, "false", "Name the bucket in the path.", flag("force-path-style")
-        ),
-        skip_verify=Setting(
-            _at(block, "http_config.insecure_skip_verify"), BOOL, "false", "Do not check the certificate."
-        ),
-        sse_type=Setting(_at(block, "sse.type"), choice(*_SSE), "", "Encryption by the store.", flag("sse.type")),
-        sse_key=Setting(_at(block, "sse.kms_key_id"), TEXT, "", "Key for SSE-KMS.", flag("sse.kms-key-id")),
-        ignored=(
-            *inert_keys(
-                block,
-                NOT_TUNED,
-                "signature_version storage_class backoff_config dynamodb disable_dualstack connection_timeout "
-                "native_aws_auth_enabled chunk_delimiter",
-            ),
-            *inert_keys(
-                _at(block, "http_config"),
-                NOT_TUNED,
-                "timeout idle_conn_timeout response_header_timeout ca_file max_connections",
-            ),
-            *inert_keys(_at(block, "sse"), NOT_TUNED, "kms_encryption_context"),
-        ),
-    )
-
-
-def s3_options(values: Values, settings: S3Settings) -> S3Options:
-    """The bucket that some settings describe."""
-    url = _s3_url(values.get(settings.url))
-    host = (url.hostname or "") if url else ""
-    is_region = "." not in host and not (url and url.port)
-    endpoint = values.get(settings.endpoint) or ("" if is_region or not url else url.netloc.rpartition("@")[2])
-    insecure = values.get(settings.insecure)
-    endpoint_url = endpoint if not endpoint or "://" in endpoint else f"{'http' if insecure else 'https'}://{endpoint}"
-    return S3Options(
-        bucket=_one_bucket(values.get(settings.buckets), url.path.strip("/") if url else ""),
-        region=values.get(settings.region) or (host if is_region else ""),
-        endpoint_url=endpoint_url,
-        access_key_id=values.get(settings.access_key_id) or unquote((url and url.username) or ""),
-        secret_access_key=values.get(settings.secret_access_key) or unquote((url and url.password) or ""),
-        session_token=values.get(settings.session_token),
-        path_style=values.get(settings.path_style)
-        or (url is not None and not is_region and "amazonaws.com" not in host),
-        allow_http=insecure or endpoint_url.startswith("http://"),
-        verify_tls=not values.get(settings.skip_verify),
-        server_side_encryption=_SSE[values.get(settings.sse_type)],
-        kms_key_id=values.get(settings.sse_key),
-    )
-
-
-def _s3_url(text: str) -> SplitResult | None:
-    if not text:
-        return None
-    refused = BadValue(Problem(0, "s3 is not a URL such as s3://key:secret@region/bucket (a key's / is written %2F)"))
-    try:
-        url = urlsplit(text)
-        usable = url.scheme == "s3" and bool(url.hostname) and url.port != 0
-    except ValueError:
-        raise refused from None
-    if not usable:
-        raise refused
-    return url
-
-
-def _one_bucket(names: tuple[str, ...], from_url: str) -> str:
-    if len(names) > 1:
-        raise BadValue(Problem(0, f"bucketnames has {len(names)} buckets, use one"))
-    bucket = names[0] if names else from_url
-    if not bucket or "/" in bucket:
-        raise BadValue(Problem(0, "no bucket is named, set bucketnames or s3: s3://region/bucket"))
-    return bucket
+_AZURE_CLOUDS = {
+    "AzureGlobal": "",
+    "AzureChinaCloud": "blob.core.chinacloudapi.cn",
+    "AzureGermanCloud": "blob.core.cloudapi.de",
+    "AzureUSGovernment": "blob.core.usgovcloudapi.net",
+}
+"""What follows the account's name in the host."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,24 +32,26 @@ class GcsSettings:
 
     bucket: Setting[str]
     service_account: Setting[str]
+    timeout: Setting[int]
     ignored: tuple[Entry, ...]
 
     def entries(self) -> tuple[Entry, ...]:
         """All that may stand in the block."""
-        return (self.bucket, self.service_account, *self.ignored)
+        return (self.bucket, self.service_account, self.timeout, *self.ignored)
 
 
 def gcs_settings(block: str) -> GcsSettings:
     """The settings of a Google Cloud Storage client below a path."""
     return GcsSettings(
-        bucket=Setting(_at(block, "bucket_name"), TEXT, "", "The bucket."),
+        bucket=Setting(at(block, "bucket_name"), TEXT, "", "The bucket."),
         service_account=Setting(
-            _at(block, "service_account"), SECRET, "", "Key of a service account, as JSON; empty: the environment's."
+            at(block, "service_account"), SECRET, "", "Key of a service account, as JSON; empty: the environment's."
         ),
+        timeout=Setting(at(block, "request_timeout"), DURATION, "0s", "For a whole request; 0: a minute."),
         ignored=inert_keys(
             block,
             NOT_TUNED,
-            "chunk_buffer_size request_timeout enable_opencensus enable_http2 enable_retries http_config",
+            "chunk_buffer_size enable_opencensus enable_http2 enable_retries http_config",
         ),
     )
 
@@ -191,7 +61,9 @@ def gcs_options(values: Values, settings: GcsSettings) -> GcsOptions:
     bucket = values.get(settings.bucket)
     if not bucket:
         raise BadValue(Problem(0, "no bucket is named, set bucket_name"))
-    return GcsOptions(bucket, values.get(settings.service_account))
+    timeout_ns = values.get(settings.timeout)
+    http = HttpOptions(timeout_s=timeout_ns / NS_PER_S) if timeout_ns else HttpOptions()
+    return GcsOptions(bucket, values.get(settings.service_account), http=http)
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,11 +72,21 @@ class AzureSettings:
 
     account_name: Setting[str]
     account_key: Setting[str]
+    connection_string: Setting[str]
     container: Setting[str]
+    environment: Setting[str]
     endpoint_suffix: Setting[str]
+    managed_identity: Setting[bool]
+    user_assigned_id: Setting[str]
+    federated_token: Setting[bool]
+    service_principal: Setting[bool]
     client_id: Setting[str]
     client_secret: Setting[str]
     directory_tenant_id: Setting[str]
+    timeout: Setting[int]
+    retries: Setting[int]
+    least_pause: Setting[int]
+    most_pause: Setting[int]
     ignored: tuple[Entry, ...]
 
     def entries(self) -> tuple[Entry, ...]:
@@ -212,59 +94,109 @@ class AzureSettings:
         return (
             self.account_name,
             self.account_key,
+            self.connection_string,
             self.container,
+            self.environment,
             self.endpoint_suffix,
+            self.managed_identity,
+            self.user_assigned_id,
+            self.federated_token,
+            self.service_principal,
             self.client_id,
             self.client_secret,
             self.directory_tenant_id,
+            self.timeout,
+            self.retries,
+            self.least_pause,
+            self.most_pause,
             *self.ignored,
         )
 
 
 def azure_settings(block: str) -> AzureSettings:
     """The settings of an Azure Blob Storage client below a path."""
+
+    def text(name: str, default: str, doc: str) -> Setting[str]:
+        return Setting(at(block, name), TEXT, default, doc)
+
+    def secret(name: str, doc: str) -> Setting[str]:
+        return Setting(at(block, name), SECRET, "", doc)
+
+    def switch(name: str, doc: str) -> Setting[bool]:
+        return Setting(at(block, name), BOOL, "false", doc)
+
+    def pause(name: str, default: str, doc: str) -> Setting[int]:
+        return Setting(at(block, name), POSITIVE_DURATION, default, doc)
+
     return AzureSettings(
-        account_name=Setting(_at(block, "account_name"), TEXT, "", "The storage account."),
-        account_key=Setting(_at(block, "account_key"), SECRET, "", "Its key; empty: the environment's credentials."),
-        container=Setting(_at(block, "container_name"), TEXT, "loki", "The container."),
-        endpoint_suffix=Setting(
-            _at(block, "endpoint_suffix"), TEXT, "", "Follows the account's name in the host; empty: the public cloud."
+        account_name=text("account_name", "", "The storage account."),
+        account_key=secret("account_key", "Its key; empty: the environment's credentials."),
+        connection_string=secret("connection_string", "Account, key and endpoint in one, as the portal shows it."),
+        container=text("container_name", "loki", "The container."),
+        environment=Setting(
+            at(block, "environment"), choice(*_AZURE_CLOUDS), "AzureGlobal", "Which of Azure's clouds."
         ),
-        client_id=Setting(_at(block, "client_id"), TEXT, "", "Service principal or managed identity."),
-        client_secret=Setting(_at(block, "client_secret"), SECRET, "", "Secret of the service principal."),
-        directory_tenant_id=Setting(_at(block, "tenant_id"), TEXT, "", "Directory of the service principal."),
-        ignored=(
-            *inert_keys(
-                block,
-                "credentials are found in this order: key, service principal, environment",
-                "use_managed_identity use_federated_token use_service_principal user_assigned_id",
-            ),
-            *inert_keys(block, "use account_name and account_key", "connection_string"),
-            *inert_keys(
-                block,
-                NOT_TUNED,
-                "environment chunk_delimiter download_buffer_size upload_buffer_size upload_buffer_count "
-                "request_timeout max_retries min_retry_delay max_retry_delay",
-            ),
+        endpoint_suffix=text(
+            "endpoint_suffix", "", "Follows the account's name in the host; empty: that of `environment`."
+        ),
+        managed_identity=switch("use_managed_identity", "Use the identity of the machine and no other credentials."),
+        user_assigned_id=text("user_assigned_id", "", "Client id of the managed identity, where there are several."),
+        federated_token=switch("use_federated_token", "Use workload identity: AZURE_FEDERATED_TOKEN_FILE."),
+        service_principal=switch("use_service_principal", "Use `client_id`, `client_secret` and `tenant_id`."),
+        client_id=text("client_id", "", "Service principal or managed identity."),
+        client_secret=secret("client_secret", "Secret of the service principal."),
+        directory_tenant_id=text("tenant_id", "", "Directory of the service principal."),
+        timeout=pause("request_timeout", "1m", "For a whole request."),
+        retries=Setting(at(block, "max_retries"), COUNT, "5", "New attempts of a request, within 20 s."),
+        least_pause=pause("min_retry_delay", "100ms", "Pause before the first new attempt."),
+        most_pause=pause("max_retry_delay", "3s", "Longest pause between attempts."),
+        ignored=inert_keys(
+            block, NOT_TUNED, "chunk_delimiter download_buffer_size upload_buffer_size upload_buffer_count"
         ),
     )
 
 
 def azure_options(values: Values, settings: AzureSettings) -> AzureOptions:
     """The container that some settings describe."""
-    account = values.get(settings.account_name)
+    parts = _connection_parts(values.get(settings.connection_string))
+    account = values.get(settings.account_name) or parts.get("AccountName", "")
     if not account:
         raise BadValue(Problem(0, "no storage account is named, set account_name"))
-    suffix = values.get(settings.endpoint_suffix)
+    suffix = values.get(settings.endpoint_suffix) or _AZURE_CLOUDS[values.get(settings.environment)]
+    endpoint_url = parts.get("BlobEndpoint", "")
+    if not endpoint_url and suffix:
+        endpoint_url = f"https://{account}.{suffix.lstrip('.')}"
+    elif not endpoint_url and (host := parts.get("EndpointSuffix")):
+        endpoint_url = f"{parts.get('DefaultEndpointsProtocol', 'https')}://{account}.blob.{host}"
+    least_ns, most_ns = values.get(settings.least_pause), values.get(settings.most_pause)
     return AzureOptions(
         account_name=account,
         container=values.get(settings.container),
-        account_key=values.get(settings.account_key),
-        client_id=values.get(settings.client_id),
+        account_key=values.get(settings.account_key) or parts.get("AccountKey", ""),
+        client_id=values.get(settings.client_id) or values.get(settings.user_assigned_id),
         client_secret=values.get(settings.client_secret),
         directory_tenant_id=values.get(settings.directory_tenant_id),
-        endpoint_url=f"https://{account}.{suffix.lstrip('.')}" if suffix else "",
+        credentials=_azure_credentials(values, settings),
+        endpoint_url=endpoint_url.rstrip("/"),
+        allow_http=endpoint_url.startswith("http://"),
+        http=HttpOptions(timeout_s=values.get(settings.timeout) / NS_PER_S),
+        retries=RetryOptions(values.get(settings.retries), least_ns / NS_PER_S, max(least_ns, most_ns) / NS_PER_S),
     )
+
+
+def _azure_credentials(values: Values, settings: AzureSettings) -> str:
+    if values.get(settings.managed_identity):
+        return "managed_identity"
+    if values.get(settings.federated_token):
+        return "workload_identity"
+    return "client_secret" if values.get(settings.service_principal) else ""
+
+
+def _connection_parts(text: str) -> dict[str, str]:
+    parts = dict(part.split("=", 1) for part in text.split(";") if "=" in part)
+    if text and "AccountName" not in parts:
+        raise BadValue(Problem(0, "connection_string names no AccountName"))
+    return parts
 
 
 def filesystem_options(directory: str, base: Path) -> FilesystemOptions:

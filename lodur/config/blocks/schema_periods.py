@@ -39,11 +39,15 @@ class SchemaPeriod:
     object_store: str
     schema: str
     index: str
+    line: int = 0
+    """Of the file, where the store is named; 0 where no file names it."""
 
 
 _FROM = Setting("from", DAY, "1970-01-01", "First day, in UTC.")
 _INDEX = Setting("store", choice("tsdb", "boltdb-shipper"), "tsdb", "Loki's index; Lodur has one of its own.")
-_OBJECT_STORE = Setting("object_store", TEXT, "", "filesystem, s3, aws, gcs, azure or the name of a named store.")
+_OBJECT_STORE = Setting(
+    "object_store", TEXT, "", "filesystem, s3, aws, gcs, azure, inmemory or the name of a named store."
+)
 _SCHEMA = Setting("schema", choice("v11", "v12", "v13"), "v13", "Loki's schema; v13 allows structured metadata.")
 
 
@@ -51,7 +55,13 @@ def _schema_period(values: Values) -> SchemaPeriod:
     for setting in (_FROM, _OBJECT_STORE):
         if not values.given(setting):
             raise BadValue(Problem(0, f"{setting.path} is missing"))
-    return SchemaPeriod(values.get(_FROM), values.get(_OBJECT_STORE), values.get(_SCHEMA), values.get(_INDEX))
+    return SchemaPeriod(
+        values.get(_FROM),
+        values.get(_OBJECT_STORE),
+        values.get(_SCHEMA),
+        values.get(_INDEX),
+        values.node(_OBJECT_STORE).line,
+    )
 
 
 PERIOD = Schema.of(

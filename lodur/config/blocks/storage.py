@@ -16,17 +16,25 @@ from lodur.config.blocks.object_stores import (
     filesystem_options,
     gcs_options,
     gcs_settings,
-    s3_options,
-    s3_settings,
 )
 from lodur.config.blocks.reasons import NO_CHUNKS, NO_INDEX_SHIPPING, NO_RESULT_CACHE
+from lodur.config.blocks.s3_store import s3_options, s3_settings
 from lodur.config.blocks.schema_periods import SchemaPeriod
-from lodur.config.errors import BadValue, ConfigError, Problem
-from lodur.config.kinds import BOOL, SHOWN_CHARS_MAX, TEXT, choice
+from lodur.config.errors import BadValue, ConfigError
+from lodur.config.kinds import BOOL, DURATION, POSITIVE, SHOWN_CHARS_MAX, TEXT, choice
 from lodur.config.records import record_map
 from lodur.config.schema import Entry, InertKey, MisplacedKey, RemovedKey, Schema, Setting, inert_keys
 from lodur.config.values import Values
-from lodur.store.options import ObjectStoreOptions, PeriodOptions, StorageOptions
+from lodur.model.durations import NS_PER_S
+from lodur.store.options import (
+    FilesystemOptions,
+    HedgingOptions,
+    MemoryOptions,
+    ObjectStoreOptions,
+    PeriodOptions,
+    S3Options,
+    StorageOptions,
+)
 
 TYPE_NAMES = {
     "storage_config": "storage.Config",
@@ -85,6 +93,28 @@ NAMED_FILESYSTEM = Setting(
     "Directories by name.",
 )
 
+HEDGE_AT = Setting(
+    "storage_config.hedging.at",
+    DURATION,
+    "0s",
+    "A read of an object store that takes longer is made once more beside it; 0 makes none.",
+    ("store.hedge-requests-at",),
+)
+HEDGE_UP_TO = Setting(
+    "storage_config.hedging.up_to",
+    POSITIVE,
+    "2",
+    "Attempts of one read in all.",
+    ("store.hedge-requests-up-to",),
+)
+HEDGE_PER_SECOND = Setting(
+    "storage_config.hedging.max_per_second",
+    POSITIVE,
+    "5",
+    "Further attempts of all reads in a second.",
+    ("store.hedge-max-per-second",),
+)
+
 _UNIFORM = "storage_config.object_store"
 USE_UNIFORM = Setting(
     "storage_config.use_thanos_objstore", BOOL, "false", "Take the store from `storage_config.object_store`."
@@ -130,7 +160,10 @@ ENTRIES: tuple[Entry, ...] = (
     *inert_keys(_UNIFORM, _NO_CLIENT, "alibabacloud bos cos swift"),
     *inert_keys(_UNIFORM, "use storage_config.named_stores", "named_stores"),
     *inert_keys("storage_config", _NO_CLIENT, "alibabacloud bos cos swift"),
-    *inert_keys("storage_config", "requests are not hedged", "hedging congestion_control"),
+    HEDGE_AT,
+    HEDGE_UP_TO,
+    HEDGE_PER_SECOND,
+    *inert_keys("storage_config", "reads are retried and hedged, nothing else slows them down", "congestion_control"),
     *inert_keys("storage_config", NO_CHUNKS, "max_chunk_batch_size max_parallel_get_chunk disable_broad_index_queries"),
     *inert_keys("storage_config", NO_RESULT_CACHE, "index_queries_cache_config index_cache_validity"),
     *inert_keys("storage_config", "this index is not used", "boltdb cassandra bigtable grpc_store bloom_shipper"),
@@ -153,6 +186,7 @@ def with_stores_filled(values: Values) -> Values:
         values = _from_uniform(values)
     for kind, name in (("s3", "aws"), ("gcs", "gcs"), ("azure", "azure")):
         values = copied(values, f"common.storage.{kind}", f"storage_config.{name}")
+    values = copied(values, "common.storage.hedging", "storage_config.hedging")
     if directory := values.get(CHUNKS_DIRECTORY):
         values = values.filled(DIRECTORY, directory)
     if prefix := values.get(PATH_PREFIX):
@@ -180,32 +214,42 @@ def default_period(values: Values) -> SchemaPeriod:
     return SchemaPeriod(0, "filesystem", "v13", "tsdb")
 
 
-def storage_options(values: Values, periods: tuple[SchemaPeriod, ...], base: Path) -> StorageOptions:
-    """The stores of all periods; relative directories start at `base`. Raises ConfigError."""
-    try:
-        return StorageOptions(
-            tuple(
-                PeriodOptions(period.start_ns, _object_store(values, period.object_store, base))
-                for period in periods or (default_period(values),)
-            )
-        )
-    except BadValue as error:
-        raise ConfigError(f"CONFIG ERROR: invalid storage_config config: {error}") from error
+def storage_options(
+    values: Values, periods: tuple[SchemaPeriod, ...], base: Path, file_name: str = ""
+) -> StorageOptions:
+    """The stores of all periods; relative paths start at `base`. Raises ConfigError, which names the file's place."""
+    found: list[PeriodOptions] = []
+    for period in periods or (default_period(values),):
+        try:
+            found.append(PeriodOptions(period.start_ns, _rooted(_object_store(values, period.object_store), base)))
+        except _UnknownStore as error:
+            place = f"{file_name}: line {period.line}: " if period.line else ""
+            raise ConfigError(f"CONFIG ERROR: invalid schema_config config: {place}{error}") from error
+        except BadValue as error:
+            raise ConfigError(f"CONFIG ERROR: invalid storage_config config: {error}") from error
+    hedging = HedgingOptions(values.get(HEDGE_AT) / NS_PER_S, values.get(HEDGE_UP_TO), values.get(HEDGE_PER_SECOND))
+    return StorageOptions(tuple(found), hedging)
 
 
-def _object_store(values: Values, name: str, base: Path) -> ObjectStoreOptions:
+class _UnknownStore(Exception):
+    """A period names a store that nothing describes."""
+
+
+def _object_store(values: Values, name: str) -> ObjectStoreOptions:
     prefix = values.get(UNIFORM_PREFIX) if values.get(USE_UNIFORM) else ""
     named: dict[str, ObjectStoreOptions] = {
         **dict(values.get(NAMED_S3)),
         **dict(values.get(NAMED_GCS)),
         **dict(values.get(NAMED_AZURE)),
-        **{store: filesystem_options(directory, base) for store, directory in values.get(NAMED_FILESYSTEM)},
+        **{store: filesystem_options(directory, Path()) for store, directory in values.get(NAMED_FILESYSTEM)},
     }
     if name in named:
         return named[name]
     match name:
         case "filesystem":
-            return filesystem_options(values.get(DIRECTORY), base)
+            return filesystem_options(values.get(DIRECTORY), Path())
+        case "inmemory":
+            return MemoryOptions()
         case "s3" | "aws":
             return replace(s3_options(values, S3), prefix=prefix)
         case "gcs":
@@ -213,5 +257,19 @@ def _object_store(values: Values, name: str, base: Path) -> ObjectStoreOptions:
         case "azure":
             return replace(azure_options(values, AZURE), prefix=prefix)
         case _:
-            known = ", ".join(("filesystem", "s3", "aws", "gcs", "azure", *named))
-            raise BadValue(Problem(0, f"unrecognized object_store '{name[:SHOWN_CHARS_MAX]}', use one of {known}"))
+            known = ", ".join(("filesystem", "s3", "aws", "gcs", "azure", "inmemory", *named))
+            shown = name[:SHOWN_CHARS_MAX]
+            raise _UnknownStore(
+                f"unrecognized object_store '{shown}' in schema_config.configs.object_store, use one of {known}"
+            )
+
+
+def _rooted(options: ObjectStoreOptions, base: Path) -> ObjectStoreOptions:
+    """The options with paths that start at `base`."""
+    match options:
+        case FilesystemOptions():
+            return FilesystemOptions(base / options.directory)
+        case S3Options(http=http) if http.ca_file is not None:
+            return replace(options, http=replace(http, ca_file=base / http.ca_file))
+        case _:
+            return options

@@ -33,13 +33,19 @@ class Groups:
     order: NDArray[np.intp]
     starts: NDArray[np.intp]
 
+    def same_as(self, others: Groups) -> NDArray[np.intp]:
+        """For each row of the others the group here that has the labels of its group; -1 where none has."""
+        numbers = {labels: number for number, labels in enumerate(self.labels)}
+        found = np.fromiter((numbers.get(one, -1) for one in others.labels), dtype=np.intp, count=len(others.labels))
+        return found[others.of_row]
+
 
 GroupRows: TypeAlias = Callable[[Sequence[LabelSet], Grouping], Groups]
 """`group_rows`, or one that remembers what it said of the same series before."""
 
 
 def group_rows(labels: Sequence[LabelSet], grouping: Grouping) -> Groups:
-    """Distribute rows (one at least) over their groups; rows of a group keep their order."""
+    """Distribute rows over their groups; rows of a group keep their order."""
     numbers: dict[LabelSet, int] = {}
     of_row = np.fromiter(
         (numbers.setdefault(grouping.key(one), len(numbers)) for one in labels), dtype=np.intp, count=len(labels)

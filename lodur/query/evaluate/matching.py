@@ -6,18 +6,19 @@ same step.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from itertools import islice
 
 import numpy as np
+from numpy.typing import NDArray
 
 from lodur.kernels.scan import Cancel
 from lodur.model.errors import InvalidRequest
 from lodur.model.label_set import LabelSet
 from lodur.query.evaluate.arithmetic import NumberOp, combine
-from lodur.query.evaluate.grouping import Grouping
+from lodur.query.evaluate.grouping import Grouping, GroupRows, group_rows
 from lodur.query.evaluate.matrix import Bools, Floats, Matrix, empty_matrix
 
 
@@ -48,9 +49,7 @@ class Matching:
         return Grouping(self.names, without=not self.on)
 
     def result_labels(self, many: LabelSet, one: LabelSet) -> LabelSet:
-        """The labels of the series made of these two."""
-        if self.many is None:
-            return self.grouping.key(many)
+        """The labels of the series made of these two, one of which may match many."""
         if not self.include:
             return many
         taken = {name: one.get(name) for name in self.include}
@@ -63,18 +62,27 @@ PAIR_CELLS = 2**18
 
 
 def match_and_combine(
-    op: NumberOp, left: Matrix, right: Matrix, matching: Matching, *, as_number: bool, cancel: Cancel | None = None
+    op: NumberOp,
+    left: Matrix,
+    right: Matrix,
+    matching: Matching,
+    *,
+    as_number: bool,
+    cancel: Cancel | None = None,
+    group: GroupRows = group_rows,
 ) -> Matrix:
     """`left op right` over the series that belong together. Raises MatchingConflict."""
     swapped = matching.many is ManySide.RIGHT
     many, one = (right, left) if swapped else (left, right)
-    by_signature = _index(one, matching.grouping)
-    _refuse_duplicates(one, by_signature.values(), side="left" if swapped else "right")
+    by_signature, signatures = group(one.labels, matching.grouping), group(many.labels, matching.grouping)
+    rows_of = np.split(by_signature.order, by_signature.starts[1:])
+    _refuse_duplicates(one, rows_of, side="left" if swapped else "right")
     joined = _Joined(many.steps, many_to_one=matching.many is not None)
     pairs = (
         (row, other)
-        for row, labels in enumerate(many.labels)
-        for other in by_signature.get(matching.grouping.key(labels), ())
+        for row, number in enumerate(by_signature.same_as(signatures).tolist())
+        if number >= 0
+        for other in rows_of[number].tolist()
     )
     for some in _batches(pairs, max(1, PAIR_CELLS // max(1, many.steps))):
         if cancel is not None:
@@ -86,7 +94,9 @@ def match_and_combine(
         sides = (many.values[rows], one.values[others])
         values, kept = combine(op, *(reversed(sides) if swapped else sides), as_number=as_number)
         labels = [
-            matching.result_labels(many.labels[row], one.labels[other])
+            signatures.labels[signatures.of_row[row]]
+            if matching.many is None
+            else matching.result_labels(many.labels[row], one.labels[other])
             for row, other in zip(rows.tolist(), others.tolist(), strict=True)
         ]
         joined.add(labels, values, both, both & kept)
@@ -98,15 +108,7 @@ def _batches(pairs: Iterator[tuple[int, int]], size: int) -> Iterator[list[tuple
         yield some
 
 
-def _index(matrix: Matrix, grouping: Grouping) -> dict[LabelSet, list[int]]:
-    """The rows of each signature."""
-    rows: dict[LabelSet, list[int]] = {}
-    for row, labels in enumerate(matrix.labels):
-        rows.setdefault(grouping.key(labels), []).append(row)
-    return rows
-
-
-def _refuse_duplicates(matrix: Matrix, groups: Iterable[list[int]], *, side: str) -> None:
+def _refuse_duplicates(matrix: Matrix, groups: Sequence[NDArray[np.intp]], *, side: str) -> None:
     for rows in groups:
         if len(rows) > 1 and (np.count_nonzero(matrix.present[rows], axis=0) > 1).any():
             raise MatchingConflict(

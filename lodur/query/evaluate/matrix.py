@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,6 +12,9 @@ from lodur.model.label_set import LabelSet
 
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
+
+CELLS_AT_ONCE = 2**20
+"""Samples that are copied in one go: some ten milliseconds, most of which the memory's first touch takes."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -60,11 +63,22 @@ class Matrix:
         """The same samples under other labels."""
         return Matrix(tuple(labels), self.values, self.present, self.ordered)
 
-    def sorted_by_labels(self) -> Matrix:
-        """The series in the order of their labels, as answers list them."""
+    def sorted_by_labels(self, check: Callable[[], None] = lambda: None) -> Matrix:
+        """The series in the order of their labels, as answers list them.
+
+        `check` is called every now and then and may raise.
+        """
         if self.ordered:
             return self
-        return self.select(sorted(range(len(self.labels)), key=lambda row: self.labels[row].pairs))
+        rows = sorted(range(len(self.labels)), key=lambda row: self.labels[row].pairs)
+        if all(row == place for place, row in enumerate(rows)):
+            return self
+        picked = np.array(rows, dtype=np.intp)
+        values, present = np.empty_like(self.values), np.empty_like(self.present)
+        for some in _stretches(len(rows), self.steps):
+            check()
+            values[some], present[some] = self.values[picked[some]], self.present[picked[some]]
+        return Matrix(tuple(self.labels[row] for row in rows), values, present)
 
 
 def empty_matrix(steps: int) -> Matrix:
@@ -99,7 +113,10 @@ def beside(parts: Sequence[Matrix], check: Callable[[], None] = lambda: None) ->
         for labels in part.labels:
             rows.setdefault(labels, len(rows))
     shape = (len(rows), sum(part.steps for part in parts))
-    values, present = np.zeros(shape), np.zeros(shape, dtype=np.bool_)
+    values, present = np.empty(shape), np.empty(shape, dtype=np.bool_)
+    for some in _stretches(*shape):
+        check()
+        values[some], present[some] = 0, False
     at = 0
     for part in parts:
         check()
@@ -108,3 +125,10 @@ def beside(parts: Sequence[Matrix], check: Callable[[], None] = lambda: None) ->
         present[picked, at : at + part.steps] = part.present
         at += part.steps
     return Matrix(tuple(rows), values, present)
+
+
+def _stretches(rows: int, steps: int) -> Iterator[slice]:
+    """The rows in pieces that hold about `CELLS_AT_ONCE` samples."""
+    at_once = max(1, CELLS_AT_ONCE // max(1, steps))
+    for first in range(0, rows, at_once):
+        yield slice(first, min(first + at_once, rows))

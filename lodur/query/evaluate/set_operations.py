@@ -7,7 +7,7 @@ from typing import assert_never
 
 import numpy as np
 
-from lodur.query.evaluate.grouping import Grouping, group_rows
+from lodur.query.evaluate.grouping import Grouping, GroupRows, group_rows
 from lodur.query.evaluate.matrix import Bools, Matrix, stack
 
 
@@ -19,29 +19,28 @@ class SetOp(Enum):
     UNLESS = "unless"
 
 
-def combine_sets(op: SetOp, left: Matrix, right: Matrix, grouping: Grouping) -> Matrix:
+def combine_sets(op: SetOp, left: Matrix, right: Matrix, grouping: Grouping, group: GroupRows = group_rows) -> Matrix:
     """`left op right`; two series match that have the same labels under `grouping`."""
     match op:
         case SetOp.AND:
-            return left.with_samples(left.values, left.present & _matched(left, right, grouping))
+            return left.with_samples(left.values, left.present & _matched(left, right, grouping, group))
         case SetOp.UNLESS:
-            return left.with_samples(left.values, left.present & ~_matched(left, right, grouping))
+            return left.with_samples(left.values, left.present & ~_matched(left, right, grouping, group))
         case SetOp.OR:
-            added = right.with_samples(right.values, right.present & ~_matched(right, left, grouping))
+            added = right.with_samples(right.values, right.present & ~_matched(right, left, grouping, group))
             return _united(left, added)
         case _:
             assert_never(op)
 
 
-def _matched(matrix: Matrix, other: Matrix, grouping: Grouping) -> Bools:
+def _matched(matrix: Matrix, other: Matrix, grouping: Grouping, group: GroupRows) -> Bools:
     """Where a series of `other` with the same signature has a sample, for each cell of `matrix`."""
     matched = np.zeros(matrix.present.shape, dtype=np.bool_)
     if not other.labels or not matrix.labels:
         return matched
-    groups = group_rows(other.labels, grouping)
+    groups = group(other.labels, grouping)
     presence = np.logical_or.reduceat(other.present[groups.order], groups.starts, axis=0)
-    numbers = {labels: number for number, labels in enumerate(groups.labels)}
-    found = np.fromiter((numbers.get(grouping.key(one), -1) for one in matrix.labels), dtype=np.intp)
+    found = groups.same_as(group(matrix.labels, grouping))
     matched[found >= 0] = presence[found[found >= 0]]
     return matched
 

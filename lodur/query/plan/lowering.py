@@ -103,8 +103,9 @@ def range_scan_plan(scan: RangeScan, *, start_ns: int, step_ns: int, steps: int,
 
 
 def stream_matchers(selector: Selector) -> tuple[StreamMatcher, ...]:
-    """The tests of a selector."""
-    return tuple(StreamMatcher(one.name, _MATCH_OPS[one.op], _stored_text(one.value)) for one in selector.matchers)
+    """The tests of a selector, each once: generated queries repeat them."""
+    different = dict.fromkeys((one.name, one.op.value, one.value) for one in selector.matchers)
+    return tuple(StreamMatcher(name, _MATCH_OPS[MatchOp(op)], _stored_text(value)) for name, op, value in different)
 
 
 def _needs(known: Known) -> tuple[Need, ...]:

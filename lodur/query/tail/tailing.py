@@ -94,7 +94,8 @@ class Tailing:
         self._duration_max_s = duration_max_s
         self._metrics = metrics
         self._tenants: dict[TenantId, _Tailed] = {}
-        self._scanner = Scanner(workers=THREADS, threads=1)
+        self._scanning = ThreadPoolExecutor(THREADS, "tail-history")
+        self._scanner = Scanner(self._scanning, threads=1)
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="tail")
         self._serving: set[asyncio.Task[None]] = set()
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -163,7 +164,7 @@ class Tailing:
     def join(self) -> None:
         """Wait for threads; after `close`. Blocks."""
         self._threads.shutdown(wait=True)
-        self._scanner.close()
+        self._scanning.shutdown(wait=True)
 
     def _tailed(self, tenant: TenantId) -> _Tailed:
         found = self._tenants.get(tenant)

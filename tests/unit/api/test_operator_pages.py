@@ -23,6 +23,7 @@ class Pages:
 
     done: list[str] = field(default_factory=list)
     mark: ShutdownMark = field(default_factory=ShutdownMark)
+    overrides: str | None = None
 
     def ask(
         self,
@@ -35,7 +36,12 @@ class Pages:
         async def flush() -> None:
             self.done.append("flush")
 
-        state = loki_status.ServerState(lambda: None, lambda mode: f"mode: '{mode}'\n", lambda: ("all", "ruler"))
+        state = loki_status.ServerState(
+            lambda: None,
+            lambda mode: f"mode: '{mode}'\n",
+            lambda mode: self.overrides and f"{self.overrides} '{mode}'",
+            lambda: ("all", "ruler"),
+        )
         app = Starlette(
             routes=[
                 *loki_admin.routes(flush, lambda: self.done.append("stop"), LevelSwitch("info"), self.mark),
@@ -56,6 +62,12 @@ class Pages:
 def test_modes_of_the_configuration(mode: str) -> None:
     answer = Pages().ask("GET", f"/config?mode={mode}")
     assert (answer.status_code, answer.text) == (200, f"mode: '{mode}'\n")
+
+
+def test_modes_of_the_runtime_configuration() -> None:
+    assert Pages(overrides="o").ask("GET", "/runtime_config").text == "o ''"
+    assert Pages(overrides="o").ask("GET", "/runtime_config?mode=diff").text == "o 'diff'"
+    assert Pages().ask("GET", "/runtime_config").text == "runtime config file doesn't exist"
 
 
 def test_services() -> None:

@@ -40,8 +40,8 @@ def application(store: MemoryStore, *, patterns: bool = True) -> Starlette:
     clock = ManualClock((T0_S + 60) * NS_PER_S)
     tenancy = Tenancy(auth_enabled=True, multi_tenant_queries=True)
     engine = Engine(store, QuerierOptions(threads=1), clock, lambda _: QueryLimits())
-    catalog = Catalog(store, clock, lambda _: QueryLimits())
-    state = loki_status.ServerState(lambda: None, lambda mode: f"# {mode}\n", lambda: ("all",))
+    catalog = Catalog(store, clock, lambda _: QueryLimits(), engine.workplace)
+    state = loki_status.ServerState(lambda: None, lambda mode: f"# {mode}\n", lambda _: None, lambda: ("all",))
     return Starlette(
         routes=[
             *loki_query.routes(engine, tenancy, clock, body_max_bytes=BODY_MAX_BYTES),

@@ -70,9 +70,9 @@ def test_without_a_file_it_runs_on_one_machine(tmp_path: Path) -> None:
     assert config.ingester.wal == WalOptions(tmp_path / "data/wal")
     assert config.ingester.flush_on_shutdown
     assert [period.object_store for period in config.storage.periods] == [FilesystemOptions(tmp_path / "data/store")]
-    assert config.limits.ingest.rate_bytes == 1024 * MIB
-    assert config.limits.ingest.allow_structured_metadata
-    assert config.limits.query == QueryLimits()
+    assert config.tenants.limits.ingest.rate_bytes == 1024 * MIB
+    assert config.tenants.limits.ingest.allow_structured_metadata
+    assert config.tenants.limits.query == QueryLimits()
     assert config.querier.threads == 3
 
 
@@ -80,7 +80,7 @@ def test_with_an_empty_file_lokis_defaults_hold(tmp_path: Path) -> None:
     config = load(tmp_path, text="").config
     assert (config.server.host, config.server.port) == ("0.0.0.0", 3100)
     assert config.auth_enabled
-    assert config.limits == Limits(IngestLimits(), QueryLimits())
+    assert config.tenants.limits == Limits(IngestLimits(), QueryLimits())
     assert not config.ingester.flush_on_shutdown
     assert config.ingester.codec is SegmentCodec.ZSTD
     assert config.ingester.wal.directory == tmp_path / "data/wal"
@@ -94,7 +94,7 @@ def test_flags_win_over_the_file_and_the_file_over_defaults(tmp_path: Path) -> N
     assert config.server.log_level == "warn"
     assert config.server.log_format == "logfmt"
     assert not config.auth_enabled
-    assert config.limits.ingest.line_bytes_max == MIB
+    assert config.tenants.limits.ingest.line_bytes_max == MIB
 
 
 def test_the_first_existing_file_is_read(tmp_path: Path) -> None:
@@ -170,7 +170,7 @@ def test_the_recorded_conformance_server_loads(tmp_path: Path) -> None:
     assert config.storage.periods[0].object_store == FilesystemOptions(tmp_path / "d/chunks")
     assert config.querier.multi_tenant_enabled
     assert config.querier.patterns_enabled
-    ingest, query = config.limits.ingest, config.limits.query
+    ingest, query = config.tenants.limits.ingest, config.tenants.limits.query
     assert not ingest.reject_old_samples
     assert ingest.active_streams_max == 0
     assert ingest.stream_rate_bytes == 1024 * MIB
@@ -199,6 +199,8 @@ def test_a_typical_single_binary_file_loads(tmp_path: Path) -> None:
         ("common.storage.filesystem.rules_directory", 7),
         ("common.replication_factor", 8),
         ("common.ring", 9),
+        ("schema_config.configs.index.prefix", 12),
+        ("schema_config.configs.index.period", 12),
         ("ruler", 13),
     ]
 
@@ -209,7 +211,7 @@ def test_a_file_on_s3_with_the_roles_of_the_pod_loads(tmp_path: Path) -> None:
     assert period.object_store == S3Options(bucket="loki-bucket", region="eu-west-3", path_style=True)
     assert loaded.config.compactor.retention_enabled
     assert loaded.config.compactor.retention_delete_delay_ns == 2 * NS_PER_HOUR
-    assert loaded.config.retention == RetentionPeriods(48 * NS_PER_HOUR)
+    assert loaded.config.tenants.retention == RetentionPeriods(48 * NS_PER_HOUR)
     assert {key.path for key in loaded.ignored} >= {"compactor.working_directory"}
 
 
@@ -217,7 +219,7 @@ def test_retention_of_streams_is_read(tmp_path: Path) -> None:
     streams = '[{selector: \'{app="x", env=~"p.*"}\', priority: 3, period: 7d}, {selector: \'{app="y"}\', period: 24h}]'
     loaded = load(tmp_path, text=f"limits_config: {{retention_stream: {streams}}}")
     x_matchers = (Matcher("app", MatchOp.EQUAL, "x"), Matcher("env", MatchOp.MATCHES, "p.*"))
-    assert loaded.config.retention.streams == (
+    assert loaded.config.tenants.retention.streams == (
         StreamRetention(x_matchers, 3, 7 * 24 * NS_PER_HOUR),
         StreamRetention((Matcher("app", MatchOp.EQUAL, "y"),), 0, 24 * NS_PER_HOUR),
     )
@@ -324,7 +326,7 @@ def test_lokis_codecs(name: str, codec: str, tmp_path: Path) -> None:
 
 def test_the_stricter_limit_on_streams_holds(tmp_path: Path) -> None:
     def streams(text: str) -> int:
-        return load(tmp_path, text=f"limits_config: {{{text}}}").config.limits.ingest.active_streams_max
+        return load(tmp_path, text=f"limits_config: {{{text}}}").config.tenants.limits.ingest.active_streams_max
 
     assert streams("max_streams_per_user: 10") == 10
     assert streams("max_streams_per_user: 10000") == 5000

@@ -40,7 +40,7 @@ def config_of(text: str) -> ServerConfig:
 def test_what_is_printed_loads_to_the_same(text: str) -> None:
     config = config_of(text)
     again = config_of(effective_yaml(config))
-    for part in ("targets", "roles", "auth_enabled", "server", "limits", "ingester", "storage", "querier"):
+    for part in ("targets", "roles", "auth_enabled", "server", "tenants", "ingester", "storage", "querier"):
         assert getattr(again, part) == getattr(config, part)
 
 

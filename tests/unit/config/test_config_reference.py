@@ -19,7 +19,6 @@ from lodur.model.limits import IngestLimits, QueryLimits
 
 WITHOUT_EFFECT_YET = {
     "unordered_writes",
-    "max_query_parallelism",
 }
 """Limits that are read, and that nothing acts upon."""
 

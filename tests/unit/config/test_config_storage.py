@@ -13,7 +13,11 @@ from lodur.store.options import (
     AzureOptions,
     FilesystemOptions,
     GcsOptions,
+    HedgingOptions,
+    HttpOptions,
+    MemoryOptions,
     ObjectStoreOptions,
+    RetryOptions,
     S3Options,
     StorageOptions,
 )
@@ -24,7 +28,7 @@ DAY_NS = 24 * 3600 * 10**9
 
 def storage(text: str) -> StorageOptions:
     values, _ = parse_config_text(text, "loki.yaml")
-    return build_server_config(values, base=BASE, now_ns=30_000 * DAY_NS, cores=1).storage
+    return build_server_config(values, base=BASE, now_ns=30_000 * DAY_NS, cores=1, file_name="loki.yaml").storage
 
 
 def store(text: str) -> ObjectStoreOptions:
@@ -80,7 +84,21 @@ def store(text: str) -> ObjectStoreOptions:
             ),
         ),
         ("s3: s3://eu-west-3/logs, bucketnames: other", S3Options("other", region="eu-west-3")),
-        ("s3: s3://eu-west-3/logs, access_key_id: 012", S3Options("logs", region="eu-west-3", access_key_id="012")),
+        (
+            "s3: s3://eu-west-3/logs, access_key_id: 012, secret_access_key: 0x3",
+            S3Options("logs", region="eu-west-3", access_key_id="012", secret_access_key="0x3"),
+        ),
+        (
+            "bucketnames: logs, storage_class: STANDARD_IA, http_config: {timeout: 30s, idle_conn_timeout: 5s, "
+            "response_header_timeout: 2s, ca_file: ca.pem}, backoff_config: {min_period: 1s, max_period: 500ms, "
+            "max_retries: 9}",
+            S3Options(
+                "logs",
+                storage_class="STANDARD_IA",
+                http=HttpOptions(30.0, read_timeout_s=2.0, idle_timeout_s=5.0, ca_file=BASE / "ca.pem"),
+                retries=RetryOptions(9, 1.0, 1.0),
+            ),
+        ),
     ],
 )
 def test_s3(text: str, options: S3Options) -> None:
@@ -96,6 +114,12 @@ def test_s3(text: str, options: S3Options) -> None:
         ("region: eu-west-3", "no bucket is named, set bucketnames or s3: s3://region/bucket"),
         ("s3: s3://eu-west-3/a/b", "no bucket is named, set bucketnames or s3: s3://region/bucket"),
         ("bucketnames: 'a,b'", "bucketnames has 2 buckets, use one"),
+        ("bucketnames: a, access_key_id: k", "access_key_id is given without secret_access_key, set both or neither"),
+        (
+            "bucketnames: a, secret_access_key: k",
+            "secret_access_key is given without access_key_id, set both or neither",
+        ),
+        ("bucketnames: a, sse: {kms_key_id: k}", "sse.kms_key_id is given, set sse.type to SSE-KMS"),
         ("s3: http://hush@x/y", "s3 is not a URL such as s3://key:secret@region/bucket (a key's / is written %2F)"),
         (
             "s3: 's3://k:hu/sh@x:y/z'",
@@ -115,6 +139,19 @@ def test_gcs_and_azure() -> None:
     assert store("storage_config: {azure: {account_name: a, account_key: k}}") == AzureOptions("a", "loki", "k")
     suffixed = store("storage_config: {azure: {account_name: a, container_name: c, endpoint_suffix: blob.core.x}}")
     assert suffixed == AzureOptions("a", "c", endpoint_url="https://a.blob.core.x")
+    keyed = "DefaultEndpointsProtocol=https;AccountName=a;AccountKey=a2V5==;EndpointSuffix=core.windows.net"
+    assert store(f"storage_config: {{azure: {{connection_string: '{keyed}'}}}}") == AzureOptions(
+        "a", "loki", "a2V5==", endpoint_url="https://a.blob.core.windows.net"
+    )
+    assert store("storage_config: {azure: {account_name: a, environment: AzureUSGovernment}}") == AzureOptions(
+        "a", "loki", endpoint_url="https://a.blob.core.usgovcloudapi.net"
+    )
+    managed = "account_name: a, use_managed_identity: true, user_assigned_id: u"
+    assert store(f"storage_config: {{azure: {{{managed}}}}}") == AzureOptions(
+        "a", "loki", client_id="u", credentials="managed_identity"
+    )
+    with pytest.raises(ConfigError, match="connection_string names no AccountName"):
+        store("storage_config: {azure: {connection_string: 'hush=1'}}")
     with pytest.raises(ConfigError, match="no storage account is named, set account_name"):
         store("storage_config: {azure: {account_key: k}}")
     with pytest.raises(ConfigError, match="no bucket is named, set bucket_name"):
@@ -183,9 +220,47 @@ def test_unknown_stores_are_refused() -> None:
     with pytest.raises(ConfigError) as caught:
         store("schema_config: {configs: [{from: 2020-01-01, object_store: swift}]}")
     assert str(caught.value) == (
-        "CONFIG ERROR: invalid storage_config config: "
-        "unrecognized object_store 'swift', use one of filesystem, s3, aws, gcs, azure"
+        "CONFIG ERROR: invalid schema_config config: loki.yaml: line 1: unrecognized object_store 'swift' in "
+        "schema_config.configs.object_store, use one of filesystem, s3, aws, gcs, azure, inmemory"
     )
+
+
+@pytest.mark.parametrize(
+    ("line", "reason"),
+    [
+        ("store: boltdb", "unrecognized value 'boltdb', use one of tsdb, boltdb-shipper in store in schema_config.co"),
+        ("schema: v10", "unrecognized value 'v10', use one of v11, v12, v13 in schema in schema_config.configs"),
+        ("from: 2020-13-01", "cannot unmarshal !!timestamp `2020-13-01` into config.DayTime (use a day such as 2026"),
+    ],
+)
+def test_unknown_names_of_a_period_are_refused_with_their_line(line: str, reason: str) -> None:
+    text = f"schema_config:\n  configs:\n    - object_store: filesystem\n      {line}\n"
+    with pytest.raises(ConfigError) as caught:
+        parse_config_text(text, "loki.yaml")
+    assert "loki.yaml" in str(caught.value)
+    assert f"line 4: {reason}" in str(caught.value)
+
+
+def test_keys_of_periods_and_named_stores_without_effect_are_listed_once() -> None:
+    period = "{from: 202%d-01-01, object_store: cold, index: {prefix: index_, period: 24h}}"
+    _, ignored = parse_config_text(
+        "storage_config: {named_stores: {aws: {cold: {bucketnames: b, signature_version: v4}}}}\n"
+        f"schema_config: {{configs: [{period % 1}, {period % 2}]}}",
+        "loki.yaml",
+    )
+    assert [(key.path, key.line) for key in ignored] == [
+        ("storage_config.named_stores.aws.cold.signature_version", 1),
+        ("schema_config.configs.index.prefix", 2),
+        ("schema_config.configs.index.period", 2),
+    ]
+
+
+@pytest.mark.parametrize("where", ["common: {path_prefix: /p, storage: %s}", "storage_config: %s"])
+def test_hedging_is_taken_from_either_block(where: str) -> None:
+    text = where % "{hedging: {at: 250ms, up_to: 3, max_per_second: 10}, filesystem: {}}"
+    schema = "\nschema_config: {configs: [{from: 2020-01-01, object_store: inmemory}]}"
+    assert storage(text + schema).hedging == HedgingOptions(0.25, 3, 10)
+    assert store(text + schema) == MemoryOptions()
 
 
 def test_no_secret_is_in_a_repr() -> None:

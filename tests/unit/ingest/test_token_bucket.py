@@ -35,3 +35,17 @@ def test_what_passes_is_bounded_by_burst_and_rate(asked: list[tuple[int, float]]
         now_s += wait_s
         taken += tokens if bucket.take(tokens, now_s) else 0
     assert taken <= 30 + 10 * now_s + 1e-6
+
+
+def test_a_change_of_rate_gives_no_new_burst() -> None:
+    bucket = TokenBucket(rate=10, burst=20, now_s=0)
+    assert bucket.take(15, 0)
+    bucket.change(rate=1, burst=20, now_s=0)
+    assert not bucket.take(6, 0)
+    assert bucket.take(6, 1)
+    bucket.change(rate=1, burst=50, now_s=1)
+    assert bucket.take(30, 1)
+    assert not bucket.take(1, 1)
+    bucket.change(rate=1, burst=5, now_s=1)
+    assert not bucket.take(1, 1)
+    assert bucket.take(5, 100)

@@ -17,11 +17,12 @@ from lodur.model.errors import DeadlineExceeded, InvalidRequest, LimitExceeded, 
 from lodur.model.limits import BlockedQuery, QueryLimits
 from lodur.model.tenant import TenantId
 from lodur.query.answers import InstantAnswer, MatrixAnswer, RangeAnswer, ScalarAnswer, StreamsAnswer, VectorAnswer
-from lodur.query.engine import TIMEOUT_TEXT, Engine
+from lodur.query.engine import Engine
 from lodur.query.limit_checks import FeatureDisabled
 from lodur.query.options import QuerierOptions
 from lodur.query.requests import InstantRequest, RangeRequest
 from lodur.query.sources import Source
+from lodur.query.workplace import TIMEOUT_TEXT
 from tests.memory_store import FileAsRemote, MemoryStore, segment_file
 
 T0_NS = 1_700_000_100 * NS_PER_S

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 from pathlib import Path
 
@@ -57,9 +58,9 @@ def streams(
     logs: Logs, sources: list[FileAsRemote] | list[Segment], query: str = '{app="x"}', remote_max_bytes: int = GIB
 ) -> object:
     async def main() -> object:
-        scanner = Scanner(workers=2, threads=1, remote_max_bytes=remote_max_bytes)
-        result = await scanner.logs(log_scan_plan(LogScan(parse_log_query(query)), logs), sources, GIB)
-        scanner.close()
+        with ThreadPoolExecutor(2) as pool:
+            scanner = Scanner(pool, threads=1, remote_max_bytes=remote_max_bytes)
+            result = await scanner.logs(log_scan_plan(LogScan(parse_log_query(query)), logs), sources, GIB)
         return json.loads(result.streams_json(categorize=False))
 
     return asyncio.run(main())
@@ -102,9 +103,9 @@ def test_metrics_are_scanned_in_parts(paths: list[Path], remote_max_bytes: int) 
     message = range_scan_plan(plan, start_ns=START_NS, step_ns=NS_PER_HOUR, steps=SEGMENTS + 1, series_max=10)
 
     async def main() -> list[Matrix]:
-        scanner = Scanner(workers=2, threads=1, remote_max_bytes=remote_max_bytes)
-        results = await scanner.metric(message, [FileAsRemote(path) for path in paths], GIB)
-        scanner.close()
+        with ThreadPoolExecutor(2) as pool:
+            scanner = Scanner(pool, threads=1, remote_max_bytes=remote_max_bytes)
+            results = await scanner.metric(message, [FileAsRemote(path) for path in paths], GIB)
         return [Matrix(tuple(map(LabelSet.of, one.labels(0, one.series))), one.values, one.present) for one in results]
 
     parts = asyncio.run(main())

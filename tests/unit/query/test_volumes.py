@@ -17,7 +17,9 @@ from lodur.model.limits import QueryLimits
 from lodur.model.tenant import TenantId
 from lodur.model.time_span import TimeSpan
 from lodur.query.catalog import Catalog
+from lodur.query.options import QuerierOptions
 from lodur.query.volumes import Volume, VolumeBy, VolumeRequest, bucket_edges, bucket_times
+from lodur.query.workplace import Workplace
 from tests.memory_store import MemoryStore, segment_file
 
 T0_NS = 1_700_000_040 * 10**9
@@ -25,6 +27,11 @@ S = 10**9
 TENANT = TenantId("t")
 MINUTE = TimeSpan(T0_NS, T0_NS + 60 * S)
 LIMITS = QueryLimits()
+
+
+def workplace() -> Workplace:
+    return Workplace(QuerierOptions(threads=1), ManualClock(T0_NS))
+
 
 STREAMS = {
     "app=a,env=prod": [(T0_NS + k * S, "x" * 100) for k in range(10)],
@@ -55,7 +62,7 @@ def ask(
     by: VolumeBy = VolumeBy.SERIES,
     tenants: tuple[TenantId, ...] = (TENANT,),
 ) -> dict[str, tuple[int, ...]]:
-    catalog = Catalog(store, ManualClock(T0_NS), lambda _: limits)
+    catalog = Catalog(store, ManualClock(T0_NS), lambda _: limits, workplace())
     parsed = parse_selector(selector, allow_empty_compatible=True)
     request = VolumeRequest(parsed, span, limit, step_ns, targets, by)
     _, volumes = asyncio.run(catalog.volumes(tenants, request))
@@ -107,7 +114,7 @@ def test_no_volumes_where_they_are_switched_off(store: MemoryStore) -> None:
 
 
 def test_statistics_round_streams_down_to_kib(store: MemoryStore) -> None:
-    catalog = Catalog(store, ManualClock(T0_NS), lambda _: QueryLimits())
+    catalog = Catalog(store, ManualClock(T0_NS), lambda _: QueryLimits(), workplace())
     selector = parse_selector('{app=~".+"}')
     stats = asyncio.run(catalog.coverage(TENANT, selector, TimeSpan(T0_NS, T0_NS + 60 * S)))
     assert (stats.streams, stats.entries, stats.bytes, stats.kib_bytes) == (3, 21, 4100, 2048)

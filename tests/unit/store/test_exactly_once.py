@@ -139,7 +139,7 @@ class Process:
         limits = IngestLimits(rate_bytes=1 << 40, burst_bytes=1 << 40)
         self.writer = Writer(
             self.store,
-            limits,
+            lambda _: limits,
             decompressed_max_bytes=MIB,
             head_max_bytes=self.head_max_bytes,
             stream_errors_max=10,
@@ -152,7 +152,7 @@ class Process:
         self.store.load()
         replay = Replay(
             self.store,
-            limits,
+            lambda _: limits,
             self.writer.recent,
             flush=self.flusher.flush_now,
             flush_bytes=MIB,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -12,12 +12,13 @@ from obstore.store import MemoryStore
 
 from lodur.model.errors import InvalidRequest, NotFound, Unauthenticated, Unavailable
 from lodur.store.cloud_clients import open_object_store
-from lodur.store.cloud_store import CloudStore
+from lodur.store.cloud_store import CloudStore, CloudTraits
 from lodur.store.days import day_of, day_span
 from lodur.store.filesystem_store import FilesystemStore
 from lodur.store.object_store import ObjectStore
 from lodur.store.object_stores import ObjectStores
-from lodur.store.options import FilesystemOptions, PeriodOptions, S3Options, StorageOptions
+from lodur.store.options import FilesystemOptions, GcsOptions, PeriodOptions, S3Options, StorageOptions
+from tests.servers.fake_gcs import FakeGcs
 from tests.servers.s3 import S3Server
 
 MakeStore = Callable[[Path], ObjectStore]
@@ -25,19 +26,26 @@ MakeStore = Callable[[Path], ObjectStore]
 WRITERS = 8
 
 
-@pytest.fixture(params=["memory", "filesystem", "s3"])
-def store(request: pytest.FixtureRequest, tmp_path: Path) -> ObjectStore:
+@pytest.fixture(params=["memory", "filesystem", "s3", "gcs"])
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[ObjectStore]:
     spool = tmp_path / "spool"
     made: ObjectStore
     if request.param == "memory":
-        made = CloudStore(MemoryStore(), name="memory", spool_directory=spool)
+        made = CloudStore(MemoryStore(), CloudTraits("memory"), spool_directory=spool)
     elif request.param == "filesystem":
         made = FilesystemStore(tmp_path / "objects")
+    elif request.param == "gcs":
+        with FakeGcs() as fake:
+            options = GcsOptions(fake.bucket, fake.service_account(), allow_http=True)
+            made = open_object_store(options, spool_directory=spool)
+            made.check()
+            yield made
+        return
     else:
         server = request.getfixturevalue("s3_server")
         made = open_object_store(s3_options(server, server.new_bucket()), spool_directory=spool)
     made.check()
-    return made
+    yield made
 
 
 def s3_options(server: S3Server, bucket: str, *, secret: str = "") -> S3Options:

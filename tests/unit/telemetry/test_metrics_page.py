@@ -10,7 +10,9 @@ from prometheus_client import CollectorRegistry
 from lodur.telemetry.access_metrics import AccessMetrics
 from lodur.telemetry.compaction_metrics import CompactionMetrics
 from lodur.telemetry.ingest_metrics import IngestMetrics, SizeCollector, TenantSize, WalSize
+from lodur.telemetry.query_metrics import QueueCollector
 from lodur.telemetry.request_metrics import RequestMetrics
+from lodur.telemetry.runtime_config_metrics import RuntimeConfigMetrics
 from lodur.telemetry.tail_metrics import TailMetrics
 
 PAGE = Path(__file__).parents[3] / "docs" / "reference" / "metrics.md"
@@ -23,6 +25,8 @@ def test_the_reference_names_every_metric() -> None:
     AccessMetrics(registry)
     TailMetrics(registry)
     CompactionMetrics(registry)
+    RuntimeConfigMetrics(registry)
+    registry.register(QueueCollector(lambda: 1, lambda: 2))
     registry.register(SizeCollector(lambda: [TenantSize("t", 1, 2, 3)], lambda: WalSize(1, 2, 3, 4)))
     made = {
         family.name + ("_total" if family.type == "counter" else "")

@@ -1,0 +1,39 @@
+"""What the tests' small HTTP servers share: every method is answered by `respond`, and nothing is printed."""
+
+from __future__ import annotations
+
+from http.server import BaseHTTPRequestHandler
+
+
+class QuietHandler(BaseHTTPRequestHandler):
+    """One connection, kept open between requests."""
+
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+    wbufsize = 64 * 1024
+
+    def respond(self) -> None:
+        """Answer the request that was read."""
+        raise NotImplementedError
+
+    def body(self) -> bytes:
+        """The request's body; to be read once."""
+        return self.rfile.read(int(self.headers.get("Content-Length") or 0))
+
+    def do_GET(self) -> None:
+        self.respond()
+
+    def do_HEAD(self) -> None:
+        self.respond()
+
+    def do_PUT(self) -> None:
+        self.respond()
+
+    def do_POST(self) -> None:
+        self.respond()
+
+    def do_DELETE(self) -> None:
+        self.respond()
+
+    def log_message(self, *_: object) -> None:
+        """Tests look at what was asked."""

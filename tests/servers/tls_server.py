@@ -1,0 +1,55 @@
+"""A small HTTPS server for tests, whose answers a function gives; its certificate is of an authority made for it."""
+
+from __future__ import annotations
+
+import ssl
+import threading
+from collections.abc import Callable
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Self
+
+import trustme
+
+from tests.servers.http_handler import QuietHandler
+
+Answer = Callable[[str, str, dict[str, str], bytes], tuple[int, bytes]]
+"""From method, path, headers (names in lower case) and body to status and body."""
+
+
+class TlsServer:
+    """An HTTPS server on 127.0.0.1; to be used in a `with`. `ca_file` has the authority to trust."""
+
+    def __init__(self, directory: Path, answer: Answer) -> None:
+        authority = trustme.CA()
+        self.ca_file = directory / "authority.pem"
+        authority.cert_pem.write_to_path(self.ca_file)
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        authority.issue_cert("127.0.0.1", "localhost").configure_cert(context)
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(answer))
+        self._server.daemon_threads = True
+        self._server.block_on_close = False
+        self._server.socket = context.wrap_socket(self._server.socket, server_side=True)
+        self.url = f"https://localhost:{self._server.server_address[1]}"
+
+    def __enter__(self) -> Self:
+        threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+
+
+def _handler(answer: Answer) -> type[BaseHTTPRequestHandler]:
+    class Handler(QuietHandler):
+        def respond(self) -> None:
+            headers = {name.lower(): value for name, value in self.headers.items()}
+            status, data = answer(self.command, self.path, headers, self.body())
+            self.send_response_only(status)
+            self.send_header("Content-Length", str(len(data)))
+            self.end_headers()
+            self.wfile.write(data)
+            self.wfile.flush()
+
+    return Handler
