@@ -70,9 +70,16 @@ test-rust: ## the Rust tests alone
 	@cargo test $(CARGO_FLAGS) --workspace
 
 .PHONY: test-servers
-test-servers: setup ## build the S3 server that the tests start; without it they are skipped
-	$(call step,test servers)
-	@$(BIN)/python scripts/install_test_servers.py || echo 'the tests that need it will be skipped' >&2
+test-servers: setup ## build the S3 server and install the clients that the tests start; without them they are skipped
+	$(call step,test servers and clients)
+	@$(BIN)/python -m scripts.install_test_servers || echo 'the tests that need it will be skipped' >&2
+	@$(BIN)/python -m scripts.install_test_clients || echo 'their tests will be skipped' >&2
+
+.PHONY: test-clients
+test-clients: setup ## build the clients that take minutes (collector, Promtail, logcli, loki-canary), and test all clients
+	$(call step,test clients)
+	@$(BIN)/python -m scripts.install_test_clients --all || echo 'their tests will be skipped' >&2
+	@$(BIN)/python -m pytest tests/system/clients
 
 .PHONY: fmt
 fmt: $(STAMPS)/packages ## format and repair what the tools can repair
@@ -83,6 +90,10 @@ fmt: $(STAMPS)/packages ## format and repair what the tools can repair
 .PHONY: bench
 bench: setup ## measure ingest, size and queries, beside calibrations of this machine
 	@$(BIN)/python -m bench
+
+.PHONY: soak
+soak: setup ## ten thousand histories of a store with faults, on all processors; SEEDS and FIRST choose others
+	@$(BIN)/python -m tests.faults --seeds $(or $(SEEDS),10000) --first $(or $(FIRST),1)
 
 .PHONY: wheel
 wheel: $(STAMPS)/packages ## build an abi3 wheel into dist/

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from prometheus_client import CollectorRegistry
 
+from lodur.ingest.quarantine import Quarantine
 from lodur.ingest.recent_pushes import RecentPushes
 from lodur.ingest.replay import Replay
 from lodur.kernels.push_decode import ContentEncoding, PushFormat
@@ -132,6 +133,7 @@ class Node:
             stopping=threading.Event(),
             clock=self.clock,
             metrics=IngestMetrics(CollectorRegistry()),
+            quarantine=Quarantine(self.directory / f"wal-{self.name}" / "quarantine"),
         )
         replay.run()
         self.registry = CollectorRegistry()
@@ -148,7 +150,11 @@ class Node:
             metrics=metrics.deletes,
         )
         self.engine = Engine(
-            self.store, QuerierOptions(threads=1), self.clock, lambda _: QueryLimits(entries_max=0, length_max_ns=0)
+            self.store,
+            QuerierOptions(threads=1),
+            self.clock,
+            lambda _: QueryLimits(entries_max=0, length_max_ns=0),
+            damage=self.store,
         )
 
     @property

@@ -81,6 +81,9 @@ class FileAsRemote:
         self.reads += 1
         return [(offset, self._at((offset, length))) for offset, length in ranges]
 
+    def discard(self) -> None:
+        """Nothing is cached."""
+
 
 def segment_file(path: Path, streams: Mapping[str, Lines]) -> Path:
     """Write a segment of these lines, which must lie in one day."""

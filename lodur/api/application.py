@@ -24,6 +24,7 @@ from lodur.api.unread_body import UnreadBody
 from lodur.model.clock import Clock
 from lodur.telemetry.access_metrics import AccessMetrics
 from lodur.telemetry.request_metrics import RequestMetrics
+from lodur.telemetry.tracing import RequestTracer
 
 COMPRESSED_MIN_BYTES = 1024
 """Smaller answers fit one packet as they are."""
@@ -53,6 +54,7 @@ def build_application(
     not_ready_reason: Callable[[], str | None],
     gates: Gates | None = None,
     body_timeout_s: float = 0.0,
+    tracer: RequestTracer | None = None,
 ) -> ASGIApp:
     """The application that serves these routes below a prefix; a body may take so long (0: for ever)."""
     served = _behind(gates, routes)
@@ -80,6 +82,7 @@ def build_application(
         not_ready_reason,
         path_prefix=path_prefix,
         log_slower_than_s=log_slower_than_s,
+        tracer=tracer,
     )
     return UnreadBody(LateBody(logged, body_timeout_s))
 

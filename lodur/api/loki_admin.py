@@ -18,6 +18,8 @@ from lodur.model.errors import InvalidRequest
 from lodur.telemetry.log import LevelSwitch
 
 _NO_CONTENT = 204
+_WRONG_METHOD = 405
+"""What Loki answers about partitions where it has none."""
 
 _TRUE = frozenset({"1", "t", "T", "true", "TRUE", "True"})
 _FALSE = frozenset({"0", "f", "F", "false", "FALSE", "False"})
@@ -44,6 +46,7 @@ def routes(
         Route("/flush", pages.flush_rows, methods=["GET", "POST"]),
         Route("/ingester/shutdown", pages.shutdown, methods=["GET", "POST"]),
         Route("/ingester/prepare_shutdown", pages.prepare_shutdown, methods=["GET", "POST", "DELETE"]),
+        Route("/ingester/prepare_partition_downscale", pages.no_partitions, methods=["GET", "POST", "DELETE"]),
         Route("/log_level", pages.show_level, methods=["GET"]),
         Route("/log_level", query_endpoint(pages.change_level, body_max_bytes=FORM_MAX_BYTES), methods=["POST"]),
     ]
@@ -80,6 +83,9 @@ class _Pages:
             return text_response("set" if self.mark.is_set else "unset", status=200)
         self.mark.is_set = request.method == "POST"
         return Response(status_code=_NO_CONTENT)
+
+    async def no_partitions(self, _: Request) -> Response:
+        return Response(status_code=_WRONG_METHOD)
 
     async def show_level(self, _: Request) -> Response:
         return json_response(orjson.dumps({"message": f"Current log level is {self.log_level.name}"}))

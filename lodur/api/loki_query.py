@@ -134,7 +134,7 @@ def _range_body(answer: RangeAnswer, flags: tuple[str, ...]) -> bytes:
     match answer:
         case StreamsAnswer():
             result = answer.result.streams_json(categorize=CATEGORIZE in flags)
-            return _body("streams", result, answer.statistics, flags)
+            return _body("streams", result, answer.statistics, flags, answer.warnings)
         case MatrixAnswer():
             return b"".join(_matrix_body(answer))
 

@@ -1,4 +1,4 @@
-"""Around every request: its time in the metrics and the log, and a refusal while the server cannot serve.
+"""Around every request: its time in the metrics, the log and the traces, and a refusal while the server cannot serve.
 
 Plain ASGI, because every push passes here.
 """
@@ -15,7 +15,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from lodur.api.errors import text_response
 from lodur.model.clock import Clock
+from lodur.telemetry.request_facts import RequestFacts, noting
 from lodur.telemetry.request_metrics import RequestMetrics
+from lodur.telemetry.tracing import TRACE_HEADERS, RequestTracer, Served
 
 ALWAYS_OPEN = frozenset(
     {"/", "/ready", "/metrics", "/config", "/services", "/loki/api/v1/status/buildinfo", "/ingester/shutdown"}
@@ -31,6 +33,12 @@ QUERY_ROUTES = frozenset({"loki_api_v1_query", "loki_api_v1_query_range", "api_p
 
 _SERVER_ERROR = 500
 _UNAVAILABLE = 503
+
+ID_HEADER = "X-Request-Id"
+"""Given by the client, or else by the server: with it a line of the log is found again."""
+
+_ID_HEADER = ID_HEADER.lower().encode()
+_LENGTH_HEADER = b"content-length"
 
 _log = structlog.get_logger(__name__)
 
@@ -61,6 +69,8 @@ class RequestLog:
     path_prefix: str = ""
     log_slower_than_s: float = 0.0
     """Queries that took longer are logged; 0 logs none, below 0 logs all."""
+    tracer: RequestTracer | None = None
+    """None where no traces are wanted, which then cost nothing."""
     _open_paths: frozenset[str] = field(default=ALWAYS_OPEN)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -71,13 +81,20 @@ class RequestLog:
             else:
                 await text_response(f"{reason}\n", status=_UNAVAILABLE)(scope, receive, send)
             return
-        begun_s = self.clock.monotonic_s()
-        status = _SERVER_ERROR
+        with noting(_header(scope, _ID_HEADER)) as facts:
+            await self._serve(scope, receive, send, facts)
+
+    async def _serve(self, scope: Scope, receive: Receive, send: Send, facts: RequestFacts) -> None:
+        begun_s, begun_ns = self.clock.monotonic_s(), self.clock.now_ns()
+        status, sent_bytes = _SERVER_ERROR, 0
 
         async def noting_send(message: Message) -> None:
-            nonlocal status
+            nonlocal status, sent_bytes
             if message["type"] == "http.response.start":
                 status = message["status"]
+                message = {**message, "headers": [*message["headers"], (_ID_HEADER, facts.id.encode())]}
+            else:
+                sent_bytes += len(message.get("body", b""))
             await send(message)
 
         path = scope["path"].removeprefix(self.path_prefix)
@@ -91,26 +108,44 @@ class RequestLog:
                 refusal.headers["Retry-After"] = "1"
                 await refusal(scope, receive, noting_send)
         except Exception:
-            _log.exception("request failed", method=scope["method"], path=path)
+            _log.exception("request failed", id=facts.id, method=scope["method"], path=path)
             raise
         finally:
             self.metrics.in_flight.dec()
-            self._note(scope, path, status, self.clock.monotonic_s() - begun_s)
+            served = Served(
+                method=scope["method"] if scope["method"] in METHODS else OTHER,
+                route=self.names.of(path),
+                status=status,
+                start_ns=begun_ns,
+                seconds=self.clock.monotonic_s() - begun_s,
+                sent_bytes=sent_bytes,
+            )
+            self._note(scope, path, served, facts)
 
-    def _note(self, scope: Scope, path: str, status: int, seconds: float) -> None:
-        route = self.names.of(path)
-        method = scope["method"] if scope["method"] in METHODS else OTHER
-        self.metrics.observe(method=method, route=route, status=status, seconds=seconds)
-        is_slow = route in QUERY_ROUTES and self._is_slow(seconds)
+    def _note(self, scope: Scope, path: str, served: Served, facts: RequestFacts) -> None:
+        seconds = served.seconds
+        self.metrics.observe(method=served.method, route=served.route, status=served.status, seconds=seconds)
+        trace_id = self.tracer.record(served, facts, _trace_headers(scope)) if self.tracer is not None else ""
+        is_slow = served.route in QUERY_ROUTES and self._is_slow(seconds)
         # Refusals for the moment come by the thousand while a server starts; their reason is logged where it arises.
-        is_failure = status >= _SERVER_ERROR and status != _UNAVAILABLE
+        is_failure = served.status >= _SERVER_ERROR and served.status != _UNAVAILABLE
         say = _log.warning if is_failure else _log.info if is_slow else _log.debug
+        known = {"tenant": facts.tenant, "query": facts.query, "trace_id": trace_id}
+        optional: dict[str, str | int | float] = {name: value for name, value in known.items() if value}
+        if facts.query:
+            optional |= {"lines": facts.lines, "read_bytes": facts.read_bytes}
+            optional["queue_seconds"] = round(facts.queue_s, 6)
+        received = _header(scope, _LENGTH_HEADER)
         say(
             "slow query" if is_slow else "request",
-            method=method,
+            id=facts.id,
+            **optional,
+            method=served.method,
             path=path,
-            query=scope["query_string"].decode("latin-1"),
-            status=status,
+            params=scope["query_string"].decode("latin-1"),
+            status=served.status,
+            received_bytes=int(received) if received.isdigit() else 0,
+            sent_bytes=served.sent_bytes,
             seconds=round(seconds, 6),
         )
 
@@ -121,3 +156,14 @@ class RequestLog:
 
 def _name(path: str) -> str:
     return re.sub(r"\W+", "_", path).strip("_") or "root"
+
+
+def _header(scope: Scope, name: bytes) -> str:
+    """The first header of a name (in lower case); empty where there is none."""
+    return next((value.decode("latin-1") for key, value in scope["headers"] if key == name), "")
+
+
+def _trace_headers(scope: Scope) -> dict[str, str]:
+    """The headers that say to which trace a request belongs."""
+    found = {name: _header(scope, name.encode()) for name in TRACE_HEADERS}
+    return {name: value for name, value in found.items() if value}

@@ -8,6 +8,7 @@ from starlette.requests import HTTPConnection
 
 from lodur.api.errors import AnsweredError
 from lodur.model.tenant import ANONYMOUS, TenantId, parse_tenant, parse_tenants
+from lodur.telemetry.request_facts import note_tenant
 
 TENANT_HEADER = "X-Scope-OrgID"
 
@@ -25,13 +26,17 @@ class Tenancy:
 
     def one(self, request: HTTPConnection) -> TenantId:
         """The tenant of a request that can have one only. Raises Unauthenticated and InvalidRequest."""
-        return parse_tenant(request.headers.get(TENANT_HEADER)) if self.auth_enabled else ANONYMOUS
+        tenant = parse_tenant(request.headers.get(TENANT_HEADER)) if self.auth_enabled else ANONYMOUS
+        note_tenant(tenant.value)
+        return tenant
 
     def all(self, request: HTTPConnection) -> tuple[TenantId, ...]:
         """The tenants of a query: sorted, each once, one at least. Raises Unauthenticated and InvalidRequest."""
         if not self.auth_enabled:
+            note_tenant(ANONYMOUS.value)
             return (ANONYMOUS,)
         tenants = parse_tenants(request.headers.get(TENANT_HEADER))
         if len(tenants) > 1 and not self.multi_tenant_queries:
             raise AnsweredError("multiple org IDs present", status=SERVER_ERROR)
+        note_tenant("|".join(tenant.value for tenant in tenants))
         return tenants

@@ -39,6 +39,7 @@ from lodur.model.errors import LodurError
 from lodur.store.journal import Journal
 from lodur.store.open_segments import SEGMENTS_OPEN_MAX
 from lodur.telemetry.log import configure_log
+from lodur.telemetry.tracing import open_tracer
 
 HEALTH_TIMEOUT_S = 10.0
 
@@ -124,7 +125,12 @@ def _serve(loaded: LoadedConfig) -> int:
 
 
 async def _run_server(config: ServerConfig, journal: Journal) -> int:
-    return await Server(config, journal, SystemClock()).run()
+    tracer = open_tracer(os.environ) if config.tracing_enabled else None
+    try:
+        return await Server(config, journal, SystemClock(), tracer).run()
+    finally:
+        if tracer is not None:
+            await asyncio.to_thread(tracer.close)
 
 
 def warn_of_exposure(config: ServerConfig) -> None:

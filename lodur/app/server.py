@@ -35,6 +35,7 @@ from lodur.api import (
     loki_tail,
     loki_volume,
     otlp_push,
+    profiles,
 )
 from lodur.api.access.login import KEY_BYTES, Login
 from lodur.api.application import Gates, build_application
@@ -57,6 +58,7 @@ from lodur.config.targets import Role
 from lodur.ingest.disk_space import DiskSpace
 from lodur.ingest.flush_policy import FlushPolicy
 from lodur.ingest.flusher import Flusher
+from lodur.ingest.quarantine import Quarantine
 from lodur.ingest.replay import Replay
 from lodur.ingest.writer import Writer
 from lodur.model.clock import Clock
@@ -81,6 +83,7 @@ from lodur.telemetry.request_metrics import RequestMetrics
 from lodur.telemetry.runtime_config_metrics import RuntimeConfigMetrics
 from lodur.telemetry.store_metrics import CacheMetrics, StoreMetrics
 from lodur.telemetry.tail_metrics import TailMetrics
+from lodur.telemetry.tracing import RequestTracer
 
 BACKLOG = 1024
 """Connections that may wait to be accepted: more is better refused early."""
@@ -103,9 +106,12 @@ _log = structlog.get_logger(__name__)
 class Server:
     """A server that can be run once."""
 
-    def __init__(self, config: ServerConfig, journal: Journal, clock: Clock) -> None:
+    def __init__(
+        self, config: ServerConfig, journal: Journal, clock: Clock, tracer: RequestTracer | None = None
+    ) -> None:
         self._config = config
         self._clock = clock
+        self._tracer = tracer
         self._stop = asyncio.Event()
         self._stopping = threading.Event()
         self._reason: str | None = "starting"
@@ -168,8 +174,9 @@ class Server:
             stopping=self._stopping,
             clock=clock,
             metrics=self._metrics,
+            quarantine=Quarantine(options.wal.directory / "quarantine") if isinstance(journal, Wal) else None,
         )
-        self._engine = Engine(self.store, config.querier, clock, self.limits.query)
+        self._engine = Engine(self.store, config.querier, clock, self.limits.query, damage=self.store)
         self._gates = _gates(config, self.registry, clock)
         self._register_sizes(journal)
 
@@ -285,7 +292,7 @@ class Server:
     def _http_server(self) -> HttpServer:
         options = self._config.server
         app = build_application(
-            self._routes(),
+            self.routes(),
             path_prefix=options.path_prefix,
             compress_responses=options.compress_responses,
             log_slower_than_s=self._config.querier.log_slower_than_s,
@@ -294,6 +301,7 @@ class Server:
             not_ready_reason=lambda: self._reason,
             gates=self._gates,
             body_timeout_s=options.read_timeout_s,
+            tracer=self._tracer,
         )
         tls = options.tls
         return HttpServer(
@@ -316,7 +324,8 @@ class Server:
             ssl_protocol_min=SSLProtocols(tls.min_version) if tls else SSLProtocols.tls12,
         )
 
-    def _routes(self) -> Sequence[BaseRoute]:
+    def routes(self) -> Sequence[BaseRoute]:
+        """Everything that the server answers to."""
         config, clock = self._config, self._clock
         tenancy = Tenancy(config.auth_enabled, config.querier.multi_tenant_enabled)
         catalog = Catalog(self.store, clock, self.limits.query, self._engine.workplace)
@@ -355,6 +364,7 @@ class Server:
             *loki_tail.routes(self._engine, self._tailing, tenancy, clock),
             *loki_rings.routes(socket.gethostname(), f"{options.host}:{options.port}", clock),
             *loki_status.routes(state, self.registry),
+            *profiles.routes(clock),
             *loki_admin.routes(self._flusher.flush_all, self.stop, LevelSwitch(options.log_level), self._shutdown_mark),
         ]
 

@@ -12,11 +12,18 @@ import msgspec
 from lodur.model.errors import Unavailable
 
 
+class Categories(msgspec.Struct, frozen=True):
+    """Labels of an entry that are not its stream's, where the server was asked to tell them apart."""
+
+    metadata: dict[str, str] = msgspec.field(default={}, name="structuredMetadata")
+
+
 class LogValue(msgspec.Struct, frozen=True, array_like=True):
-    """An entry: an array of two or more, of which what follows the line is not read here."""
+    """An entry: an array of two or three."""
 
     ts_ns: int
     line: str
+    categories: Categories | None = None
 
 
 class LogStream(msgspec.Struct, frozen=True):

@@ -9,9 +9,13 @@ from __future__ import annotations
 
 import base64
 import http.client
+import random
 import ssl
+import time
+import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from urllib.parse import urlencode
 
 from lodur.cli.connection import Connection
@@ -38,6 +42,11 @@ ERROR_TEXT_CHARS_MAX = 4000
 TIMEOUT_S = 330.0
 """Above the five minutes that operators commonly give the longest queries."""
 
+NO_HEADERS: Mapping[str, str] = MappingProxyType({})
+
+_GZIP_WINDOW = 31
+"""For zlib: a gzip header, and the largest window there is."""
+
 Params = Sequence[tuple[str, str]]
 
 
@@ -62,33 +71,48 @@ class LokiClient:
 
     def __init__(self, connection: Connection, *, timeout_s: float = TIMEOUT_S) -> None:
         self._connection = connection
-        host, port = connection.host, connection.port
-        self._http = (
-            http.client.HTTPSConnection(host, port, timeout=timeout_s, context=tls_context(connection.client_tls))
-            if connection.tls
-            else http.client.HTTPConnection(host, port, timeout=timeout_s)
-        )
         self._headers = request_headers(connection)
+        self._root = connection.path_prefix
+        self._rng = random.Random()
+        self._http = self._opened(timeout_s)
 
     @property
     def url(self) -> str:
         """The server's address, for messages."""
         return self._connection.url
 
-    def get(self, path: str, params: Params = ()) -> bytes:
-        """Ask, and give the body of a 2xx answer; any other status is raised as the error that its receiver expects."""
+    def get(self, path: str, params: Params = (), headers: Mapping[str, str] = NO_HEADERS) -> bytes:
+        """Ask, and give the body of a 2xx answer; any other status is raised as the error that its receiver expects.
+
+        What can pass is asked again, as often as the connection's options say.
+        """
+        transport = self._connection.transport
+        for attempt in range(transport.retries):
+            try:
+                return self._get(path, params, headers)
+            except (Unavailable, LimitExceeded, DeadlineExceeded) as error:
+                wait_s = min(transport.first_wait_s * 2.0**attempt, transport.longest_wait_s)
+                asked_s = error.retry_after_s if isinstance(error, Unavailable) else None
+                time.sleep(max(wait_s * self._rng.uniform(0.5, 1.0), min(asked_s or 0.0, transport.longest_wait_s)))
+        return self._get(path, params, headers)
+
+    def _get(self, path: str, params: Params, headers: Mapping[str, str]) -> bytes:
         encoded = urlencode(params, errors="surrogateescape")
         if len(encoded) > QUERY_STRING_BYTES_MAX:
-            answer = self.post(path, encoded.encode(), content_type="application/x-www-form-urlencoded")
+            form = {"Content-Type": "application/x-www-form-urlencoded"}
+            answer = self._send("POST", path, encoded.encode(), {**form, **headers})
         else:
-            answer = self._send("GET", f"{path}?{encoded}" if encoded else path, None, {})
+            answer = self._send("GET", f"{path}?{encoded}" if encoded else path, None, dict(headers))
         if 200 <= answer.status < 300:
             return answer.body
         raise refusal(self._connection, answer)
 
-    def post(self, path: str, body: bytes, *, content_type: str) -> Answer:
+    def post(self, path: str, body: bytes, *, content_type: str, content_encoding: str = "") -> Answer:
         """Send a body and give the answer whatever its status; raises Unavailable where there is none."""
-        return self._send("POST", path, body, {"Content-Type": content_type})
+        headers = {"Content-Type": content_type}
+        if content_encoding:
+            headers["Content-Encoding"] = content_encoding
+        return self._send("POST", path, body, headers)
 
     def send(self, method: str, path: str, params: Params) -> Answer:
         """Have something changed by parameters of the URL; any answer but 2xx is raised as by `get`."""
@@ -114,13 +138,30 @@ class LokiClient:
             raise self._unreachable(error) from error
 
     def _exchange(self, method: str, path: str, body: bytes | None, headers: dict[str, str]) -> Answer:
-        self._http.request(method, self._connection.path_prefix + path, body=body, headers=self._headers | headers)
+        self._http.request(method, self._root + path, body=body, headers=self._headers | headers)
         response = self._http.getresponse()
         content = response.read(ANSWER_BYTES_MAX + 1)
+        if response.headers.get("Content-Encoding") == "gzip":
+            content = _unzipped(content)
         if len(content) > ANSWER_BYTES_MAX:
             raise http.client.HTTPException(f"the answer is longer than {ANSWER_BYTES_MAX} bytes")
         headers = {name.lower(): value for name, value in response.headers.items()}
         return Answer(response.status, content, _seconds(response.headers.get("Retry-After")), headers)
+
+    def _opened(self, timeout_s: float) -> http.client.HTTPConnection:
+        """The connection, which is made when it is first used."""
+        server, proxy = self._connection, self._connection.transport.proxy
+        host, port = (proxy.host, proxy.port) if proxy else (server.host, server.port)
+        if not server.tls:
+            if proxy:
+                # A proxy is told where a plain request goes by its address, and so may be asked for a password.
+                self._root = server.url
+                self._headers = self._headers | proxy.headers
+            return http.client.HTTPConnection(host, port, timeout=timeout_s)
+        opened = http.client.HTTPSConnection(host, port, timeout=timeout_s, context=tls_context(server.client_tls))
+        if proxy:
+            opened.set_tunnel(server.host, server.port, proxy.headers)
+        return opened
 
     def _unreachable(self, error: Exception) -> Unavailable:
         self._http.close()
@@ -159,14 +200,29 @@ def refusal(connection: Connection, answer: Answer) -> LodurError:
 def request_headers(connection: Connection) -> dict[str, str]:
     """The headers of every request: who asks, and for whom."""
     headers = {"User-Agent": "lodur-cli", "Accept": "application/json"}
+    transport = connection.transport
     if connection.org_id:
         headers["X-Scope-OrgID"] = connection.org_id
     if connection.bearer_token:
-        headers["Authorization"] = f"Bearer {connection.bearer_token}"
+        headers[transport.auth_header] = f"Bearer {connection.bearer_token}"
     elif connection.username:
         pair = f"{connection.username}:{connection.password or ''}".encode()
-        headers["Authorization"] = f"Basic {base64.b64encode(pair).decode()}"
+        headers[transport.auth_header] = f"Basic {base64.b64encode(pair).decode()}"
+    if transport.compress:
+        headers["Accept-Encoding"] = "gzip"
+    if transport.query_tags:
+        headers["X-Query-Tags"] = transport.query_tags
+    if transport.no_cache:
+        headers["Cache-Control"] = "no-cache"
     return headers
+
+
+def _unzipped(content: bytes) -> bytes:
+    """The answer itself; of one that is too long, a byte more than is allowed."""
+    try:
+        return zlib.decompressobj(_GZIP_WINDOW).decompress(content, ANSWER_BYTES_MAX + 1)
+    except zlib.error as error:
+        raise http.client.HTTPException(f"the answer is not the gzip that it says to be: {error}") from error
 
 
 def _seconds(text: str | None) -> float | None:

@@ -6,6 +6,7 @@ They come from the command line, else from the environment, under Lodur's names 
 from __future__ import annotations
 
 import functools
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,8 +15,11 @@ from urllib.parse import quote, unquote, urlsplit
 import click
 
 from lodur.cli.tls import SYSTEM_TRUST, ClientTls
+from lodur.cli.transport import AUTHORIZATION, DIRECT, Proxy, Transport, parse_proxy
 
 DEFAULT_ADDR = "http://127.0.0.1:3100"
+
+_HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +36,7 @@ class Connection:
     password: str | None = None
     bearer_token: str | None = None
     client_tls: ClientTls = SYSTEM_TRUST
+    transport: Transport = DIRECT
 
     @property
     def url(self) -> str:
@@ -47,6 +52,7 @@ def parse_connection(
     password: str | None,
     bearer_token: str | None,
     client_tls: ClientTls = SYSTEM_TRUST,
+    transport: Transport = DIRECT,
 ) -> Connection:
     """Build a connection from the options' text; raises click.BadParameter where the address is none."""
     text = addr if "://" in addr else f"http://{addr}"
@@ -62,9 +68,12 @@ def parse_connection(
         )
     if bearer_token and (username or parts.username):
         raise click.UsageError("give either --bearer-token or --username and --password, not both")
-    for option, value in (("--org-id", org_id), ("--bearer-token", bearer_token)):
+    in_headers = (("--org-id", org_id), ("--bearer-token", bearer_token), ("--query-tags", transport.query_tags))
+    for option, value in in_headers:
         if value and not (value.isascii() and value.isprintable()):
             raise click.BadParameter("holds characters that no header may hold", param_hint=option)
+    if not _HEADER_NAME.fullmatch(transport.auth_header):
+        raise click.BadParameter(f"'{transport.auth_header}' is no name of a header", param_hint="--auth-header")
     if client_tls.key and not client_tls.cert:
         raise click.UsageError("--key needs the certificate that it belongs to: --cert")
     tls = parts.scheme == "https"
@@ -78,16 +87,24 @@ def parse_connection(
         password=password or (unquote(parts.password) if parts.password else None),
         bearer_token=bearer_token or None,
         client_tls=client_tls,
+        transport=transport,
     )
 
 
-def _token_in(path: str | None) -> str | None:
+def _secret_in(path: str | None, option: str) -> str | None:
     if not path:
         return None
     try:
         return Path(path).read_text(encoding="utf-8").strip()
     except (OSError, UnicodeDecodeError) as error:
-        raise click.BadParameter(f"'{path}' cannot be read: {error}", param_hint="--bearer-token-file") from error
+        raise click.BadParameter(f"'{path}' cannot be read: {error}", param_hint=option) from error
+
+
+def _proxy_value(ctx: click.Context, param: click.Parameter, value: str) -> Proxy | None:
+    try:
+        return parse_proxy(value) if value else None
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from None
 
 
 _OPTIONS = (
@@ -120,6 +137,13 @@ _OPTIONS = (
         envvar=["LODUR_PASSWORD", "LOKI_PASSWORD"],
         show_envvar=True,
         help="Password for basic authentication; better given in the environment.",
+    ),
+    click.option(
+        "--password-file",
+        metavar="FILE",
+        envvar=["LODUR_PASSWORD_FILE", "LOKI_PASSWORD_FILE"],
+        show_envvar=True,
+        help="File that holds the password.",
     ),
     click.option(
         "--bearer-token",
@@ -166,6 +190,73 @@ _OPTIONS = (
         show_envvar=True,
         help="Talk to whoever answers: the server's certificate is not checked.",
     ),
+    click.option(
+        "--proxy-url",
+        "proxy",
+        metavar="URL",
+        default="",
+        callback=_proxy_value,
+        envvar=["LODUR_HTTP_PROXY_URL", "LOKI_HTTP_PROXY_URL"],
+        show_envvar=True,
+        help="Reach the server through this HTTP proxy.",
+    ),
+    click.option(
+        "--compress",
+        is_flag=True,
+        envvar=["LODUR_HTTP_COMPRESSION", "LOKI_HTTP_COMPRESSION"],
+        show_envvar=True,
+        help="Have answers compressed on their way.",
+    ),
+    click.option(
+        "--retries",
+        type=click.IntRange(min=0),
+        default=0,
+        show_default=True,
+        envvar=["LODUR_CLIENT_RETRIES", "LOKI_CLIENT_RETRIES"],
+        show_envvar=True,
+        help="Ask so many times more where the server is gone, busy or broken.",
+    ),
+    click.option(
+        "--min-backoff",
+        type=click.IntRange(min=0),
+        default=0,
+        envvar=["LODUR_CLIENT_MIN_BACKOFF", "LOKI_CLIENT_MIN_BACKOFF"],
+        show_envvar=True,
+        help="Seconds before the first retry; each next one waits twice as long.  [default: half a second]",
+    ),
+    click.option(
+        "--max-backoff",
+        type=click.IntRange(min=0),
+        default=0,
+        envvar=["LODUR_CLIENT_MAX_BACKOFF", "LOKI_CLIENT_MAX_BACKOFF"],
+        show_envvar=True,
+        help="Seconds that a retry waits at most.  [default: 30]",
+    ),
+    click.option(
+        "--auth-header",
+        metavar="NAME",
+        default=AUTHORIZATION,
+        show_default=True,
+        envvar=["LODUR_AUTH_HEADER", "LOKI_AUTH_HEADER"],
+        show_envvar=True,
+        help="Header that carries the credentials.",
+    ),
+    click.option(
+        "--query-tags",
+        metavar="TAGS",
+        default="",
+        envvar=["LODUR_QUERY_TAGS", "LOKI_QUERY_TAGS"],
+        show_envvar=True,
+        help="Words for the server's log, such as Source=nightly (X-Query-Tags).",
+    ),
+    click.option(
+        "--nocache",
+        "no_cache",
+        is_flag=True,
+        envvar=["LODUR_NO_CACHE", "LOKI_NO_CACHE"],
+        show_envvar=True,
+        help="Have the server leave its caches of results aside (Cache-Control: no-cache).",
+    ),
 )
 
 
@@ -179,17 +270,38 @@ def connection_options(function: Callable[..., None]) -> Callable[..., None]:
         org_id: str | None,
         username: str | None,
         password: str | None,
+        password_file: str | None,
         bearer_token: str | None,
         bearer_token_file: str | None,
         ca_cert: str,
         cert: str,
         key: str,
         tls_skip_verify: bool,
+        proxy: Proxy | None,
+        compress: bool,
+        retries: int,
+        min_backoff: int,
+        max_backoff: int,
+        auth_header: str,
+        query_tags: str,
+        no_cache: bool,
         **others: object,
     ) -> None:
-        token = bearer_token or _token_in(bearer_token_file)
+        token = bearer_token or _secret_in(bearer_token_file, "--bearer-token-file")
+        secret = password or _secret_in(password_file, "--password-file")
         client_tls = ClientTls(ca_cert, cert, key, skip_verify=tls_skip_verify)
-        function(connection=parse_connection(addr, org_id, username, password, token, client_tls), **others)
+        transport = Transport(
+            proxy=proxy,
+            compress=compress,
+            retries=retries,
+            first_wait_s=min_backoff or DIRECT.first_wait_s,
+            longest_wait_s=max_backoff or max(DIRECT.longest_wait_s, min_backoff),
+            auth_header=auth_header,
+            query_tags=query_tags,
+            no_cache=no_cache,
+        )
+        connection = parse_connection(addr, org_id, username, secret, token, client_tls, transport)
+        function(connection=connection, **others)
 
     decorated: Callable[..., None] = collect
     for option in reversed(_OPTIONS):

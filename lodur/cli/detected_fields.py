@@ -11,8 +11,9 @@ import click
 from lodur.cli.answers import DetectedField, FieldsAnswer, FieldValuesAnswer, decode
 from lodur.cli.client import LokiClient
 from lodur.cli.connection import Connection, connection_options
+from lodur.cli.list_output import list_output_option, print_list
+from lodur.cli.log_output import OutputMode
 from lodur.cli.query_errors import pointing_at_syntax, read_query
-from lodur.cli.terminal import write_out
 from lodur.cli.times import span_options
 from lodur.model.time_span import TimeSpan
 
@@ -27,9 +28,18 @@ FIELDS_PATH = "/loki/api/v1/detected_fields"
     "--line-limit", type=click.IntRange(min=1), default=1000, show_default=True, help="Look at so many lines."
 )
 @span_options
+@list_output_option
 @connection_options
 def command(
-    *, query: str, field: str | None, limit: int, line_limit: int, connection: Connection, span: TimeSpan, zone: tzinfo
+    *,
+    query: str,
+    field: str | None,
+    limit: int,
+    line_limit: int,
+    connection: Connection,
+    span: TimeSpan,
+    zone: tzinfo,
+    mode: OutputMode,
 ) -> None:
     """List the fields of log lines, or the values of one field.
 
@@ -53,9 +63,10 @@ def command(
         body = client.get(path, params)
         if field is not None:
             values = decode(body, FieldValuesAnswer, url=client.url).values
-            write_out("".join(f"{value}\n" for value in values))
+            print_list(values, "".join(f"{value}\n" for value in values), mode)
             return
-        write_out(_table(decode(body, FieldsAnswer, url=client.url).fields))
+        fields = decode(body, FieldsAnswer, url=client.url).fields
+        print_list(fields, _table(fields), mode)
 
 
 def _table(fields: list[DetectedField]) -> str:

@@ -65,7 +65,9 @@ def command(
     if not layout.quiet:
         write_err("".join(f"warning: {warning}\n" for warning in answer.warnings))
     if isinstance(answer.data, Streams):
-        LogPrinter(layout, out=write_out, err=write_err).print_page(merge_streams(answer.data.result, direction))
+        printer = LogPrinter(layout, out=write_out, err=write_err)
+        printer.print_page(merge_streams(answer.data.result, direction))
+        printer.close()
     else:
         write_out(format_metric(answer.data, layout.mode, layout.zone, coloured=layout.coloured))
     if stats:

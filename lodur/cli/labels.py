@@ -11,8 +11,9 @@ import click
 from lodur.cli.answers import LabelsAnswer, decode
 from lodur.cli.client import LokiClient
 from lodur.cli.connection import Connection, connection_options
+from lodur.cli.list_output import list_output_option, print_list
+from lodur.cli.log_output import OutputMode
 from lodur.cli.query_errors import pointing_at_syntax, read_selector
-from lodur.cli.terminal import write_out
 from lodur.cli.times import span_options
 from lodur.model.time_span import TimeSpan
 
@@ -23,8 +24,17 @@ LABELS_PATH = "/loki/api/v1/labels"
 @click.argument("name", required=False)
 @click.option("--query", "selector", metavar="SELECTOR", help="Only of streams that match, such as '{app=\"shop\"}'.")
 @span_options
+@list_output_option
 @connection_options
-def command(*, name: str | None, selector: str | None, connection: Connection, span: TimeSpan, zone: tzinfo) -> None:
+def command(
+    *,
+    name: str | None,
+    selector: str | None,
+    connection: Connection,
+    span: TimeSpan,
+    zone: tzinfo,
+    mode: OutputMode,
+) -> None:
     """List label names, or the values of one label.
 
     One a line, in order. Labels are those of streams; what a parser stage makes of a line is not listed.
@@ -41,4 +51,4 @@ def command(*, name: str | None, selector: str | None, connection: Connection, s
     params += [("query", text) for text in selectors]
     with closing(LokiClient(connection)) as client, pointing_at_syntax(*selectors, read=read_selector):
         answer = decode(client.get(path, params), LabelsAnswer, url=client.url)
-    write_out("".join(f"{label}\n" for label in answer.data))
+    print_list(answer.data, "".join(f"{label}\n" for label in answer.data), mode)

@@ -1,4 +1,4 @@
-"""Print log entries: for people (default), line by line (raw), or for programs (jsonl)."""
+"""Print log entries: for people (default), line by line (raw), or for programs (jsonl, json)."""
 
 from __future__ import annotations
 
@@ -23,6 +23,7 @@ class OutputMode(Enum):
     DEFAULT = "default"
     RAW = "raw"
     JSONL = "jsonl"
+    JSON = "json"
 
 
 STREAM_COLOURS = ("green", "yellow", "magenta", "cyan", "bright_red", "bright_green", "bright_yellow", "bright_magenta")
@@ -45,17 +46,23 @@ class LogFormat:
     exclude_labels: frozenset[str] = frozenset()
     include_common: bool = False
     """Print the labels that all entries share in each line too."""
+    labels_width: int = 0
+    """Pad labels to so many characters at least."""
 
 
 class LogPrinter:
-    """Prints pages of entries; the header is printed again only where a page has other common labels."""
+    """Prints pages of entries; the header is printed again only where a page has other common labels.
+
+    `close` ends what has an end: the array of the JSON output.
+    """
 
     def __init__(self, layout: LogFormat, *, out: Callable[[str], None], err: Callable[[str], None]) -> None:
         self._layout = layout
         self._out = out
         self._err = err
         self._common = LabelSet()
-        self._width = 0
+        self._width = layout.labels_width
+        self._objects = 0
         self._colours: dict[LabelSet, str] = {}
 
     def print_page(self, entries: Sequence[Entry]) -> None:
@@ -64,11 +71,23 @@ class LogPrinter:
                 lines = [entry.line.removesuffix("\n") for entry in entries]
             case OutputMode.JSONL:
                 lines = self._json_lines(entries)
+            case OutputMode.JSON:
+                self._out("".join(map(self._next_of_array, self._json_lines(entries))))
+                return
             case OutputMode.DEFAULT:
                 lines = self._readable_lines(entries)
             case mode:
                 assert_never(mode)
         self._out("".join(f"{line}\n" for line in lines))
+
+    def close(self) -> None:
+        """Nothing more will be printed."""
+        if self._layout.mode is OutputMode.JSON:
+            self._out("\n]\n" if self._objects else "[]\n")
+
+    def _next_of_array(self, text: str) -> str:
+        self._objects += 1
+        return f"[\n{text}" if self._objects == 1 else f",\n{text}"
 
     def _json_lines(self, entries: Sequence[Entry]) -> list[str]:
         layout = self._layout

@@ -44,7 +44,11 @@ COMMANDS = (
     ),
     LazyCommand("patterns", "lodur.cli.patterns", "Tell what the lines of a selector have in common."),
     LazyCommand("delete", "lodur.cli.delete", "Ask for entries to be deleted, list such requests, and cancel them."),
+    LazyCommand("export", "lodur.cli.export", "Write all entries of a selector and a time span into a file."),
+    LazyCommand("import", "lodur.cli.import_logs", "Put files of entries into a server."),
+    LazyCommand("sql", "lodur.cli.sql", "Run SQL over the segments of a store."),
     LazyCommand("segments", "lodur.cli.segments", "List, describe and check the segments of a store."),
+    LazyCommand("verify", "lodur.cli.verify", "Check every checksum and every reference of a store."),
     LazyCommand("completion", "lodur.cli.completion", "Print the completion script for a shell."),
     LazyCommand("version", "lodur.cli.version", "Print the version of Lodur."),
 )

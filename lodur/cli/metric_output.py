@@ -1,4 +1,5 @@
-"""Print metric results: tables for people (default), tab-separated samples (raw), or the server's objects (jsonl)."""
+"""Print metric results: tables for people (default), tab-separated samples (raw), or the server's objects (jsonl,
+json)."""
 
 from __future__ import annotations
 
@@ -23,6 +24,9 @@ def format_metric(data: Metric, mode: OutputMode, zone: tzinfo, *, coloured: boo
     match mode:
         case OutputMode.JSONL:
             lines = _json_lines(data)
+        case OutputMode.JSON:
+            objects = ",\n".join(_json_lines(data))
+            return f"[\n{objects}\n]\n" if objects else "[]\n"
         case OutputMode.RAW:
             lines = ("\t".join((labels, _seconds_text(at), value)) for labels, at, value in _samples(data))
         case OutputMode.DEFAULT:

@@ -18,7 +18,8 @@ _MODE_OPTION = click.option(
     type=click.Choice([mode.value for mode in OutputMode]),
     default=OutputMode.DEFAULT.value,
     show_default=True,
-    help="default: for people; raw: the lines alone, or tab-separated samples; jsonl: a JSON object a line.",
+    help="default: for people; raw: the lines alone, or tab-separated samples; jsonl: a JSON object a line; "
+    "json: an array of them.",
 )
 _COLOUR_OPTION = click.option(
     "--colored-output/--no-color",
@@ -34,6 +35,14 @@ _LOG_OPTIONS = (
     click.option("--include-label", metavar="NAME", multiple=True, help="Print this label only; repeatable."),
     click.option("--exclude-label", metavar="NAME", multiple=True, help="Do not print this label; repeatable."),
     click.option("--include-common-labels", is_flag=True, help="Print labels that all lines share in each line too."),
+    click.option(
+        "--labels-length",
+        "labels_width",
+        type=click.IntRange(min=0),
+        default=0,
+        metavar="N",
+        help="Pad labels to so many characters at least.",
+    ),
     click.option(
         "--output-timestamp-format",
         "time_format",
@@ -64,6 +73,7 @@ def log_format_options(function: Callable[..., None]) -> Callable[..., None]:
         include_label: tuple[str, ...],
         exclude_label: tuple[str, ...],
         include_common_labels: bool,
+        labels_width: int,
         time_format: str,
         coloured: bool | None,
         **others: object,
@@ -78,6 +88,7 @@ def log_format_options(function: Callable[..., None]) -> Callable[..., None]:
             include_labels=frozenset(include_label),
             exclude_labels=frozenset(exclude_label),
             include_common=include_common_labels,
+            labels_width=labels_width,
         )
         function(layout=layout, **others)
 

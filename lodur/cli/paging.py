@@ -26,6 +26,9 @@ class Direction(Enum):
     BACKWARD = "BACKWARD"
 
 
+NO_LABELS = LabelSet()
+
+
 @dataclass(frozen=True, slots=True)
 class Entry:
     """A line with its label set; entries that are equal are the same one, stored or sent more than once."""
@@ -33,6 +36,8 @@ class Entry:
     ts_ns: int
     labels: LabelSet
     line: str
+    metadata: LabelSet = NO_LABELS
+    """Structured metadata, where the server was asked to tell it from the labels."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +79,7 @@ def read_pages(
     streams = first
     while True:
         entries = merge_streams(streams, direction)
-        new = _without(entries, shown)
+        new = without(entries, shown)
         if limit:
             new = new[: limit - given]
         if new:
@@ -106,10 +111,15 @@ def merge_streams(streams: list[LogStream], direction: Direction) -> list[Entry]
 
 def _entries(stream: LogStream) -> list[Entry]:
     labels = LabelSet.of(stream.stream)
-    return [Entry(value.ts_ns, labels, value.line) for value in stream.values]
+    return [
+        Entry(
+            value.ts_ns, labels, value.line, LabelSet.of(value.categories.metadata) if value.categories else NO_LABELS
+        )
+        for value in stream.values
+    ]
 
 
-def _without(entries: list[Entry], shown: Counter[Entry]) -> list[Entry]:
+def without(entries: list[Entry], shown: Counter[Entry]) -> list[Entry]:
     """The entries that were not shown yet; counted, for equal entries may be there more than once."""
     if not shown:
         return entries

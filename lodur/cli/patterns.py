@@ -10,8 +10,9 @@ import click
 from lodur.cli.answers import PatternsAnswer, decode
 from lodur.cli.client import LokiClient
 from lodur.cli.connection import Connection, connection_options
+from lodur.cli.list_output import list_output_option, print_list
+from lodur.cli.log_output import OutputMode
 from lodur.cli.query_errors import pointing_at_syntax, read_selector
-from lodur.cli.terminal import write_out
 from lodur.cli.times import span_options
 from lodur.model.time_span import TimeSpan
 
@@ -21,8 +22,9 @@ PATTERNS_PATH = "/loki/api/v1/patterns"
 @click.command(name="patterns")
 @click.argument("selector")
 @span_options
+@list_output_option
 @connection_options
-def command(*, selector: str, connection: Connection, span: TimeSpan, zone: tzinfo) -> None:
+def command(*, selector: str, connection: Connection, span: TimeSpan, zone: tzinfo, mode: OutputMode) -> None:
     """Tell what the lines of a selector have in common.
 
     One pattern a line after the number of its lines and their level, the most frequent first. A line filter
@@ -39,4 +41,5 @@ def command(*, selector: str, connection: Connection, span: TimeSpan, zone: tzin
     told.sort(key=lambda one: -one[0])
     width = max((len(str(count)) for count, _, _ in told), default=0)
     levels = max((len(level) for _, level, _ in told), default=0)
-    write_out("".join(f"{count:>{width}}  {level.ljust(levels)}  {pattern}\n" for count, level, pattern in told))
+    readable = "".join(f"{count:>{width}}  {level.ljust(levels)}  {pattern}\n" for count, level, pattern in told)
+    print_list(answer.data, readable, mode)

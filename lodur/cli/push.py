@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-import re
 import sys
 from collections.abc import Generator
 from contextlib import AbstractContextManager, closing, nullcontext
@@ -12,6 +11,7 @@ from pathlib import Path
 import click
 
 from lodur.cli.connection import Connection, connection_options
+from lodur.cli.label_options import as_utf8, parse_labels
 from lodur.cli.push_delivery import Delivery, RetryPolicy, Tally
 from lodur.cli.push_progress import Progress, TerminalProgress
 from lodur.cli.push_source import Batch, EncodeLines, LineClock, Source, open_file, open_stdin, read_batches
@@ -22,18 +22,6 @@ from lodur.model.label_set import LabelSet
 
 INTERRUPTED = 130
 """The exit code of a command that Ctrl-C ended, as shells give it."""
-
-_LABEL_NAME = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*", re.ASCII)
-
-
-def _parse_labels(ctx: click.Context, param: click.Parameter, values: tuple[str, ...]) -> dict[str, str]:
-    labels = {}
-    for value in values:
-        name, equals, text = value.partition("=")
-        if not equals or not _LABEL_NAME.fullmatch(name):
-            raise click.BadParameter(f"'{value}' is not NAME=VALUE with a name of letters, digits and _")
-        labels[name] = _as_utf8(text)
-    return labels
 
 
 @click.command(name="push")
@@ -49,7 +37,7 @@ def _parse_labels(ctx: click.Context, param: click.Parameter, values: tuple[str,
     "labels",
     metavar="NAME=VALUE",
     multiple=True,
-    callback=_parse_labels,
+    callback=parse_labels,
     help="A label of all lines, repeatable. Given besides: job=lodur-push, and filename; an empty value drops one.",
 )
 @click.option("--attempts", type=click.IntRange(min=1), default=10, show_default=True, help="Tries for each request.")
@@ -118,7 +106,7 @@ def _all_batches(
 
 
 def _open(name: str, labels: dict[str, str], clock: Clock) -> Source:
-    filename = "stdin" if name == "-" else _as_utf8(str(Path(name).absolute()))
+    filename = "stdin" if name == "-" else as_utf8(str(Path(name).absolute()))
     merged = {"job": "lodur-push", "filename": filename} | labels
     kept = LabelSet.of({label: value for label, value in merged.items() if value})
     if not kept:
@@ -129,11 +117,6 @@ def _open(name: str, labels: dict[str, str], clock: Clock) -> Source:
         return open_file(Path(name), kept)
     except OSError as error:
         raise click.FileError(name, error.strerror or str(error)) from error
-
-
-def _as_utf8(text: str) -> str:
-    """Words of the command line can hold bytes that are not UTF-8; a label cannot."""
-    return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 
 def format_summary(tally: Tally, files: int, seconds: float) -> str:

@@ -10,9 +10,9 @@ import queue
 import random
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from contextlib import contextmanager
+from contextlib import closing
 from dataclasses import dataclass, field
 
 from lodur.cli.client import Answer, LokiClient, refusal
@@ -56,6 +56,67 @@ class Tally:
     """What the server said, with how often it said so."""
 
 
+class PushSender:
+    """Sends push requests over a few connections, from any thread, each until the server has judged it."""
+
+    def __init__(self, connection: Connection, *, retry: RetryPolicy, rng: random.Random) -> None:
+        self._connection = connection
+        self._retry = retry
+        self._rng = rng
+        self._all = [LokiClient(connection) for _ in range(CONCURRENCY)]
+        self._idle: queue.SimpleQueue[LokiClient] = queue.SimpleQueue()
+        for client in self._all:
+            self._idle.put(client)
+        self._stopped = threading.Event()
+        self._reached = threading.Event()
+
+    def stop(self) -> None:
+        """Try nothing again."""
+        self._stopped.set()
+
+    def close(self) -> None:
+        for client in self._all:
+            client.close()
+
+    def send(self, body: bytes, *, content_type: str, content_encoding: str = "") -> Answer:
+        """The answer, which is none that asks to come again. Raises Unavailable where patience ends."""
+        client = self._idle.get()
+        try:
+            return self._send(client, body, content_type, content_encoding)
+        finally:
+            self._idle.put(client)
+
+    def _send(self, client: LokiClient, body: bytes, content_type: str, content_encoding: str) -> Answer:
+        last: LodurError = Unavailable("stopped before it was sent")
+        for attempt in range(self._retry.attempts):
+            if self._stopped.is_set():
+                break
+            asked_s = None
+            try:
+                answer = client.post(PUSH_PATH, body, content_type=content_type, content_encoding=content_encoding)
+            except Unavailable as error:
+                if not self._reached.is_set():
+                    raise
+                last = error
+            else:
+                self._reached.set()
+                if not _is_for_later(answer):
+                    return answer
+                last, asked_s = refusal(self._connection, answer), answer.retry_after_s
+            self._stopped.wait(self._retry.wait_s(attempt, asked_s, self._rng))
+        raise Unavailable(f"gave up after {self._retry.attempts} attempts: {last}") from last
+
+
+def judged(connection: Connection, answer: Answer) -> LodurError | None:
+    """Why a push was refused; None where it was not. Raises what makes going on pointless."""
+    if 200 <= answer.status <= ACCEPTED_STATUS_MAX:
+        return None
+    error = refusal(connection, answer)
+    if isinstance(error, Unauthenticated | NotFound):
+        raise error
+    return error
+
+
 @dataclass(frozen=True, slots=True)
 class _Outcome:
     batch: Batch
@@ -74,17 +135,14 @@ class Delivery:
         on_delivered: Callable[[Tally], None],
     ) -> None:
         self._connection = connection
-        self._retry = retry
-        self._rng = rng
+        self._sender = PushSender(connection, retry=retry, rng=rng)
         self._on_delivered = on_delivered
-        self._clients: queue.SimpleQueue[LokiClient] = queue.SimpleQueue()
-        self._stopped = threading.Event()
-        self._reached = threading.Event()
         self.tally = Tally()
 
     def deliver(self, batches: Iterable[Batch]) -> None:
         """Send all; raises what makes going on pointless: no server, no such tenant, patience at its end."""
-        with self._connected(), ThreadPoolExecutor(CONCURRENCY, thread_name_prefix="push") as pool:
+        sender = self._sender
+        with closing(sender), ThreadPoolExecutor(CONCURRENCY, thread_name_prefix="push") as pool:
             pending: set[Future[_Outcome]] = set()
             try:
                 for batch in batches:
@@ -94,19 +152,7 @@ class Delivery:
                         self._count(done)
                 self._count(pending)
             finally:
-                self._stopped.set()
-
-    @contextmanager
-    def _connected(self) -> Iterator[None]:
-        """A connection for each request that can be on its way; they are opened when they are first used."""
-        clients = [LokiClient(self._connection) for _ in range(CONCURRENCY)]
-        for client in clients:
-            self._clients.put(client)
-        try:
-            yield
-        finally:
-            for client in clients:
-                client.close()
+                sender.stop()
 
     def _count(self, done: Iterable[Future[_Outcome]]) -> None:
         for future in done:
@@ -120,39 +166,8 @@ class Delivery:
             self._on_delivered(self.tally)
 
     def _send(self, batch: Batch) -> _Outcome:
-        client = self._clients.get()
-        try:
-            return self._send_until_judged(client, batch)
-        finally:
-            self._clients.put(client)
-
-    def _send_until_judged(self, client: LokiClient, batch: Batch) -> _Outcome:
-        last: LodurError = Unavailable("stopped before it was sent")
-        for attempt in range(self._retry.attempts):
-            if self._stopped.is_set():
-                break
-            asked_s = None
-            try:
-                answer = client.post(PUSH_PATH, batch.body, content_type=CONTENT_TYPE)
-            except Unavailable as error:
-                if not self._reached.is_set():
-                    raise
-                last = error
-            else:
-                self._reached.set()
-                if not _is_for_later(answer):
-                    return self._judged(batch, answer)
-                last, asked_s = refusal(self._connection, answer), answer.retry_after_s
-            self._stopped.wait(self._retry.wait_s(attempt, asked_s, self._rng))
-        raise Unavailable(f"gave up after {self._retry.attempts} attempts: {last}") from last
-
-    def _judged(self, batch: Batch, answer: Answer) -> _Outcome:
-        if 200 <= answer.status <= ACCEPTED_STATUS_MAX:
-            return _Outcome(batch, None)
-        error = refusal(self._connection, answer)
-        if isinstance(error, Unauthenticated | NotFound):
-            raise error
-        return _Outcome(batch, error)
+        answer = self._sender.send(batch.body, content_type=CONTENT_TYPE)
+        return _Outcome(batch, judged(self._connection, answer))
 
 
 def _is_for_later(answer: Answer) -> bool:

@@ -1,4 +1,4 @@
-"""The progress bar of `lodur push`."""
+"""The progress bar of `lodur push` and `lodur import`."""
 
 from __future__ import annotations
 
@@ -8,13 +8,21 @@ from types import TracebackType
 from typing import Protocol
 
 from lodur.cli.push_delivery import Tally
-from lodur.cli.push_source import Source
+
+
+class ReadFile(Protocol):
+    """A file that is being read."""
+
+    @property
+    def name(self) -> str: ...
+
+    def read_bytes(self) -> int: ...
 
 
 class Progress(Protocol):
     """Is told how far reading and delivery have come."""
 
-    def read(self, source: Source) -> None: ...
+    def read(self, source: ReadFile) -> None: ...
 
     def delivered(self, tally: Tally) -> None: ...
 
@@ -32,7 +40,7 @@ class TerminalProgress:
         known = [size for size in sizes if size is not None]
         self._total = sum(known) if len(known) == len(sizes) else None
         self._finished_bytes = 0
-        self._current: Source | None = None
+        self._current: ReadFile | None = None
         self._bar = Bar(
             TextColumn("{task.description}"),
             BarColumn(),
@@ -54,7 +62,7 @@ class TerminalProgress:
     ) -> None:
         self._bar.stop()
 
-    def read(self, source: Source) -> None:
+    def read(self, source: ReadFile) -> None:
         """Show how much of the files was read."""
         if source is not self._current:
             self._finished_bytes += self._size(self._current)
@@ -70,5 +78,6 @@ class TerminalProgress:
             self._bar.update(self._task, lines=tally.lines)
 
     @staticmethod
-    def _size(source: Source | None) -> int:
-        return Path(source.name).stat().st_size if source is not None and source.raw is not None else 0
+    def _size(source: ReadFile | None) -> int:
+        path = Path(source.name) if source is not None else None
+        return path.stat().st_size if path is not None and path.is_file() else 0

@@ -154,8 +154,9 @@ def verify(where: Where) -> None:
                 else:
                     write_err(f"ok        {segment.path}: {segment.rows} rows\n")
         for tenant in tenants:
-            for problem in unknown_objects(stores, tenant):
-                write_out(f"unknown   {problem.path}: {problem.text}\n")
+            for store in stores.each():
+                for problem in unknown_objects(store, tenant):
+                    write_out(f"unknown   {problem.path}: {problem.text}\n")
     write_err(f"{count} segments, {damaged} damaged\n")
     if damaged:
         sys.exit(1)

@@ -10,8 +10,9 @@ import click
 from lodur.cli.answers import StatsAnswer, decode
 from lodur.cli.client import LokiClient
 from lodur.cli.connection import Connection, connection_options
+from lodur.cli.list_output import list_output_option, print_list
+from lodur.cli.log_output import OutputMode
 from lodur.cli.query_errors import pointing_at_syntax, read_selector
-from lodur.cli.terminal import write_out
 from lodur.cli.times import span_options
 from lodur.model.time_span import TimeSpan
 
@@ -21,8 +22,9 @@ STATS_PATH = "/loki/api/v1/index/stats"
 @click.command(name="stats")
 @click.argument("selector")
 @span_options
+@list_output_option
 @connection_options
-def command(*, selector: str, connection: Connection, span: TimeSpan, zone: tzinfo) -> None:
+def command(*, selector: str, connection: Connection, span: TimeSpan, zone: tzinfo, mode: OutputMode) -> None:
     """Tell how much a selector covers.
 
     Streams, chunks, bytes (in whole KiB a stream) and entries, from the index alone: what a query will have to read.
@@ -35,4 +37,4 @@ def command(*, selector: str, connection: Connection, span: TimeSpan, zone: tzin
     with closing(LokiClient(connection)) as client, pointing_at_syntax(selector, read=read_selector):
         answer = decode(client.get(STATS_PATH, params), StatsAnswer, url=client.url)
     told = {"bytes": answer.bytes, "chunks": answer.chunks, "streams": answer.streams, "entries": answer.entries}
-    write_out("".join(f"{name.ljust(7)}  {value:,}\n" for name, value in told.items()))
+    print_list([told], "".join(f"{name.ljust(7)}  {value:,}\n" for name, value in told.items()), mode)

@@ -7,15 +7,13 @@ import random
 import click
 
 from lodur.cli.connection import Connection, connection_options
-from lodur.cli.log_output import LogFormat
+from lodur.cli.log_output import LogFormat, OutputMode
 from lodur.cli.output_options import log_format_options
 from lodur.cli.push_delivery import RetryPolicy
 from lodur.cli.query_errors import pointing_at_syntax, read_query
 from lodur.cli.tail_client import Tailer, TailQuery
+from lodur.cli.tail_options import DELAY_MAX_S
 from lodur.cli.times import since_option
-
-DELAY_MAX_S = 5
-"""More than this no server holds lines back."""
 
 
 @click.command(name="tail")
@@ -47,6 +45,12 @@ def command(*, query: str, start_ns: int, limit: int, delay_s: int, layout: LogF
       lodur tail '{app="shop"} |= "error"' -o raw | grep -v healthz
       lodur tail '{app="shop"}' --delay-for 2 -o jsonl
     """
-    asked = TailQuery(text=query, start_ns=start_ns, limit=limit, delay_s=delay_s)
-    with pointing_at_syntax(query, read=read_query):
+    follow(connection, TailQuery(text=query, start_ns=start_ns, limit=limit, delay_s=delay_s), layout)
+
+
+def follow(connection: Connection, asked: TailQuery, layout: LogFormat) -> None:
+    """Print lines as they come, for ever."""
+    if layout.mode is OutputMode.JSON:
+        raise click.UsageError("an array has an end, a tail has none: use -o jsonl")
+    with pointing_at_syntax(asked.text, read=read_query):
         Tailer(connection, asked, layout, random.Random(), RetryPolicy()).print_for_ever()

@@ -135,7 +135,7 @@ class Tailer:
             additional_headers=request_headers(connection),
             ssl=tls_context(connection.client_tls) if connection.tls else None,
             user_agent_header=None,
-            proxy=None,
+            proxy=connection.transport.proxy.url if connection.transport.proxy else None,
             max_size=MESSAGE_BYTES_MAX,
             open_timeout=CONNECT_TIMEOUT_S,
         )

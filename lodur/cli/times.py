@@ -120,7 +120,8 @@ def _zone_value(ctx: click.Context, param: click.Parameter, value: str) -> tzinf
         raise click.BadParameter(str(error)) from None
 
 
-def _duration_value(ctx: click.Context, param: click.Parameter, value: str) -> int:
+def duration_value(ctx: click.Context, param: click.Parameter, value: str) -> int:
+    """The value of an option that is a duration, in nanoseconds."""
     try:
         return parse_duration_ns(value)
     except ValueError as error:
@@ -165,7 +166,7 @@ _ZONE_OPTION = click.option(
 _SPAN_OPTIONS = (
     click.option(
         "--since",
-        callback=_duration_value,
+        callback=duration_value,
         metavar="DURATION",
         default="1h",
         show_default=True,

@@ -12,7 +12,7 @@ from lodur.config.blocks.caches import cache_options
 from lodur.config.blocks.common import PATH_PREFIX
 from lodur.config.blocks.ingester import WAL_DIR, ingester_options
 from lodur.config.blocks.limits_retention import check_retention, compactor_options, delete_options
-from lodur.config.blocks.other import AUTH_ENABLED, TARGET
+from lodur.config.blocks.other import AUTH_ENABLED, TARGET, TRACING
 from lodur.config.blocks.querier import querier_options
 from lodur.config.blocks.runtime import RuntimeOptions, runtime_options
 from lodur.config.blocks.schema_periods import SchemaPeriod, check_metadata_schema, schema_periods
@@ -53,6 +53,8 @@ class ServerConfig:
     compactor: CompactorOptions
     deletes: DeleteOptions
     querier: QuerierOptions
+    tracing_enabled: bool
+    """Send traces, where the environment names somebody to send them to."""
     values: Values = field(repr=False)
     """What the options were made of, secrets included; for printing only."""
 
@@ -83,6 +85,7 @@ def build_server_config(values: Values, *, base: Path, now_ns: int, cores: int, 
         compactor=compactor_options(values),
         deletes=delete_options(values),
         querier=querier_options(values, cores),
+        tracing_enabled=values.get(TRACING),
         values=values,
     )
 

@@ -8,9 +8,12 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
 
 import structlog
 
+from lodur.ingest.quarantine import Quarantine
 from lodur.ingest.recent_pushes import RecentPushes
 from lodur.ingest.record_kinds import REENCODED, kept_body
 from lodur.ingest.tenant_states import DECODINGS_MAX, IngestLimitsOf
@@ -18,7 +21,7 @@ from lodur.model.clock import Clock
 from lodur.model.errors import LodurError, Unavailable
 from lodur.model.limits import IngestLimits
 from lodur.model.tenant import TenantId
-from lodur.store.journal import WalRecord
+from lodur.store.journal import WalProblem, WalRecord
 from lodur.store.store import Store
 from lodur.store.tenant_store import TenantStore
 from lodur.telemetry.ingest_metrics import IngestMetrics
@@ -54,8 +57,10 @@ class Replay:
         stopping: threading.Event,
         clock: Clock,
         metrics: IngestMetrics,
+        quarantine: Quarantine | None = None,
     ) -> None:
         self._store = store
+        self._quarantine = quarantine
         self._recent = recent
         self._flush = flush
         self._flush_bytes = flush_bytes
@@ -97,7 +102,10 @@ class Replay:
                 offset=problem.offset,
                 bytes=problem.bytes,
                 err=problem.message,
+                kept=self._kept(partial(_keep_tail, problem)),
             )
+            if self._quarantine is not None and not self._quarantine.is_kept(problem):
+                self._keep_all(problem.message)
         self._metrics.replay_active.set(0)
         if so_far.records:
             self._say("write-ahead log read back", begun_s)
@@ -110,6 +118,8 @@ class Replay:
         try:
             tenant_store = self._store.tenant(TenantId(record.tenant))
             so_far.rows += self._insert(tenant_store, record)
+        except Unavailable:
+            raise
         except LodurError as error:
             so_far.unreadable += 1
             self._metrics.replay_damage.inc()
@@ -120,12 +130,28 @@ class Replay:
                 seq=record.seq,
                 tenant=record.tenant,
                 err=str(error),
+                kept=self._kept(partial(_keep_record, record, str(error))),
             )
             return
         if tenant_store.head_size().bytes >= self._flush_bytes:
             self._flush(tenant_store)
         while self._store.head_bytes() >= self._memory_max_bytes:
             self._flush(max(self._store.tenants(), key=lambda each: each.head_size().bytes))
+
+    def _kept(self, keep: Callable[[Quarantine], Path | None]) -> str | None:
+        """Where something was put aside. Where that failed, no record is trimmed until the next start tries again."""
+        if self._quarantine is None:
+            return None
+        try:
+            path = keep(self._quarantine)
+        except OSError as error:
+            self._keep_all(str(error))
+            return None
+        return str(path) if path else None
+
+    def _keep_all(self, reason: str) -> None:
+        self._store.marks.keep_all()
+        _log.error("what cannot be read cannot be put aside, nothing is trimmed until the next start", err=reason)
 
     def _insert(self, tenant_store: TenantStore, record: WalRecord) -> int:
         kept = kept_body(record.kind, record.payload)
@@ -161,3 +187,11 @@ class Replay:
             records_per_s=round(so_far.records / seconds),
             seconds=round(seconds, 1),
         )
+
+
+def _keep_record(record: WalRecord, reason: str, quarantine: Quarantine) -> Path:
+    return quarantine.keep_record(record, reason)
+
+
+def _keep_tail(problem: WalProblem, quarantine: Quarantine) -> Path | None:
+    return quarantine.keep_tail(problem)

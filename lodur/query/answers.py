@@ -17,6 +17,7 @@ class StreamsAnswer:
 
     result: LogResult
     statistics: Statistics
+    warnings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -26,6 +26,7 @@ from lodur.kernels.volume import index_stats
 from lodur.logql.parser import parse_query
 from lodur.logql.selector import Selector
 from lodur.model.clock import Clock
+from lodur.model.durations import NS_PER_S
 from lodur.model.errors import InvalidRequest
 from lodur.model.label_set import LabelSet
 from lodur.model.limits import QueryLimits
@@ -63,11 +64,12 @@ from lodur.query.plan.lowering import log_scan_plan, range_scan_plan, stream_mat
 from lodur.query.plan.nodes import LogScan, MetricPlan, Number, Plan, RangeScan, walk
 from lodur.query.plan.planner import optimised
 from lodur.query.requests import FieldsRequest, InstantRequest, RangeRequest
-from lodur.query.sources import ReadableStore, Source, segment_of
+from lodur.query.sources import DamageReports, NoDamage, ReadableStore, Source, segment_of
 from lodur.query.stats import Statistics, total_counts
 from lodur.query.steps import Steps, aligned_steps, one_step, steps_from
 from lodur.query.tenants import TENANT_LABEL, chosen_tenants, labelled
 from lodur.query.workplace import Place, Workplace
+from lodur.telemetry.request_facts import Phase, request_facts
 
 SCAN_SERIES_MAX = 200_000
 """Series of one scan whatever aggregates them afterwards: more labels than this take seconds to group."""
@@ -85,6 +87,8 @@ PATTERNS_MAX = 300
 
 PLANNED_AT_ONCE_CHARS = 1000
 """Longer queries are parsed on a thread: the longest of all takes a second, which other requests need not wait for."""
+
+NO_DAMAGE = NoDamage()
 
 LimitsOf: TypeAlias = Callable[[TenantId], QueryLimits]
 """The limits of a tenant, as they are now."""
@@ -112,8 +116,16 @@ class _Run:
 class Engine:
     """Answers queries over a store. Every method may raise the errors of `lodur.model.errors`."""
 
-    def __init__(self, store: ReadableStore, options: QuerierOptions, clock: Clock, limits_of: LimitsOf) -> None:
+    def __init__(
+        self,
+        store: ReadableStore,
+        options: QuerierOptions,
+        clock: Clock,
+        limits_of: LimitsOf,
+        damage: DamageReports = NO_DAMAGE,
+    ) -> None:
         self._store = store
+        self._damage = damage
         self._clock = clock
         self._limits_of = limits_of
         self._memory_max_bytes = options.memory_max_bytes
@@ -141,7 +153,7 @@ class Engine:
             aligned = all(limits.steps_aligned for limits in run.limits)
             steps = (aligned_steps if aligned else steps_from)(span.start_ns, span.end_ns, request.step_ns)
             matrix = await self._series(run, plan, steps)
-            return MatrixAnswer(matrix, steps, self._statistics(run), tuple(run.warnings))
+            return MatrixAnswer(matrix, steps, self._statistics(run), tuple(dict.fromkeys(run.warnings)))
 
     async def instant(self, tenants: Sequence[TenantId], request: InstantRequest) -> InstantAnswer:
         """Answer a metric query at one time. InvalidRequest for a log query."""
@@ -159,7 +171,7 @@ class Engine:
             if self._visible(run, TimeSpan(request.time_ns, request.time_ns)) is None:
                 return VectorAnswer(empty_matrix(1), request.time_ns, self._statistics(run))
             matrix = await self._series(run, plan, one_step(request.time_ns))
-            return VectorAnswer(matrix, request.time_ns, self._statistics(run), tuple(run.warnings))
+            return VectorAnswer(matrix, request.time_ns, self._statistics(run), tuple(dict.fromkeys(run.warnings)))
 
     async def fields(self, tenants: Sequence[TenantId], request: FieldsRequest) -> list[Field]:
         """The fields of the entries of a log query. InvalidRequest for a metric query."""
@@ -202,7 +214,8 @@ class Engine:
             matchers = stream_matchers(selector)
             plan = PatternPlan(matchers, seen.start_ns, seen.end_ns, step_ns, PATTERNS_MAX)
             sources = partial(self._store.sources, tenant, seen.start_ns, seen.end_ns)
-            patterns, _ = await on_live_sources(sources, partial(run.place.scanner.patterns, plan))
+            set_aside = partial(self._damage.set_damaged_aside, tenant)
+            patterns, _ = await on_live_sources(sources, partial(run.place.scanner.patterns, plan), set_aside)
             return patterns
 
     async def plan_tail(self, tenant: TenantId, text: str) -> Plan:
@@ -218,6 +231,8 @@ class Engine:
         return plan
 
     async def _planned(self, text: str, tenants: Sequence[TenantId], tags: Sequence[tuple[str, str]]) -> Plan:
+        if (facts := request_facts()) is not None:
+            facts.query = text
         if len(text) <= PLANNED_AT_ONCE_CHARS:
             return self._plan(text, tenants, tags)
         async with self._planning.turn(tenants[0].value):
@@ -236,9 +251,26 @@ class Engine:
     async def _run(self, tenants: Sequence[TenantId]) -> AsyncIterator[_Run]:
         """A turn, and the time to use it."""
         limits = tuple(map(self._limits_of, tenants))
-        started_s = self._clock.monotonic_s()
+        started_s, begun_ns = self._clock.monotonic_s(), self._clock.now_ns()
         async with self.workplace.turn(tenants, limits) as place:
-            yield _Run(tuple(tenants), limits, place, started_s)
+            run = _Run(tuple(tenants), limits, place, started_s)
+            try:
+                yield run
+            finally:
+                self._note(run, begun_ns)
+
+    def _note(self, run: _Run, begun_ns: int) -> None:
+        """Write down what a run has cost, for the log and for traces."""
+        facts = request_facts()
+        if facts is None:
+            return
+        counts = total_counts(run.scanned)
+        queue_s = run.place.queue_s
+        facts.lines += counts.lines
+        facts.read_bytes += counts.bytes
+        facts.queue_s += queue_s
+        turn_ns = begun_ns + int(queue_s * NS_PER_S)
+        facts.phases += (Phase("queue", begun_ns, turn_ns), Phase("query", turn_ns, self._clock.now_ns()))
 
     def _visible(self, run: _Run, span: TimeSpan) -> TimeSpan | None:
         """The part of a span that all tenants' limits let a query see."""
@@ -267,9 +299,10 @@ class Engine:
         left_bytes = self._memory_max_bytes // 2
         for tenant in tenants:
             readable = partial(self._readable, run, tenant, plan, span)
-            result = await on_live_sources(
-                readable, partial(run.place.scanner.logs, message, memory_max_bytes=left_bytes)
-            )
+            scan_logs = partial(run.place.scanner.logs, message, memory_max_bytes=left_bytes)
+            set_aside = partial(self._damage.set_damaged_aside, tenant)
+            result = await on_live_sources(readable, scan_logs, set_aside)
+            run.warnings += self._damage.left_out(tenant, span.start_ns, span.end_ns)
             left_bytes -= result.held_bytes
             run.scanned.append(result.stats)
             results.append((result, [(TENANT_LABEL, tenant.value)]))
@@ -277,7 +310,7 @@ class Engine:
             merged = results[0][0]
         else:
             merged = LogResult.merge(results, limit=request.limit, backward=request.backward)
-        return StreamsAnswer(merged, self._statistics(run, entries=merged.entries))
+        return StreamsAnswer(merged, self._statistics(run, entries=merged.entries), tuple(dict.fromkeys(run.warnings)))
 
     async def _series(self, run: _Run, plan: MetricPlan, steps: Steps) -> Matrix:
         """The series of a plan, as answers list them. The limit on series is meant for the answer: what is aggregated
@@ -316,7 +349,9 @@ class Engine:
         for tenant in run.tenants:
             readable = partial(self._readable, run, tenant, scan, span)
             scan_metric = partial(run.place.scanner.metric, message, memory_max_bytes=self._memory_max_bytes // 2)
-            results = await on_live_sources(readable, scan_metric)
+            set_aside = partial(self._damage.set_damaged_aside, tenant)
+            results = await on_live_sources(readable, scan_metric, set_aside)
+            run.warnings += self._damage.left_out(tenant, span.start_ns, span.end_ns)
             run.scanned += [result.stats for result in results]
             parts.append(
                 await run.place.scanner.in_thread(partial(_matrix, results, tenant if len(run.tenants) > 1 else None))

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TypeAlias, TypeVar
@@ -24,7 +25,7 @@ from lodur.kernels.patterns import PatternScan
 from lodur.kernels.scan import Cancel, LogResult, MetricResult, Scan, ScanStats
 from lodur.kernels.scan_plan import Logs, Metric, ScanPlan, encode
 from lodur.kernels.segment import Segment
-from lodur.model.errors import LimitExceeded
+from lodur.model.errors import CorruptData, LimitExceeded
 from lodur.model.limits import GIB, MIB
 from lodur.model.time_span import TimeSpan
 from lodur.query.answers import Pattern
@@ -81,13 +82,18 @@ class Scanner:
         Partial aggregates take no more memory than is allowed, and neither does each result.
         """
         assert isinstance(plan.task, Metric)
+        async with _damage_discarded(sources):
+            return await self._metric(plan, sources, memory_max_bytes)
+
+    async def _metric(self, plan: ScanPlan, sources: Sequence[Source], memory_max_bytes: int) -> list[MetricResult]:
+        assert isinstance(plan.task, Metric)
         scan = await self._compiled(plan)
         located = await self._located(scan, sources, window_span(plan.task))
         if fetched_bytes(located) > self._remote_max_bytes and plan.task.steps > 1:
             first, second = (msgspec.structs.replace(plan, task=task) for task in halves(plan.task))
             return [
-                *await self.metric(first, sources, memory_max_bytes),
-                *await self.metric(second, sources, memory_max_bytes),
+                *await self._metric(first, sources, memory_max_bytes),
+                *await self._metric(second, sources, memory_max_bytes),
             ]
         local = await self._fetched(located)
         result = await self.in_thread(
@@ -98,12 +104,16 @@ class Scanner:
     async def logs(self, plan: ScanPlan, sources: Sequence[Source], memory_max_bytes: int) -> LogResult:
         """Run a plan whose task is `Logs`; its entries take no more memory than is allowed."""
         assert isinstance(plan.task, Logs)
+        async with _damage_discarded(sources):
+            return await self._logs(plan, plan.task, sources, memory_max_bytes)
+
+    async def _logs(self, plan: ScanPlan, whole: Logs, sources: Sequence[Source], memory_max_bytes: int) -> LogResult:
         results: list[LogResult] = []
-        left = plan.task.limit
-        pieces = deque(log_slices(plan.task, sources))
+        left = whole.limit
+        pieces = deque(log_slices(whole, sources))
         while pieces and left > 0:
             piece = pieces.popleft()
-            task = msgspec.structs.replace(plan.task, start_ns=piece.start_ns, end_ns=piece.end_ns, limit=left)
+            task = msgspec.structs.replace(whole, start_ns=piece.start_ns, end_ns=piece.end_ns, limit=left)
             scan = await self._compiled(msgspec.structs.replace(plan, task=task))
             located = await self._located(scan, sources, piece)
             if fetched_bytes(located) > self._remote_max_bytes and piece.length_ns > 1 and not task.interval_ns:
@@ -117,10 +127,14 @@ class Scanner:
         if len(results) == 1:
             return results[0]
         merged: list[tuple[LogResult, list[tuple[str, str]]]] = [(result, []) for result in results]
-        return LogResult.merge(merged, limit=plan.task.limit, backward=plan.task.backward)
+        return LogResult.merge(merged, limit=whole.limit, backward=whole.backward)
 
     async def patterns(self, plan: PatternPlan, sources: Sequence[Source]) -> tuple[list[Pattern], ScanStats]:
         """Find patterns; where the blocks are too large to read all, in a part of them."""
+        async with _damage_discarded(sources):
+            return await self._patterns(plan, sources)
+
+    async def _patterns(self, plan: PatternPlan, sources: Sequence[Source]) -> tuple[list[Pattern], ScanStats]:
         message = encode_pattern_plan(plan)
         scan = await self.in_thread(lambda _: PatternScan.compile(message))
         directories = [directory_of(source) for source in sources]
@@ -197,6 +211,18 @@ class Wanted:
     source: RemoteSegment
     probed: list[tuple[int, bytes]]
     pages: list[tuple[int, int]]
+
+
+@asynccontextmanager
+async def _damage_discarded(sources: Sequence[Source]) -> AsyncIterator[None]:
+    """Let caches forget a segment that is found damaged: the next attempt is to read what lies in the store."""
+    try:
+        yield
+    except CorruptData as error:
+        for source in sources:
+            if not isinstance(source, HeadView | Segment) and source.segment.path == error.path:
+                await asyncio.to_thread(source.discard)
+        raise
 
 
 async def _probed(scan: Scan | PatternScan, source: RemoteSegment, turns: asyncio.Semaphore) -> Probed:

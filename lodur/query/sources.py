@@ -10,6 +10,7 @@ from typing import Protocol, TypeAlias
 
 from lodur.kernels.head import HeadView
 from lodur.kernels.segment import Segment
+from lodur.model.errors import CorruptData
 from lodur.model.tenant import TenantId
 
 
@@ -26,6 +27,9 @@ class RemoteSegment(Protocol):
         Raises Unavailable; NotFound where the segment was replaced by others, which the store has when asked anew.
         """
 
+    def discard(self) -> None:
+        """Fetch everything anew from now on: what was read is damaged, perhaps since it left the store. Blocks."""
+
 
 Source: TypeAlias = HeadView | Segment | RemoteSegment
 """Rows that can be scanned: of a head, of a local segment file, or of a remote one."""
@@ -40,6 +44,26 @@ class ReadableStore(Protocol):
         What is returned stays readable as long as it is held, whatever is flushed or compacted meanwhile. A tenant
         without data has no sources.
         """
+
+
+class DamageReports(Protocol):
+    """Where the engine says what it found damaged, and asks what its answers lack."""
+
+    def set_damaged_aside(self, tenant: TenantId, error: CorruptData) -> bool:
+        """Leave the source out from now on; whether there was one that the error is about."""
+
+    def left_out(self, tenant: TenantId, start_ns: int, end_ns: int) -> Sequence[str]:
+        """What would have been among the sources of a span but cannot be read, in words."""
+
+
+class NoDamage:
+    """Of a store whose sources are all in memory."""
+
+    def set_damaged_aside(self, tenant: TenantId, error: CorruptData) -> bool:
+        return False
+
+    def left_out(self, tenant: TenantId, start_ns: int, end_ns: int) -> Sequence[str]:
+        return ()
 
 
 def segment_of(source: Source) -> Segment | None:

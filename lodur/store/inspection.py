@@ -43,7 +43,7 @@ class SegmentProblem:
 def days_in(stores: ObjectStores, only: TenantId | None = None) -> Iterator[StoredDay]:
     """All days of all tenants, or of one. Raises as `ObjectStore`, and CorruptData for a manifest."""
     for store in stores.each():
-        for tenant in _tenants(store) if only is None else [only]:
+        for tenant in stored_tenants(store) if only is None else [only]:
             for day in stored_days(store, tenant):
                 committed = read_manifest(store, tenant, day)
                 if committed is not None and stores.of_day(day) is store:
@@ -66,20 +66,19 @@ def problem_of(stored: StoredDay, segment: SegmentMeta) -> SegmentProblem | None
     return None
 
 
-def unknown_objects(stores: ObjectStores, tenant: TenantId) -> Iterator[SegmentProblem]:
+def unknown_objects(store: ObjectStore, tenant: TenantId) -> Iterator[SegmentProblem]:
     """Objects of a tenant that no manifest names: of a crash, or of a flush or merge that is under way."""
-    for store in stores.each():
-        listed = store.list_objects(segment_folder(tenant))
-        known: set[str] = set()
-        for day in {day for one in listed if (day := segment_day(one.path)) is not None}:
-            # Read after the objects were listed: what is committed by then is no orphan.
-            committed = read_manifest(store, tenant, day)
-            if committed is not None:
-                manifest = committed.manifest
-                known |= {one.path for one in manifest.segments} | {one.path for one in manifest.removed}
-        for one in listed:
-            if one.path not in known:
-                yield SegmentProblem(one.path, f"{one.size_bytes} bytes that no manifest names", is_damage=False)
+    listed = store.list_objects(segment_folder(tenant))
+    known: set[str] = set()
+    for day in {day for one in listed if (day := segment_day(one.path)) is not None}:
+        # Read after the objects were listed: what is committed by then is no orphan.
+        committed = read_manifest(store, tenant, day)
+        if committed is not None:
+            manifest = committed.manifest
+            known |= {one.path for one in manifest.segments} | {one.path for one in manifest.removed}
+    for one in listed:
+        if one.path not in known:
+            yield SegmentProblem(one.path, f"{one.size_bytes} bytes that no manifest names", is_damage=False)
 
 
 def _is_live(stored: StoredDay, segment: SegmentMeta) -> bool:
@@ -87,7 +86,8 @@ def _is_live(stored: StoredDay, segment: SegmentMeta) -> bool:
     return committed is not None and any(one.path == segment.path for one in committed.manifest.segments)
 
 
-def _tenants(store: ObjectStore) -> list[TenantId]:
+def stored_tenants(store: ObjectStore) -> list[TenantId]:
+    """The folders of a store that are named as tenants are. Raises as `ObjectStore`."""
     tenants: list[TenantId] = []
     for name in store.list_folders(""):
         try:

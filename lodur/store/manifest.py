@@ -5,18 +5,39 @@ Pure values and functions; `manifest_store` reads and commits them. Format: docs
 
 from __future__ import annotations
 
+import base64
+import re
+import zlib
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
 import msgspec
 
 from lodur.model.errors import CorruptData
 
-VERSION = 3
-"""Of the format that is written. Version 1 had no claims and removed segments, version 2 nothing about delete requests;
-both are read too."""
+VERSION = 4
+"""Of the format that is written. Versions 1 (without claims and removed segments), 2 (without a checksum) and 3 (that
+knew nothing of delete requests) are read too."""
 
-VERSIONS_READ = frozenset({1, 2, VERSION})
+VERSIONS_READ = frozenset({1, 2, 3, VERSION})
+
+SUMMED_SINCE = 3
+"""The first version with a checksum."""
+
+_HEAD = re.compile(rb'\{\n "checksum": "([0-9a-f]{8})",\n "copy": "[A-Za-z0-9+/=]*",\n')
+"""The lines before the bytes that the checksum and the copy are of."""
+
+_COPY = re.compile(rb'"copy": "([A-Za-z0-9+/=]+)"')
+
+_CHECKSUM = re.compile(rb'"checksum": "([0-9a-f]{8})"')
+
+
+class DamagedManifest(CorruptData):
+    """A manifest's bytes are not those that were written."""
+
+    def __init__(self, path: str, reason: str) -> None:
+        super().__init__(f"{path}: damaged manifest at byte 0: {reason}", path=path, offset=0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +57,8 @@ class SegmentMeta:
     """0 as flushed; each merge adds one."""
     zstd_level: int = 0
     """That its columns are compressed with; 0 for another codec, and where it is not known."""
+    crc32: int | None = None
+    """Of the whole object; None where it is not known."""
     accepted_from_ns: int = 0
     """When the first of its entries was accepted, or before; 0 where it is not known."""
     deletes_through: int = 0
@@ -103,9 +126,12 @@ def with_flushed(manifest: Manifest, flushed: Flushed) -> Manifest:
     """The manifest after a flush. The same flush again changes nothing, even if its segment is merged by then."""
     if manifest.covered.get(flushed.writer_id, 0) >= flushed.up_to_seq:
         return manifest
+    segment = flushed.segment
+    # One that was rebuilt may name the segment already.
+    is_named = segment is None or any(one.path == segment.path for one in manifest.segments)
     return replace(
         manifest,
-        segments=(*manifest.segments, flushed.segment) if flushed.segment else manifest.segments,
+        segments=manifest.segments if is_named or segment is None else (*manifest.segments, segment),
         covered={**manifest.covered, flushed.writer_id: flushed.up_to_seq},
     )
 
@@ -193,19 +219,57 @@ def segments_between(manifests: Sequence[Manifest], start_ns: int, end_ns: int) 
 
 def encode_manifest(manifest: Manifest) -> bytes:
     """The manifest as a file."""
-    return msgspec.json.format(msgspec.json.encode(manifest, order="deterministic"), indent=1) + b"\n"
+    text = msgspec.json.format(msgspec.json.encode(manifest, order="deterministic"), indent=1) + b"\n"
+    body = text.removeprefix(b"{\n")
+    return _head(body) + body
 
 
 def decode_manifest(data: bytes, path: str) -> Manifest:
-    """The manifest of a file. Raises CorruptData for damage and for versions that this build does not know."""
+    """The manifest of a file. Raises DamagedManifest, and CorruptData for versions that this build does not know."""
+    head = _HEAD.match(data)
+    if head is not None and head[1] != _checksum(data[head.end() :]):
+        raise DamagedManifest(path, "its bytes do not match its checksum")
     try:
         version = _VERSIONED.decode(data).version
         if version not in VERSIONS_READ:
-            known = " and ".join(map(str, sorted(VERSIONS_READ)))
+            known = ", ".join(map(str, sorted(VERSIONS_READ)))
             raise CorruptData(f"{path}: manifest version {version} is not known, this build reads {known}", path=path)
+        if version >= SUMMED_SINCE and head is None:
+            raise DamagedManifest(path, "it does not begin with its checksum and its copy")
         return replace(_MANIFEST.decode(data), version=VERSION)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise CorruptData(f"{path}: not a manifest: {error}", path=path) from error
+        raise DamagedManifest(path, f"not a manifest: {error}") from error
+
+
+def restored_manifest(data: bytes, path: str) -> Manifest | None:
+    """The manifest of a damaged file, from its body or from the copy, whichever is whole; None where neither is."""
+    bodies: list[bytes] = []
+    if (checksum := _CHECKSUM.search(data)) is not None:
+        # The damage may have made or unmade the end of a line.
+        starts = (place.end() for place in re.finditer(rb"\n", data))
+        bodies += [data[start:] for start in starts if _checksum(data[start:]) == checksum[1]]
+    if (copy := _COPY.search(data)) is not None:
+        with suppress(zlib.error, ValueError):
+            bodies.append(zlib.decompress(base64.b64decode(copy[1], validate=True)))
+    for body in bodies:
+        with suppress(DamagedManifest):
+            return decode_manifest(_head(body) + body, path)
+    return None
+
+
+def copy_is_whole(data: bytes) -> bool:
+    """Whether the copy in a manifest that can be read is whole too; versions before the third have none."""
+    head = _HEAD.match(data)
+    return head is None or data.startswith(_head(data[head.end() :]))
+
+
+def _head(body: bytes) -> bytes:
+    copy = base64.b64encode(zlib.compress(body))
+    return b'{\n "checksum": "%b",\n "copy": "%b",\n' % (_checksum(body), copy)
+
+
+def _checksum(body: bytes) -> bytes:
+    return b"%08x" % zlib.crc32(body)
 
 
 class _Versioned(msgspec.Struct):

@@ -5,16 +5,21 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+import structlog
+
 from lodur.model.errors import Unavailable
 from lodur.model.tenant import TenantId
 from lodur.store.days import day_name, parse_day_name
-from lodur.store.manifest import Manifest, decode_manifest, encode_manifest
+from lodur.store.manifest import DamagedManifest, Manifest, decode_manifest, encode_manifest, restored_manifest
+from lodur.store.manifest_repair import keep_damaged, rebuilt_manifest
 from lodur.store.object_store import ObjectStore
 
 COMMIT_ATTEMPTS_MAX = 20
 """Each lost attempt means that another process has committed: with this many there is something else wrong."""
 
 SUFFIX = ".json"
+
+_log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,10 +46,62 @@ def stored_days(store: ObjectStore, tenant: TenantId) -> list[int]:
 
 
 def read_manifest(store: ObjectStore, tenant: TenantId, day: int) -> Committed | None:
-    """A day's manifest; None where there is none. Raises CorruptData, and as `ObjectStore`."""
+    """A day's manifest; None where there is none. Changes nothing. Raises CorruptData, and as `ObjectStore`."""
     path = manifest_path(tenant, day)
     found = store.get(path)
     return Committed(decode_manifest(found.data, path), found.version) if found else None
+
+
+def sound_manifest(store: ObjectStore, tenant: TenantId, day: int) -> Committed | None:
+    """A day's manifest, restored or rebuilt, and committed, where its bytes are damaged; None where there is none.
+
+    Raises CorruptData for a version that this build does not know, and as `ObjectStore`.
+    """
+    path = manifest_path(tenant, day)
+    for _ in range(COMMIT_ATTEMPTS_MAX):
+        found = store.get(path)
+        if found is None:
+            return None
+        try:
+            return Committed(decode_manifest(found.data, path), found.version)
+        except DamagedManifest as error:
+            damage = error
+        # What came damaged over the network only is whole when it is read again.
+        again = store.get(path)
+        if again is None or again.data != found.data:
+            continue
+        kept = keep_damaged(store, tenant, day, found.data)
+        restored = restored_manifest(found.data, path)
+        manifest = restored or rebuilt_manifest(store, tenant, day, found.data)
+        version = store.replace_if(path, encode_manifest(manifest), found.version)
+        if version is not None:
+            _log.error(
+                "damaged manifest was restored" if restored else "damaged manifest was rebuilt from its day's segments",
+                path=path,
+                offset=damage.offset,
+                err=str(damage),
+                segments=len(manifest.segments),
+                rows=sum(segment.rows for segment in manifest.segments),
+                kept=kept,
+            )
+            return Committed(manifest, version)
+    raise Unavailable(f"{path}: {COMMIT_ATTEMPTS_MAX} attempts to read met with other writers or with damage")
+
+
+def fence(store: ObjectStore, tenant: TenantId, day: int) -> Committed:
+    """The day's manifest, written anew so that no commit that began before can be stored any more.
+
+    Raises as `commit`.
+    """
+    path = manifest_path(tenant, day)
+    for _ in range(COMMIT_ATTEMPTS_MAX):
+        known = sound_manifest(store, tenant, day)
+        manifest = known.manifest if known else Manifest(day_name(day))
+        manifest = replace(manifest, revision=manifest.revision + 1)
+        version = store.replace_if(path, encode_manifest(manifest), known.version if known else None)
+        if version is not None:
+            return Committed(manifest, version)
+    raise Unavailable(f"{path}: {COMMIT_ATTEMPTS_MAX} attempts to commit met with other writers")
 
 
 def commit(
@@ -68,5 +125,5 @@ def commit(
         version = store.replace_if(path, encode_manifest(manifest), known.version if known else None)
         if version is not None:
             return Committed(manifest, version)
-        known = read_manifest(store, tenant, day)
+        known = sound_manifest(store, tenant, day)
     raise Unavailable(f"{path}: {COMMIT_ATTEMPTS_MAX} attempts to commit met with other writers")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from typing import Generic, TypeVar
 
 from lodur.telemetry.store_metrics import CacheMetrics
@@ -66,6 +66,13 @@ class MemoryCache(Generic[K, V]):
         """Let some values go."""
         with self._lock:
             for key in keys:
+                self._remove(key)
+            self._measure()
+
+    def forget_where(self, is_gone: Callable[[K], bool]) -> None:
+        """Let the values go whose keys are such; looks at all of them."""
+        with self._lock:
+            for key in [key for key in self._values if is_gone(key)]:
                 self._remove(key)
             self._measure()
 

@@ -70,6 +70,10 @@ class RemoteSegment:
             raise
         return [(offset, part) for (offset, _), part in zip(ranges, parts, strict=True)]
 
+    def discard(self) -> None:
+        """Have nothing cached of the segment any more."""
+        self.reads.discard(self.path)
+
 
 OpenSegment = Segment | RemoteSegment
 Place = tuple[ObjectStore, SegmentMeta]
@@ -132,9 +136,11 @@ class OpenSegments:
 
     def put_aside(self, meta: SegmentMeta, reason: str) -> None:
         """Leave a segment out from now on, for it cannot be read."""
+        self._reads.discard(meta.path)
         with self._lock:
             is_new = meta.path not in self._set_aside
             self._set_aside[meta.path] = reason
+        self._open.forget([meta.path])
         if is_new:
             self._on_damage()
             _log.error("segment set aside, queries go on without its rows", path=meta.path, rows=meta.rows, err=reason)
@@ -158,7 +164,7 @@ class OpenSegments:
         if known is not None:
             return known
         try:
-            segment = self._read(store, meta)
+            segment = self._read_twice(store, meta)
         except CorruptData as error:
             self.put_aside(meta, str(error))
             return None
@@ -167,6 +173,20 @@ class OpenSegments:
         opened = segment if isinstance(segment, Segment) else segment.segment
         self._open.keep(meta.path, segment, opened.blocks * BLOCK_BYTES + meta.streams * STREAM_BYTES)
         return segment
+
+    def _read_twice(self, store: ObjectStore, meta: SegmentMeta) -> OpenSegment:
+        """What seems damaged is read once more from its store: the damage may have come about on the way."""
+        try:
+            return self._read(store, meta)
+        except CorruptData:
+            self._reads.discard(meta.path)
+        try:
+            return self._read(store, meta)
+        except CorruptData as error:
+            if error.path:
+                raise
+            # The core was not told yet what it is given.
+            raise CorruptData(f"{meta.path}{error}", path=meta.path, offset=error.offset) from error
 
     def _read(self, store: ObjectStore, meta: SegmentMeta) -> OpenSegment:
         local = store.local_path(meta.path)

@@ -65,6 +65,13 @@ class SegmentReads:
         if gone and self._disk is not None:
             self._keeping.submit(self._disk.forget, gone)
 
+    def discard(self, path: str) -> None:
+        """Have nothing of an object any more: it was found damaged, perhaps on its way from the store. Blocks."""
+        self._small.forget_where(lambda key: key[0] == path)
+        if self._disk is not None:
+            # After those that are on their way to the disk.
+            self._keeping.submit(self._disk.forget, [path]).result()
+
     def close(self) -> None:
         """Let go of the thread; what is on its way to the disk is dropped."""
         self._keeping.shutdown(cancel_futures=True)

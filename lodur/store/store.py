@@ -15,14 +15,14 @@ import structlog
 from prometheus_client import CollectorRegistry
 
 from lodur.kernels.head import HeadView
-from lodur.model.errors import InvalidRequest, Unauthenticated, Unavailable
+from lodur.model.errors import CorruptData, InvalidRequest, Unauthenticated, Unavailable
 from lodur.model.tenant import TenantId
 from lodur.store.days import day_name, day_of
 from lodur.store.deletes.deletions import Deletions
 from lodur.store.deletes.requests import DeleteRequest
 from lodur.store.journal import Journal
 from lodur.store.manifest import SegmentMeta
-from lodur.store.manifest_store import Committed, read_manifest, stored_days
+from lodur.store.manifest_store import Committed, fence, sound_manifest, stored_days
 from lodur.store.object_store import ObjectStore
 from lodur.store.object_stores import ObjectStores
 from lodur.store.open_segments import Opened, OpenSegment, OpenSegments, Place, RemoteSegment
@@ -162,7 +162,7 @@ class Store:
 
         Raises as `ObjectStore`, and CorruptData.
         """
-        committed = read_manifest(self._stores.of_day(day), tenant_store.tenant, day)
+        committed = sound_manifest(self._stores.of_day(day), tenant_store.tenant, day)
         if committed is not None:
             self.adopt(tenant_store, day, committed)
         return committed
@@ -183,6 +183,26 @@ class Store:
     def put_aside(self, meta: SegmentMeta, reason: str) -> None:
         """A segment was found damaged: queries go on without it."""
         self._segments.put_aside(meta, reason)
+
+    def set_damaged_aside(self, tenant: TenantId, error: CorruptData) -> bool:
+        """Go on without the segment that a query found damaged; whether there is one of that path."""
+        for meta in self.tenant(tenant).live():
+            local = self._stores.of_day(day_of(meta.min_ts_ns)).local_path(meta.path)
+            if error.path in (meta.path, str(local)):
+                self.put_aside(meta, str(error))
+                return True
+        return False
+
+    def left_out(self, tenant: TenantId, start_ns: int, end_ns: int) -> list[str]:
+        """The segments that queries of a span go on without, in words."""
+        aside = self.set_aside()
+        if not aside:
+            return []
+        return [
+            f"segment {meta.path} cannot be read, its {meta.rows} entries are left out"
+            for meta in self.tenant(tenant).live()
+            if meta.path in aside and meta.min_ts_ns < end_ns and meta.max_ts_ns >= start_ns
+        ]
 
     def set_aside(self) -> dict[str, str]:
         """Segments that are not read, by path, and why."""
@@ -235,6 +255,18 @@ class Store:
                     is_stale = True
         return None if is_stale else opened.segments
 
+    def find_days(self) -> None:
+        """Look for days that other processes have begun, or that the listing at the start did not have yet. Blocks.
+
+        Raises as `ObjectStore`, and CorruptData.
+        """
+        for tenant in self._stored_tenants():
+            tenant_store = self.tenant(tenant)
+            for store in self._stores.each():
+                for day in stored_days(store, tenant):
+                    if self._stores.of_day(day) is store and tenant_store.known_day(day) is None:
+                        self.refresh(tenant_store, day)
+
     def _stored_tenants(self) -> list[TenantId]:
         names = sorted({name for store in self._stores.each() for name in store.list_folders("")})
         tenants: list[TenantId] = []
@@ -261,23 +293,32 @@ class Store:
         places = [(store, day) for store, day in places if self._stores.of_day(day) is store]
 
         def read(place: tuple[ObjectStore, int]) -> tuple[int, Committed | None]:
-            return place[1], read_manifest(place[0], tenant, place[1])
+            return place[1], sound_manifest(place[0], tenant, place[1])
 
         with ThreadPoolExecutor(LOAD_THREADS, "load-manifest") as threads:
             days = {day: committed for day, committed in threads.map(read, places) if committed is not None}
         if days:
             self.tenant(tenant).set_days(days)
-        manifests = [committed.manifest for committed in days.values()]
-        known = {segment.path for manifest in manifests for segment in manifest.segments}
-        known |= {segment.path for manifest in manifests for segment in manifest.removed}
-        self._drop_orphans(tenant, known)
+        self._drop_orphans(tenant, {path for committed in days.values() for path in _named(committed)})
 
     def _drop_orphans(self, tenant: TenantId, known: set[str]) -> None:
         for store in self._stores.each():
             for listed in store.list_objects(segment_folder(tenant)):
                 # Where the periods have changed, a day's manifest may lie in a store that is not read for it any more.
                 day = segment_day(listed.path)
-                is_read_here = day is not None and self._stores.of_day(day) is store
-                if is_read_here and listed.path not in known and self.writer.is_mine(listed.path):
-                    _log.info("segment that was never committed is removed", path=listed.path)
-                    store.delete(listed.path)
+                if day is None or self._stores.of_day(day) is not store:
+                    continue
+                if listed.path not in known and self.writer.is_mine(listed.path):
+                    # A commit of this writer's last life that names it may still be on its way to the store.
+                    committed = fence(store, tenant, day)
+                    self.adopt(self.tenant(tenant), day, committed)
+                    known |= _named(committed)
+                    if listed.path not in known:
+                        _log.info("segment that was never committed is removed", path=listed.path)
+                        store.delete(listed.path)
+
+
+def _named(committed: Committed) -> set[str]:
+    """The objects that a manifest knows, live or not."""
+    manifest = committed.manifest
+    return {segment.path for segment in manifest.segments} | {segment.path for segment in manifest.removed}

@@ -22,6 +22,12 @@ class WalMarks:
         self._marks: dict[TenantId, int] = {}
         self._last_seqs: dict[TenantId, int] = {}
         self._in_flight: dict[TenantId, int] = {}
+        self._keeps_all = False
+
+    def keep_all(self) -> None:
+        """Something lies in the WAL that nobody has elsewhere: trim nothing from now on."""
+        with self._lock:
+            self._keeps_all = True
 
     @contextmanager
     def appending(self, tenant: TenantId) -> Iterator[None]:
@@ -65,4 +71,4 @@ class WalMarks:
     def floor(self) -> int:
         """The number up to which every record of every tenant is in committed segments."""
         with self._lock:
-            return min(self._marks.values(), default=self._last_seq)
+            return 0 if self._keeps_all else min(self._marks.values(), default=self._last_seq)

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from lodur.kernels.compact import Cancel, verify_segment
 from lodur.kernels.segment import Segment
 from lodur.model.errors import CorruptData, NotFound
 from lodur.model.limits import MIB
@@ -53,11 +54,24 @@ def opened_whole(store: ObjectStore, meta: SegmentMeta) -> Iterator[Segment]:
         copy.unlink(missing_ok=True)
 
 
+def damage_of(store: ObjectStore, meta: SegmentMeta) -> str | None:
+    """What is damaged in a segment that is read from end to end; None for nothing.
+
+    Raises MissingSegment, and as `ObjectStore`.
+    """
+    try:
+        with opened_whole(store, meta) as segment:
+            verify_segment(segment, Cancel())
+    except (DamagedSegment, CorruptData) as error:
+        return str(error)
+    return None
+
+
 def _open(path: Path, meta: SegmentMeta) -> Segment:
     try:
         return Segment.open_file(path)
     except CorruptData as error:
-        raise DamagedSegment(meta, str(error)) from error
+        raise DamagedSegment(meta, str(error).replace(str(path), meta.path)) from error
     except FileNotFoundError as error:
         raise MissingSegment(meta) from error
 

@@ -56,7 +56,7 @@ def exchange(port: int, sent: bytes, *, half_close: bool = False, deadline_s: fl
             connection.sendall(sent)
             if half_close:
                 connection.shutdown(socket.SHUT_WR)
-        return parse_answer(_read_all(connection))
+        return parse_answer(_read_all(connection), method=sent.partition(b" ")[0].decode("latin-1"))
 
 
 def ask(
@@ -66,12 +66,12 @@ def ask(
     return exchange(port, request_bytes(method, target, headers, body))
 
 
-def parse_answer(received: bytes) -> Answer:
-    """The first answer in what a server sent."""
+def parse_answer(received: bytes, *, method: str = "GET") -> Answer:
+    """The first answer in what a server sent. HTTPException where it is not whole."""
     if not received:
         return CLOSED
     # `HTTPResponse` reads from whatever has `makefile`.
-    response = http.client.HTTPResponse(cast("socket.socket", _Received(received)))
+    response = http.client.HTTPResponse(cast("socket.socket", _Received(received)), method=method)
     response.begin()
     text = response.read().decode("utf-8", "replace")
     return Answer(response.status, text, {name.lower(): value for name, value in response.getheaders()})

@@ -21,7 +21,8 @@ from botocore.config import Config
 from tests.servers.process import ServerProcess, free_port
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-INSTALL = ROOT / "scripts" / "install_test_servers.py"
+INSTALL = "scripts.install_test_servers"
+
 
 READY_S = 30.0
 
@@ -32,7 +33,7 @@ class ServerNotBuilt(Exception):
 
 def s3_server_program() -> Path:
     """The server's program, built now if it has not been yet. Raises ServerNotBuilt."""
-    built = subprocess.run([sys.executable, INSTALL], capture_output=True, text=True, check=False)
+    built = subprocess.run([sys.executable, "-m", INSTALL], cwd=ROOT, capture_output=True, text=True, check=False)
     if built.returncode != 0:
         raise ServerNotBuilt(built.stderr.strip().splitlines()[-1])
     return Path(built.stdout.strip())

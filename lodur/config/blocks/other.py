@@ -29,6 +29,13 @@ AUTH_ENABLED = Setting(
     "auth_enabled", BOOL, "true", "Requests must name their tenant in X-Scope-OrgID.", ("auth.enabled",)
 )
 
+TRACING = Setting(
+    "tracing.enabled",
+    BOOL,
+    "true",
+    "Send traces of requests by OTLP to where `OTEL_EXPORTER_OTLP_ENDPOINT` says; without it there are none.",
+)
+
 
 def _block(path: str, reason: str, keys: str) -> InertKey:
     return InertKey(path, reason, tuple(keys.split()))
@@ -101,6 +108,6 @@ ENTRIES: tuple[Entry, ...] = (
         "log_stream_creation log_push_request log_push_request_streams log_duplicate_metrics "
         "log_duplicate_stream_info limited_log_push_errors",
     ),
-    _block("tracing", "traces are not exported yet", "enabled"),
+    TRACING,
     _block("analytics", "nothing is ever reported to anybody", "reporting_enabled usage_stats_url proxy_url"),
 )

@@ -37,6 +37,9 @@ from lodur.telemetry.compaction_metrics import CompactionMetrics
 FIRST_RUN_S = 60.0
 """After the start at the latest: a server that is restarted often must compact too."""
 
+LISTINGS = 2
+"""Of all days, in the first runs after the start: what the listing at the start did not have yet is in one of these."""
+
 NICENESS = 10
 """Of the threads that merge: pushes and queries go first."""
 
@@ -66,6 +69,7 @@ class Compactor:
         self._threads = ThreadPoolExecutor(options.parallelism, "compact", _step_back)
         self._asked = AskedSegments()
         self._retention_due_ns = 0
+        self._listings_left = LISTINGS
 
     async def run(self) -> None:
         """Compact at the interval until stopped."""
@@ -92,6 +96,7 @@ class Compactor:
         expires = self._options.retention_enabled and begun_ns >= self._retention_due_ns
         if expires:
             self._retention_due_ns = begun_ns + self._options.retention_interval_ns
+        self._find_days()
         for tenant_store in self._store.tenants():
             self._on_deletes(tenant_store, self._begin_deletes)
         days = [(tenant_store, day) for tenant_store in self._store.tenants() for day in tenant_store.days()]
@@ -126,6 +131,15 @@ class Compactor:
 
     def _finish_deletes(self, deletions: Deletions, tenant_store: TenantStore) -> None:
         finish_deletes(self._store, deletions, tenant_store, self._metrics.deletes)
+
+    def _find_days(self) -> None:
+        if not self._listings_left:
+            return
+        try:
+            self._store.find_days()
+            self._listings_left -= 1
+        except (LodurError, OSError) as error:
+            _log.warning("days were not listed, it is tried again at the next run", err=str(error))
 
     def _day_done(self, tenant_store: TenantStore, day: int, *, expires: bool) -> bool:
         """Work on a day; whether nothing went wrong."""

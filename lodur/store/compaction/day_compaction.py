@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -33,7 +34,7 @@ from lodur.store.manifest import (
 from lodur.store.manifest_store import Committed, commit
 from lodur.store.store import Store
 from lodur.store.tenant_store import TenantStore
-from lodur.store.whole_segments import DamagedSegment, MissingSegment
+from lodur.store.whole_segments import DamagedSegment, MissingSegment, damage_of
 from lodur.telemetry.compaction_metrics import CompactionMetrics
 
 CLAIM_NS = 30 * NS_PER_MINUTE
@@ -192,7 +193,7 @@ class DayCompaction:
             keep = keep_rules(self.periods, self.clock.now_ns())
             outcome = self.merger.merge(store, tenant, self.day, compaction, keep, self.deletes)
         except DamagedSegment as error:
-            self.store.put_aside(error.segment, str(error))
+            self._put_aside(error)
             return known
         except MissingSegment as error:
             return self._without(known, error.segment)
@@ -224,6 +225,16 @@ class DayCompaction:
         now_ns, into = self.clock.now_ns(), tuple(segment.id for segment in outcome.outputs)
         removals = removals_of(outcome.rows_deleted, at_ns=now_ns, by=self.merger.owner, into=into)
         return Replaced(compaction.inputs, outcome.outputs, self._delete_at_ns(compaction, outcome), removals)
+
+    def _put_aside(self, error: DamagedSegment) -> None:
+        """Leave a damaged segment alone; what only came damaged is whole when it is read again."""
+        store = self.store.writer.stores.of_day(self.day)
+        with suppress(MissingSegment):
+            if damage_of(store, error.segment) is None:
+                path = error.segment.path
+                _log.warning("segment was damaged on the way, it is read again", path=path, err=str(error))
+            else:
+                self.store.put_aside(error.segment, str(error))
 
     def _without(self, known: Committed, missing: SegmentMeta) -> Committed:
         """The manifest as it is now; where it names the missing segment still, that is set aside."""

@@ -15,6 +15,7 @@ from lodur.kernels.segment import Segment
 from lodur.model.errors import CorruptData, LodurError
 from lodur.model.tenant import TenantId
 from lodur.model.time_span import TimeSpan
+from lodur.store.checksums import file_crc32
 from lodur.store.compaction.deleting import Taken, TenantDeletes
 from lodur.store.compaction.policy import Compaction
 from lodur.store.manifest import SegmentMeta
@@ -131,6 +132,7 @@ class Merger:
         if written is None:
             return merged, None
         try:
+            crc32 = file_crc32(spooled)
             store.put_file(path, spooled)
         except BaseException:
             spooled.unlink(missing_ok=True)
@@ -147,6 +149,7 @@ class Merger:
             level=max(segment.level for segment in compaction.inputs) + 1,
             zstd_level=compaction.zstd_level,
             accepted_from_ns=min(segment.accepted_from_ns for segment in compaction.inputs),
+            crc32=crc32,
         )
 
     def _check_complete(self, compaction: Compaction, merges: list[SegmentsMerged]) -> None:
@@ -182,5 +185,5 @@ def _blamed(inputs: list[Segment], compaction: Compaction) -> Iterator[None]:
     except CorruptData as error:
         for segment, meta in zip(inputs, compaction.inputs, strict=True):
             if segment.path == error.path:
-                raise DamagedSegment(meta, str(error)) from error
+                raise DamagedSegment(meta, str(error).replace(error.path, meta.path)) from error
         raise

@@ -124,3 +124,10 @@ def test_answers_are_compressed_where_that_is_wanted() -> None:
     status, body, headers = ask(application(compress=True)[0], "/ready", headers=accepts)
     assert (status, headers["content-encoding"]) == (200, "gzip")
     assert len(body) < 1000
+
+
+def test_requests_have_an_identity() -> None:
+    app, _ = application()
+    assert ask(app, "/ready", headers={"x-request-id": "r-7"})[2]["x-request-id"] == "r-7"
+    made = {ask(app, "/ready")[2]["x-request-id"] for _ in range(3)}
+    assert len(made) == 3

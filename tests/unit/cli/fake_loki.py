@@ -47,6 +47,7 @@ class FakeLoki:
     entries: list[tuple[int, dict[str, str], str]] = field(default_factory=list)
     answers: dict[str, list[tuple[int, str, dict[str, str]]]] = field(default_factory=lambda: defaultdict(list))
     received: list[Received] = field(default_factory=list)
+    limit_max: int = 5000
 
     def will_answer(self, path: str, body: object, status: int = 200, **headers: str) -> None:
         text = body if isinstance(body, str) else json.dumps(body)
@@ -57,6 +58,10 @@ class FakeLoki:
         if prepared:
             return prepared.pop(0) if len(prepared) > 1 else prepared[0]
         if request.path.endswith("/loki/api/v1/query_range"):
+            limit = int(dict(request.params)["limit"])
+            if limit > self.limit_max:
+                asked = f"limit > max_entries_limit_per_query ({limit} > {self.limit_max})"
+                return 400, f"max entries limit per query exceeded, {asked}", {}
             return 200, json.dumps(self._log_page(dict(request.params))), {}
         return 404, "404 page not found\n", {}
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 from tests.unit.cli.fake_loki import Cli, FakeLoki
 
 API = "/loki/api/v1"
@@ -86,3 +88,17 @@ def test_patterns(cli: Cli, loki: FakeLoki) -> None:
     ]
     loki.will_answer(f"{API}/patterns", {"status": "success", "data": data})
     assert cli("patterns", '{app="web"}', *SPAN).stdout == "13  unknown  user <_> in\n 3  info     job <_> done\n"
+
+
+def test_lists_as_json(cli: Cli, loki: FakeLoki) -> None:
+    loki.will_answer(f"{API}/labels", {"status": "success", "data": ["app", "env"]})
+    loki.will_answer(f"{API}/series", {"status": "success", "data": [{"b": "2", "a": "1"}, {"a": "0"}]})
+    loki.will_answer(f"{API}/index/stats", {"streams": 1, "chunks": 2, "bytes": 3, "entries": 4})
+    loki.will_answer(f"{API}/detected_field/x/values", {})
+    assert cli("labels", "-o", "jsonl").stdout == '"app"\n"env"\n'
+    assert json.loads(cli("labels", "-o", "json").stdout) == ["app", "env"]
+    assert json.loads(cli("series", "{}", "-o", "json").stdout) == [{"a": "0"}, {"a": "1", "b": "2"}]
+    analysed = json.loads(cli("series", "{}", "--analyze-labels", "-o", "json").stdout)
+    assert analysed == [{"label": "a", "values": 2, "streams": 2}, {"label": "b", "values": 1, "streams": 1}]
+    assert json.loads(cli("stats", "{}", "-o", "jsonl").stdout) == {"streams": 1, "chunks": 2, "bytes": 3, "entries": 4}
+    assert cli("detected-fields", "{}", "x", "-o", "json").stdout == "[]\n"

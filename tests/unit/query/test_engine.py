@@ -289,6 +289,9 @@ class VanishingSegment:
     async def read_ranges(self, ranges: Sequence[tuple[int, int]]) -> list[tuple[int, bytes]]:
         raise NotFound("there is no such object")
 
+    def discard(self) -> None:
+        """Nothing is cached."""
+
 
 class CompactedStore(MemoryStore):
     """Gives segments that were replaced, and when asked again those in their place."""

@@ -10,14 +10,17 @@ from lodur.model.errors import CorruptData
 from lodur.store.days import day_name, day_of, day_span, parse_day_name
 from lodur.store.manifest import (
     Claim,
+    DamagedManifest,
     Flushed,
     Manifest,
+    Removal,
     RemovedSegment,
     Replaced,
     SegmentMeta,
     decode_manifest,
     encode_manifest,
     has_replaced,
+    restored_manifest,
     segments_between,
     with_claim,
     with_flushed,
@@ -82,8 +85,36 @@ def test_damage_is_told_with_the_path(data: bytes) -> None:
 
 
 def test_an_unknown_version_is_told() -> None:
-    with pytest.raises(CorruptData, match="version 4 is not known, this build reads 1 and 2 and 3"):
-        decode_manifest(b'{"version":4,"day":[]}', "x")
+    with pytest.raises(CorruptData, match="version 5 is not known, this build reads 1, 2, 3, 4") as raised:
+        decode_manifest(b'{"version":5,"day":[]}', "x")
+    assert not isinstance(raised.value, DamagedManifest)
+
+
+def test_every_flipped_bit_of_a_manifest_is_found_and_undone() -> None:
+    manifest = Manifest("2024-01-01", (meta("a"),), {"w": 1})
+    data = encode_manifest(manifest)
+    for place in range(8 * len(data)):
+        damaged = bytearray(data)
+        damaged[place // 8] ^= 1 << place % 8
+        try:
+            found: Manifest | DamagedManifest = decode_manifest(bytes(damaged), "d.json")
+        except DamagedManifest as error:
+            found = error
+        if isinstance(found, Manifest):
+            # The copy is not looked at where it is not needed.
+            assert found == manifest
+            assert data.index(b'"copy": "') < place // 8 < data.index(b'",\n "day"')
+        else:
+            assert str(found).startswith("d.json: damaged manifest at byte 0: ")
+            assert (found.path, found.offset) == ("d.json", 0)
+        assert restored_manifest(bytes(damaged), "d.json") == manifest
+
+
+def test_every_cut_of_a_manifest_is_found() -> None:
+    data = encode_manifest(Manifest("2024-01-01", (meta("a"),), {"w": 1}))
+    for length in range(len(data)):
+        with pytest.raises(DamagedManifest):
+            decode_manifest(data[:length], "d.json")
 
 
 def test_version_1_is_read() -> None:
@@ -110,14 +141,30 @@ def test_version_1_is_read() -> None:
 def test_version_2_is_read() -> None:
     data = (COMPAT / "v2" / "2024-01-31.json").read_bytes()
     manifest = decode_manifest(data, "x")
-    assert manifest.version == 3
-    assert {(one.accepted_from_ns, one.deletes_through) for one in manifest.segments} == {(0, 0)}
+    assert b'"checksum"' not in data
     assert [segment.zstd_level for segment in manifest.segments] == [8]
     assert manifest.removed == (
         RemovedSegment("fake/segments/2024-01-31/0f6c1e2a-000000000000002a.parquet", 1706835600000000000),
     )
     assert manifest.claim == Claim("0f6c1e2a-7d3b-4c55-9a53-0a4b1c2d3e4f", 1706836500000000000)
     assert manifest.revision == 4
+
+
+def test_version_3_is_read() -> None:
+    data = (COMPAT / "v3" / "2024-01-31.json").read_bytes()
+    manifest = decode_manifest(data, "x")
+    assert {(segment.accepted_from_ns, segment.deletes_through) for segment in manifest.segments} == {(0, 0)}
+    assert [segment.crc32 for segment in manifest.segments] == [0x1A2B3C4D]
+
+
+def test_version_4_is_read() -> None:
+    data = (COMPAT / "v4" / "2024-01-31.json").read_bytes()
+    manifest = decode_manifest(data, "x")
+    assert encode_manifest(manifest) == data
+    assert [(one.accepted_from_ns, one.deletes_through) for one in manifest.segments] == [(1706659300000000000, 7)]
+    assert [one.removals for one in manifest.removed] == [
+        (Removal("17171a0c", 12, 1706832000000000000, "0f6c1e2a-7d3b-4c55-9a53-0a4b1c2d3e4f", ("0f6c1e2a-m3f2",)),)
+    ]
 
 
 def merged(name: str, *inputs: str) -> Replaced:

@@ -202,6 +202,16 @@ def test_small_ranges_need_no_disk(tmp_path: Path) -> None:
     reading.reads.close()
 
 
+def test_what_was_damaged_on_the_way_is_fetched_anew(tmp_path: Path) -> None:
+    reading = Reading(tmp_path)
+    small, large = (10, 100), (1000, SMALL_BYTES + 1)
+    reading.read(small, large)
+    reading.reads.discard("t/a")
+    reading.read(small, large)
+    assert reading.requests() == 2
+    reading.reads.close()
+
+
 def test_a_missing_object_is_missing_through_caches(tmp_path: Path) -> None:
     reading = Reading(tmp_path)
     with pytest.raises(NotFound):

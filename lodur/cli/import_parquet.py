@@ -1,0 +1,131 @@
+"""Parquet files that an import reads: those of `lodur export`, and others by the columns that the options name.
+
+Start at `open_parquet`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from lodur.cli.extras import arrow
+from lodur.cli.import_lines import TIMES, LabelSets
+from lodur.cli.import_mapping import (
+    LABELS_FIELD,
+    METADATA_FIELD,
+    FieldMapping,
+    TimestampFormat,
+    text_of,
+    texts_of,
+    timestamp_ns,
+)
+from lodur.cli.import_rows import BadRow, Row
+from lodur.model.errors import InvalidRequest
+
+ROWS_AT_ONCE = 8192
+
+LINES = ("line", "message", "msg", "body", "log")
+"""Columns that are taken for the line where the options name none."""
+
+SEGMENT_MARK = b"lodur.directory"
+"""What the footer of a store's segment has and no other file."""
+
+
+class ParquetRows:
+    """The rows of a file; `read_bytes` is how far it is read, by rows."""
+
+    def __init__(self, name: str, mapping: FieldMapping) -> None:
+        self.name = name
+        self._mapping = mapping
+        self._label_sets = LabelSets(mapping)
+        self._size = Path(name).stat().st_size
+        self._place = 0
+        try:
+            self._file = arrow("a Parquet file", "pyarrow.parquet").ParquetFile(name)
+        except (OSError, ValueError) as error:
+            raise InvalidRequest(f"{name} is not a Parquet file: {error}") from error
+        columns = set(self._file.schema_arrow.names)
+        self._time = _column(name, columns, mapping.timestamp, TIMES, "--timestamp-field")
+        self._line = _column(name, columns, mapping.line, LINES, "--line-field")
+        self._maps = [column for column in (LABELS_FIELD, METADATA_FIELD) if column in columns]
+        for _, column in (*mapping.labels, *mapping.metadata):
+            if column not in columns:
+                raise InvalidRequest(f"{name} has no column '{column}'; it has {', '.join(sorted(columns))}")
+        if SEGMENT_MARK in (self._file.metadata.metadata or {}) and not mapping.labels:
+            raise InvalidRequest(
+                f"{name} is a segment of a store, whose columns do not tell labels from metadata: export it with"
+                " `lodur export --directory`, or name its labels with --label-field"
+            )
+
+    def read_bytes(self) -> int:
+        return self._size * self._place // max(1, int(self._file.metadata.num_rows))
+
+    def close(self) -> None:
+        self._file.close()
+
+    def rows(self) -> Iterator[Row | BadRow]:
+        """All rows. Raises InvalidRequest for a file that is damaged."""
+        mapping = self._mapping
+        wanted = {self._time, self._line, *self._maps, *(column for _, column in (*mapping.labels, *mapping.metadata))}
+        batches = self._file.iter_batches(batch_size=ROWS_AT_ONCE, columns=sorted(wanted))
+        while True:
+            try:
+                batch = next(batches, None)
+            except (OSError, ValueError) as error:
+                raise InvalidRequest(f"{self.name} cannot be read: {error}") from error
+            if batch is None:
+                return
+            yield from self._batch(batch)
+
+    def _batch(self, batch: Any) -> Iterator[Row | BadRow]:
+        times, form = _times(batch.column(self._time), self._mapping.timestamp_format)
+        lines = batch.column(self._line).to_pylist()
+        maps = {column: batch.column(column).to_pylist() for column in self._maps}
+        labels = [(name, batch.column(column).to_pylist()) for name, column in self._mapping.labels]
+        metadata = [(name, batch.column(column).to_pylist()) for name, column in self._mapping.metadata]
+        for number, (at, line) in enumerate(zip(times, lines, strict=True)):
+            self._place += 1
+            try:
+                own = {**texts_of(_at(maps, LABELS_FIELD, number)), **_named(labels, number)}
+                text = text_of(line.decode("utf-8", "replace") if isinstance(line, bytes) else line)
+                if text is None:
+                    raise ValueError(f"the column '{self._line}' is null")
+                yield Row(
+                    self._place,
+                    timestamp_ns(at, form),
+                    self._label_sets.of(own),
+                    text,
+                    {**texts_of(_at(maps, METADATA_FIELD, number)), **_named(metadata, number)},
+                )
+            except ValueError as error:
+                yield BadRow(self._place, str(error))
+
+
+def _times(column: Any, form: TimestampFormat) -> tuple[list[object], TimestampFormat]:
+    """Times and how they are written: what Parquet knows as times comes in nanoseconds, whatever the options say."""
+    pa = arrow("a Parquet file")
+    if not pa.types.is_timestamp(column.type):
+        return column.to_pylist(), form
+    try:
+        numbers = column.cast(pa.timestamp("ns", column.type.tz)).cast(pa.int64())
+    except ValueError as error:
+        raise InvalidRequest(f"a time lies outside of what nanoseconds can tell: {error}") from error
+    return numbers.to_pylist(), TimestampFormat.UNIX_NS
+
+
+def _at(maps: dict[str, list[object]], column: str, number: int) -> object:
+    return maps[column][number] if column in maps else None
+
+
+def _named(columns: Sequence[tuple[str, list[object]]], number: int) -> dict[str, str]:
+    return {name: text for name, values in columns if (text := text_of(values[number]))}
+
+
+def _column(file: str, columns: set[str], asked: str | None, known: Sequence[str], option: str) -> str:
+    if asked is not None and asked not in columns:
+        raise InvalidRequest(f"{file} has no column '{asked}'; it has {', '.join(sorted(columns))}")
+    found = asked or next((name for name in known if name in columns), None)
+    if found is None:
+        raise InvalidRequest(f"{file} has none of the columns {', '.join(known)}: name one with {option}")
+    return found

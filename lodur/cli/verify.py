@@ -1,0 +1,130 @@
+"""`lodur verify`: check a store from end to end, with or without a server that works on it."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from lodur.cli.terminal import write_err, write_out
+from lodur.model.byte_size import format_byte_size
+from lodur.model.errors import LodurError
+from lodur.model.tenant import TenantId
+
+if TYPE_CHECKING:
+    from lodur.store.verification import Counts, Finding
+
+LOST, UNCHECKED = 1, 3
+"""Exit codes: entries cannot be read; the store could not be checked."""
+
+PROGRESS_EVERY_S = 5.0
+
+
+class Progress:
+    """Says on standard error what was checked, now and then: on a terminal in one line that is written over."""
+
+    def __init__(self, *, is_quiet: bool) -> None:
+        self._is_quiet = is_quiet
+        self._is_terminal = sys.stderr.isatty()
+        self._said_s = time.monotonic()
+
+    def __call__(self, counts: Counts, path: str) -> None:
+        now_s = time.monotonic()
+        if self._is_quiet or now_s - self._said_s < (0.2 if self._is_terminal else PROGRESS_EVERY_S):
+            return
+        self._said_s = now_s
+        text = f"{counts.segments} segments, {format_byte_size(counts.bytes)}, {counts.losses} problems; {path}"
+        write_err(f"\r\x1b[2K{text}" if self._is_terminal else f"{text}\n")
+
+    def end(self) -> None:
+        """Make room for what is said at the end."""
+        if self._is_terminal and not self._is_quiet:
+            write_err("\r\x1b[2K")
+
+
+@click.command(name="verify")
+@click.option("--config-file", type=click.Path(exists=True, path_type=Path), help="The server's configuration.")
+@click.option("--expand-env", is_flag=True, help="Replace ${VAR} in that file before it is read.")
+@click.option(
+    "--directory",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="A store on disk, in place of the configuration's.",
+)
+@click.option("--tenant", help="Look at this tenant only.")
+@click.option("-o", "--output", type=click.Choice(["text", "json"]), default="text", help="How findings are printed.")
+@click.option("-q", "--quiet", is_flag=True, help="No progress and no sum, findings only.")
+def command(
+    *, config_file: Path | None, expand_env: bool, directory: Path | None, tenant: str | None, output: str, quiet: bool
+) -> None:
+    """Check every checksum and every reference of a store.
+
+    The whole store is read, and objects that no manifest names are told too.
+
+    Without options: the store that `lodur serve` uses when it is started in this directory. Nothing is changed, and a
+    server may be at work meanwhile. Findings are `damaged` or `missing` (entries cannot be read), `unknown` (an object
+    that no manifest names) and `aside` (damaged bytes that were kept).
+
+    \b
+    Exit codes: 0 every entry can be read, 1 damaged or missing ones, 3 the store could not be checked.
+
+    \b
+    Examples:
+      lodur verify
+      lodur verify --config-file loki.yaml --tenant team-a
+      lodur verify --directory ./data/store -o json
+    """
+    from lodur.cli.segments import Where, opened
+    from lodur.store.verification import Verification
+
+    arguments = [f"-config.file={config_file}"] if config_file else []
+    if expand_env:
+        arguments.append("-config.expand-env=true")
+    where = Where(tuple(arguments), directory, TenantId(tenant) if tenant else None)
+    progress = Progress(is_quiet=quiet)
+    found: list[Finding] = []
+    try:
+        with opened(where) as stores:
+            verification = Verification(stores, where.tenant, progress)
+            for finding in verification.run():
+                progress.end()
+                found.append(finding)
+                if output == "text":
+                    write_out(f"{finding.kind.value:<8} {finding.text}\n")
+    except (LodurError, OSError) as error:
+        raise Unchecked(f"the store could not be checked: {error}") from error
+    progress.end()
+    counts = verification.counts
+    if output == "json":
+        write_out(_json(found, counts))
+    elif not quiet:
+        write_err(
+            f"{counts.segments} segments of {counts.manifests} days and {counts.tenants} tenants, "
+            f"{format_byte_size(counts.bytes)}, {counts.rows} rows: {counts.losses} damaged or missing\n"
+        )
+    sys.exit(LOST if counts.losses else 0)
+
+
+class Unchecked(click.ClickException):
+    """The store could not be checked."""
+
+    exit_code = UNCHECKED
+
+
+def _json(found: list[Finding], counts: Counts) -> str:
+    findings = [
+        {"kind": one.kind.value, "tenant": one.tenant, "path": one.path, "offset": one.offset, "text": one.text}
+        for one in found
+    ]
+    checked = {
+        "tenants": counts.tenants,
+        "manifests": counts.manifests,
+        "segments": counts.segments,
+        "bytes": counts.bytes,
+        "rows": counts.rows,
+        "damaged_or_missing": counts.losses,
+    }
+    return json.dumps({"checked": checked, "findings": findings}, indent=1) + "\n"

@@ -1,0 +1,1 @@
+"""A bench of faults: a store under a random schedule, with everything failing that can. Start at `schedule`."""

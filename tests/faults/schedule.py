@@ -1,0 +1,314 @@
+"""A random schedule of pushes, flushes, merges, crashes and damage, from one seed. Start at `run_seed`."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import structlog
+
+from lodur.model.clock import ManualClock
+from lodur.model.durations import NS_PER_HOUR, NS_PER_S
+from lodur.model.errors import LodurError, Unavailable
+from lodur.store.days import NS_PER_DAY
+from tests.compacting_node import TENANT, Crash, Row
+from tests.faults.faulty_journal import no_room
+from tests.faults.faulty_store import NO_FAULTS, Bucket, FaultRates
+from tests.faults.model import Model, Push, Violation
+from tests.faults.process import Process
+from tests.faults.segment_rows import segment_rows
+
+FIRST_NS = 20_000 * NS_PER_DAY + 20 * NS_PER_HOUR
+
+STEPS = 30
+
+MEMORY = Path("/dev/shm")
+"""Files that need no disk, where there are such."""
+
+
+class Schedule:
+    """One history."""
+
+    def __init__(self, seed: int, directory: Path, logs: Sequence[Mapping[str, Any]]) -> None:
+        self.logs = logs
+        self._seed = seed
+        self.chance = Random(seed)
+        self.clock = ManualClock(FIRST_NS)
+        self.model = Model()
+        self.told: list[str] = []
+        """What was done, for who reads of a violation."""
+        self.bucket = Bucket(directory / "store")
+        self._number = 0
+        rates = _rates(self.chance)
+        remote = self.chance.random() < 0.6
+        names = ("a", "b") if self.chance.random() < 0.4 else ("a",)
+        self.processes: dict[str, Process] = {}
+        for name in names:
+            self.processes[name] = Process(self.bucket, directory, name, str(seed), self.clock, remote=remote)
+            self.processes[name].rates = self.processes[name].objects.rates = rates
+        self.told.append(f"{rates} remote={remote} processes={names}")
+
+    def run(self) -> None:
+        """Raises Violation."""
+        steps: list[tuple[Callable[[Process], None], int]] = [
+            (self.push, 8),
+            (self.push_again, 2),
+            (self.push_some_again, 1),
+            (self.flush, 5),
+            (self.compact, 4),
+            (self.pass_time, 3),
+            (self.restart, 1),
+            (self.check, 4),
+            (self.flip_object, 1),
+            (self.flip_log, 1),
+            (self.fill_disk, 1),
+        ]
+        for number in range(STEPS):
+            # Sizes and names have random parts: what one step draws of chance must not shift all later ones.
+            self.chance = Random(f"{self._seed} {number}")
+            (step,) = self.chance.choices([step for step, _ in steps], [weight for _, weight in steps])
+            process = self.processes[self.chance.choice(list(self.processes))]
+            self.told.append(f"{process.name}: {step.__name__} {len(self.model.pushes)}")
+            self._survived(process, step)
+            self.bucket.step()
+        self.end()
+
+    def push(self, process: Process) -> None:
+        rows: list[Row] = []
+        late_h = self.chance.choice([0, 0, 0, 1, 21, 30])
+        for _ in range(self.chance.randint(1, 8)):
+            self._number += 1
+            # Several share a timestamp, and some pushes lie in two days.
+            ts_ns = self.clock.now_ns() - late_h * NS_PER_HOUR + self._number // 3 * NS_PER_S
+            if self.chance.random() < 0.1:
+                ts_ns -= NS_PER_DAY
+            rows.append((self.chance.choice("xyz"), ts_ns, f"line {self._number} " + "x" * (self._number % 40)))
+        push = Push(process.name, frozenset(rows))
+        self.model.pushes.append(push)
+        self._send(process, push)
+
+    def push_again(self, process: Process) -> None:
+        """A client's retry, mostly of what was not acknowledged."""
+        mine = [push for push in self.model.pushes if push.name == process.name and push.is_atomic]
+        if mine:
+            push = self.chance.choice([push for push in mine if not push.is_acknowledged] or mine)
+            # A body is known as long as the process lives, and after that as long as it is in the log.
+            self.model.may_count_twice = self.model.may_count_twice or push.starts != process.starts
+            self._send(process, push)
+
+    def push_some_again(self, process: Process) -> None:
+        """Some of the rows that this process or another has."""
+        known = sorted({row for push in self.model.pushes for row in push.rows})
+        if known:
+            rows = frozenset(self.chance.sample(known, min(len(known), 3)))
+            for push in self.model.pushes:
+                push.is_atomic = push.is_atomic and push.rows.isdisjoint(rows)
+            push = Push(process.name, rows, is_atomic=False)
+            # Another process, or this one before its start, may have them in segments.
+            self.model.may_count_twice = True
+            self.model.pushes.append(push)
+            self._send(process, push)
+
+    def _send(self, process: Process, push: Push) -> None:
+        push.starts = process.starts
+        push.is_flushed = push.is_flushed and not push.may_be_lost
+        process.push(sorted(push.rows))
+        push.is_acknowledged = True
+        push.may_be_lost = False
+
+    def flush(self, process: Process) -> None:
+        process.flush()
+        for push in self.model.pushes:
+            is_whole = push.is_acknowledged and not push.may_be_lost
+            push.is_flushed = push.is_flushed or (push.name == process.name and is_whole)
+
+    def compact(self, process: Process) -> None:
+        process.compact()
+
+    def pass_time(self, process: Process) -> None:
+        del process
+        self.clock.advance(60.0 * self.chance.choice([1, 1, 40, 200, 900]))
+
+    def restart(self, process: Process) -> None:
+        process.stop()
+        process.start()
+
+    def fill_disk(self, process: Process) -> None:
+        """Things are tried while there is no room, and again when there is."""
+        with no_room(self.chance.choice([0, 100, 500, 3000])):
+            for step in (self.push, self.flush, self.compact):
+                try:
+                    step(process)
+                except (LodurError, OSError):
+                    continue
+
+    def flip_object(self, process: Process) -> None:
+        """A bit of a segment or a manifest changes where it lies."""
+        files = sorted(
+            file
+            for kind in ("segments", "manifest")
+            for file in (self.bucket.directory / str(TENANT) / kind).rglob("[!.]*")
+            if file.is_file() and file.stat().st_size
+        )
+        if not files:
+            return
+        # Names have random parts: sorted by age they are the same for the same seed.
+        files.sort(key=lambda file: self.bucket.names.get(file.relative_to(self.bucket.directory).as_posix(), 0))
+        file = self.chance.choice(files)
+        path = file.relative_to(self.bucket.directory).as_posix()
+        if file.suffix == ".parquet":
+            self.model.at_risk[path] = self._rows_of(path)
+        place = self._flip(file)
+        self.told.append(f"   bit {place} of {path}")
+
+    def flip_log(self, process: Process) -> None:
+        """A bit of a log file changes while the process is away."""
+        process.stop()
+        files = sorted(process.wal_directory.glob("*.wal"))
+        files = [file for file in files if file.stat().st_size]
+        if files:
+            file = self.chance.choice(files)
+            self.told.append(f"   bit {self._flip(file)} of {file.name}")
+            self.model.log_flips += 1
+        for push in self.model.pushes:
+            # One record is lost at most; which one it may be is not looked up.
+            push.may_be_lost = push.may_be_lost or (push.name == process.name and not push.is_flushed)
+        process.start()
+
+    def check(self, process: Process) -> None:
+        """Compare what is found with the model, mostly while faults go on."""
+        process.refresh()
+        # Rows in two segments are counted twice until these are merged.
+        rebuilt = [line for line in self.logs if line["event"].startswith("damaged manifest was rebuilt")]
+        self.model.may_count_twice = self.model.may_count_twice or bool(rebuilt)
+        rows = process.rows()
+        set_aside = process.store.set_aside()
+        self.model.check_each_once(rows)
+        if not process.knows_all_days:
+            return
+        # While a flush waits to be tried again, its days are seen as they were before.
+        sees_others = not process.tenant_store.unflushed()
+        self.model.check_all(rows, of=process.name, sees_others=sees_others, set_aside=set_aside)
+        counted = process.counted()
+        if process.store.set_aside().keys() - set_aside.keys():
+            return
+        is_right = counted >= len(rows) if self.model.may_count_twice else counted == len(rows)
+        if not is_right:
+            raise Violation(f"a metric query counts {counted} entries, a log query finds {len(rows)}")
+
+    def end(self) -> None:
+        """No more faults: all is there, everything merges, nothing lies about."""
+        self.told.append("end")
+        for process in self.processes.values():
+            process.rates = process.objects.rates = NO_FAULTS
+            process.journal.crash_percent = 0
+        self.clock.advance(60)
+        self.bucket.settle()
+        for process in self.processes.values():
+            self.restart(process)
+            self.check(process)
+            self.flush(process)
+        self.clock.advance(3 * 86_400)
+        for process in self.processes.values():
+            self.compact(process)
+            self.check(process)
+        for process in self.processes.values():
+            self.restart(process)
+            self.clock.advance(3600)
+            self.compact(process)
+            self.check(process)
+        self._check_objects()
+
+    def _check_objects(self) -> None:
+        for process in self.processes.values():
+            process.stop()
+        for process in self.processes.values():
+            process.start()
+        process = self.processes["a"]
+        process.refresh()
+        live = {meta.path for meta in process.tenant_store.live()}
+        removed = {
+            one.path
+            for day in process.tenant_store.days()
+            if (known := process.tenant_store.known_day(day)) is not None
+            for one in known.manifest.removed
+        }
+        stored = {listed.path for listed in process.objects.list_objects(f"{TENANT}/segments")}
+        if stored != live | removed:
+            raise Violation(f"objects that nobody knows {stored - live - removed}, missing ones {live - stored}")
+
+    def _survived(self, process: Process, step: Callable[[Process], None]) -> None:
+        try:
+            step(process)
+        except (Unavailable, OSError) as error:
+            self.told.append(f"   {error}")
+        except Crash:
+            self.told.append("   crash")
+            self._start_again(process)
+
+    def _start_again(self, process: Process) -> None:
+        for _ in range(100):
+            process.stop()
+            try:
+                process.start()
+                return
+            except Crash:
+                self.told.append("   crash at start")
+        raise Violation("a process that cannot be started")
+
+    def _rows_of(self, path: str) -> frozenset[Row]:
+        """The rows of a segment, or all where an earlier flip may have changed it."""
+        if path in self.model.at_risk:
+            return self.model.at_risk[path]
+        return segment_rows(self.bucket.directory / path)
+
+    def _flip(self, file: Path) -> int:
+        data = bytearray(file.read_bytes())
+        place = int(self.chance.random() * 8 * len(data))
+        data[place // 8] ^= 1 << place % 8
+        file.write_bytes(bytes(data))
+        return place
+
+    def stop(self) -> None:
+        for process in self.processes.values():
+            process.stop()
+
+
+def _rates(chance: Random) -> FaultRates:
+    def rate() -> float:
+        return chance.choice([0.0, 0.0, 1.0, 5.0, 20.0])
+
+    return FaultRates(
+        refused=rate(),
+        unanswered=rate(),
+        late=rate(),
+        crashed=chance.choice([0.0, 1.0, 5.0, 10.0]),
+        flipped=chance.choice([0.0, 0.0, 1.0, 5.0]),
+        stale=rate(),
+    )
+
+
+def run_seed(seed: int) -> list[str]:
+    """Run one history. Raises Violation, with what was done as notes."""
+    directory = Path(tempfile.mkdtemp(prefix="lodur-faults-", dir=MEMORY if MEMORY.is_dir() else None))
+    with structlog.testing.capture_logs() as logs:
+        schedule = Schedule(seed, directory, logs)
+        try:
+            schedule.run()
+            bugs = [line for line in logs if "unexpectedly" in line["event"]]
+            if bugs:
+                raise Violation(f"the compactor met a bug: {bugs[0]}")
+        except BaseException as error:
+            error.add_note("\n".join((f"seed {seed}", *schedule.told, *(str(line) for line in logs[-LOGS_SHOWN:]))))
+            raise
+        finally:
+            schedule.stop()
+            shutil.rmtree(directory)
+    return schedule.told
+
+
+LOGS_SHOWN = 12

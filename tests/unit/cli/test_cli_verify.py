@@ -1,0 +1,108 @@
+"""`lodur verify` over a store on disk: what it finds, how it says so, and how it ends."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from lodur.cli.main import lodur
+from lodur.model.clock import ManualClock
+from lodur.store.days import NS_PER_DAY
+from tests.compacting_node import Node
+
+NOW_NS = 20_000 * NS_PER_DAY + 3600 * 10**9
+"""2024-10-04, 01:00."""
+
+
+@pytest.fixture
+def node(tmp_path: Path) -> Iterator[Node]:
+    """Two segments of two days."""
+    node = Node(tmp_path, ManualClock(NOW_NS))
+    node.push([("x", NOW_NS - day * NS_PER_DAY + row, f"line {day} {row}") for day in range(2) for row in range(50)])
+    node.flush()
+    yield node
+    node.stop()
+
+
+def verify(node: Node, *words: str) -> Result:
+    directory = str(node.directory / node.target)
+    return CliRunner().invoke(lodur, ["verify", "--directory", directory, *words], prog_name="lodur")
+
+
+def files(node: Node) -> list[Path]:
+    root = node.directory / node.target
+    return [root / meta.path for meta in node.tenant_store.live()] + sorted((root / "t" / "manifest").glob("[!.]*"))
+
+
+def test_a_sound_store(node: Node) -> None:
+    result = verify(node)
+    assert (result.exit_code, result.stdout) == (0, "")
+    assert result.stderr.startswith("2 segments of 2 days and 1 tenants, ")
+    assert result.stderr.endswith(" 100 rows: 0 damaged or missing\n")
+    told = json.loads(verify(node, "-o", "json").stdout)
+    assert told["findings"] == []
+    assert told["checked"]["rows"] == 100
+
+
+def test_any_flipped_bit_of_any_file_is_found(node: Node) -> None:
+    """Also where only other programs would meet it."""
+    for file in files(node):
+        data = file.read_bytes()
+        for place in range(0, len(data), max(1, len(data) // 15)):
+            damaged = bytearray(data)
+            damaged[place] ^= 1 << place % 8
+            file.write_bytes(bytes(damaged))
+            result = verify(node, "-o", "json")
+            assert result.exit_code == 1, (file, place)
+            found = json.loads(result.stdout)["findings"]
+            assert [one["kind"] for one in found] == ["damaged"], (file, place)
+            assert found[0]["path"] == file.relative_to(node.directory / node.target).as_posix()
+            assert found[0]["path"] in found[0]["text"]
+        file.write_bytes(data)
+    assert verify(node).exit_code == 0
+
+
+def test_a_missing_and_an_unknown_object(node: Node) -> None:
+    first, second = node.tenant_store.live()
+    root = node.directory / node.target
+    (root / first.path).unlink()
+    result = verify(node)
+    assert result.exit_code == 1
+    assert result.stdout == f"missing  {first.path}: there is no such object\n"
+    (root / first.path).write_bytes((root / second.path).read_bytes())
+    result = verify(node, "-q")
+    assert result.exit_code == 1
+    assert "the manifest says" in result.stdout
+    assert result.stderr == ""
+    stranger = (root / first.path).with_name("stranger.parquet")
+    (root / first.path).rename(stranger)
+    assert "unknown " in verify(node).stdout
+
+
+def test_only_one_tenant(node: Node) -> None:
+    files(node)[0].unlink()
+    assert verify(node, "--tenant", "u").exit_code == 0
+    assert verify(node, "--tenant", "t").exit_code == 1
+
+
+def test_a_store_that_cannot_be_read(node: Node) -> None:
+    newer = files(node)[-1]
+    newer.write_text('{"version": 99, "day": "2024-10-04"}')
+    result = verify(node)
+    assert result.exit_code == 3
+    assert "the store could not be checked" in result.stderr
+    assert "version 99 is not known" in result.stderr
+
+
+def test_what_was_put_aside_is_told(node: Node) -> None:
+    manifest = files(node)[-1]
+    manifest.write_bytes(manifest.read_bytes()[:-1])
+    node.stop()
+    node.start()
+    result = verify(node)
+    assert result.exit_code == 0
+    assert result.stdout.startswith("aside ")
