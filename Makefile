@@ -70,9 +70,10 @@ test-rust: ## the Rust tests alone
 	@cargo test $(CARGO_FLAGS) --workspace
 
 .PHONY: test-servers
-test-servers: setup ## build the S3 server and install the clients that the tests start; without them they are skipped
+test-servers: setup ## build and fetch the servers and clients that the tests start; what needs one that is not to be had is skipped
 	$(call step,test servers and clients)
 	@$(BIN)/python -m scripts.install_test_servers || echo 'the tests that need it will be skipped' >&2
+	@$(BIN)/python -m scripts.install_alertmanager || echo 'the tests that need it will be skipped' >&2
 	@$(BIN)/python -m scripts.install_test_clients || echo 'their tests will be skipped' >&2
 
 .PHONY: test-clients

@@ -217,8 +217,8 @@ class Node:
 
     def counted_rows(self) -> int:
         """Rows of live segments and of the head, repeated ones as often as they are stored."""
-        metas, view = self.tenant_store.snapshot(*FOREVER_NS)
-        return sum(meta.rows for meta in metas) + view.rows
+        metas, views = self.tenant_store.snapshot(*FOREVER_NS)
+        return sum(meta.rows for meta in metas) + sum(view.rows for view in views)
 
     def files(self) -> list[str]:
         """Objects of segments."""

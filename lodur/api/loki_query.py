@@ -36,6 +36,7 @@ from lodur.query.answers import InstantAnswer, MatrixAnswer, RangeAnswer, Scalar
 from lodur.query.engine import Engine
 from lodur.query.requests import InstantRequest, RangeRequest
 from lodur.query.stats import Statistics
+from lodur.telemetry.query_metrics import QueryMetrics
 from lodur.wire.loki_results import CELLS_AT_ONCE, matrix_json, scalar_json, vector_json
 
 FLAGS_HEADER = "X-Loki-Response-Encoding-Flags"
@@ -49,9 +50,11 @@ _NO_PARQUET = "support for Parquet encoded responses is disabled. Enable with -f
 JSON_TYPE = "application/json; charset=UTF-8"
 
 
-def routes(engine: Engine, tenancy: Tenancy, clock: Clock, *, body_max_bytes: int) -> list[Route]:
+def routes(
+    engine: Engine, tenancy: Tenancy, clock: Clock, metrics: QueryMetrics, *, body_max_bytes: int
+) -> list[Route]:
     """The routes of this module."""
-    queries = _Queries(engine, tenancy, clock)
+    queries = _Queries(engine, tenancy, clock, metrics)
     endpoint = partial(query_endpoint, body_max_bytes=body_max_bytes)
     return [
         Route("/loki/api/v1/query", endpoint(queries.instant), methods=METHODS),
@@ -85,6 +88,7 @@ def range_request(request: Request, params: Params, now_ns: int) -> RangeRequest
         backward=backward_param(params),
         interval_ns=interval_param(params),
         tags=query_tags(request.headers.get(TAGS_HEADER, "")),
+        is_fresh="no-cache" in request.headers.get("Cache-Control", ""),
     )
 
 
@@ -93,6 +97,7 @@ class _Queries:
     engine: Engine
     tenancy: Tenancy
     clock: Clock
+    metrics: QueryMetrics
 
     async def instant(self, request: Request, params: Params) -> Response:
         tenants = self.tenancy.all(request)
@@ -104,19 +109,27 @@ class _Queries:
             time_ns=time_param(params, "time", self.clock.now_ns()),
             tags=query_tags(request.headers.get(TAGS_HEADER, "")),
         )
-        return json_response(_instant_body(await self.engine.instant(tenants, asked)))
+        answer = await self.engine.instant(tenants, asked)
+        self._count("metric", "instant", answer.statistics)
+        return json_response(_instant_body(answer))
 
     async def range(self, request: Request, params: Params) -> Response:
         tenants = self.tenancy.all(request)
         _refuse_parquet(request)
         asked = range_request(request, params, self.clock.now_ns())
         answer = await self.engine.range(tenants, asked)
+        self._count("metric" if isinstance(answer, MatrixAnswer) else "limited", "range", answer.statistics)
         flags = encoding_flags(request.headers.getlist(FLAGS_HEADER))
         if isinstance(answer, MatrixAnswer) and answer.matrix.values.size > CELLS_AT_ONCE:
             # Written piece by piece as the client takes it: the whole would be several times the matrix.
             return StreamingResponse(_matrix_body(answer), headers={"Content-Type": JSON_TYPE})
         # Thousands of lines take milliseconds to write, which other requests need not wait for.
         return json_response(await asyncio.to_thread(_range_body, answer, flags))
+
+    def _count(self, kind: str, span: str, statistics: Statistics) -> None:
+        work_s = statistics.execution_s
+        rate = statistics.counts.bytes / work_s if work_s > 0 else 0.0
+        self.metrics.observe(kind=kind, span=span, seconds=statistics.queue_s + work_s, bytes_per_s=rate)
 
     async def format(self, _: Request, params: Params) -> Response:
         try:

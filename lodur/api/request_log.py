@@ -108,6 +108,7 @@ class RequestLog:
                 refusal.headers["Retry-After"] = "1"
                 await refusal(scope, receive, noting_send)
         except Exception:
+            self.metrics.panics.inc()
             _log.exception("request failed", id=facts.id, method=scope["method"], path=path)
             raise
         finally:

@@ -19,6 +19,7 @@ from lodur.config.reading import IgnoredKey
 from lodur.config.tenant_settings import TenantSettings
 from lodur.model.limits import IngestLimits, Limits, QueryLimits
 from lodur.model.tenant import TenantId
+from lodur.ruler.options import RulerLimits
 from lodur.store.compaction.options import RetentionPeriods
 from lodur.telemetry.runtime_config_metrics import RuntimeConfigMetrics
 
@@ -50,6 +51,9 @@ class LimitsInForce:
 
     def retention(self, tenant: TenantId) -> RetentionPeriods:
         return self.overrides.of(tenant).retention
+
+    def ruler(self, tenant: TenantId) -> RulerLimits:
+        return self.overrides.of(tenant).ruler
 
     @property
     def has_files(self) -> bool:

@@ -17,16 +17,16 @@ import sys
 import urllib.error
 import urllib.request
 from collections.abc import Sequence
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import structlog
-from prometheus_client import disable_created_metrics
+from prometheus_client import CollectorRegistry, disable_created_metrics
 
 from lodur.api.options import ServerOptions, TlsOptions
 from lodur.app.allocator import tune_allocator
 from lodur.app.periods import explain_periods
-from lodur.app.server import CONNECTIONS_MAX, Server, open_journal, server_url
+from lodur.app.server import CONNECTIONS_MAX, Server, open_stores, server_url
+from lodur.app.shared_log import locked_directory, open_journal
 from lodur.config.errors import ConfigError
 from lodur.config.flags import Actions
 from lodur.config.loading import LoadedConfig, load_server_config
@@ -34,10 +34,10 @@ from lodur.config.overrides import parse_overrides, read_files
 from lodur.config.printing import effective_yaml
 from lodur.config.server_config import ServerConfig
 from lodur.config.targets import ROLES_OF_TARGETS, Role
-from lodur.model.clock import SystemClock
+from lodur.model.clock import Clock, SystemClock
 from lodur.model.errors import LodurError
-from lodur.store.journal import Journal
 from lodur.store.open_segments import SEGMENTS_OPEN_MAX
+from lodur.telemetry.build import program_version
 from lodur.telemetry.log import configure_log
 from lodur.telemetry.tracing import open_tracer
 
@@ -64,7 +64,7 @@ def run(argv: Sequence[str]) -> int:
 def _act(actions: Actions, loaded: LoadedConfig) -> int | None:
     """Do what was asked for besides serving; the exit code where that is all."""
     if actions.version:
-        print(f"lodur, version {_version()}")
+        print(f"lodur, version {program_version()}")
         return 0
     if actions.list_targets:
         print("\n".join(sorted(ROLES_OF_TARGETS)))
@@ -96,9 +96,14 @@ def _ask_health(url: str) -> int:
 
 
 def _check_roles(config: ServerConfig) -> None:
+    if config.ingester.object_wal is not None or config.roles == {Role.BACKEND}:
+        return
     if not config.roles >= {Role.WRITE, Role.READ}:
         names = ",".join(config.targets)
-        raise ConfigError(f"target {names}: processes of single roles are not available yet, use -target=all")
+        raise ConfigError(
+            f"target {names}: with the WAL on the disk of one process others would not see what it accepts; set "
+            "lodur.wal: object and an object store that all processes share, or use -target=all"
+        )
 
 
 def _serve(loaded: LoadedConfig) -> int:
@@ -106,7 +111,9 @@ def _serve(loaded: LoadedConfig) -> int:
     tune_allocator()
     disable_created_metrics()  # type: ignore[no-untyped-call]  # prometheus_client leaves it without types
     configure_log(level=config.server.log_level, is_json=config.server.log_format == "json")
-    _log.info("starting", version=_version(), config=str(loaded.file or "built in"), target=",".join(config.targets))
+    _log.info(
+        "starting", version=program_version(), config=str(loaded.file or "built in"), target=",".join(config.targets)
+    )
     for ignored in loaded.ignored:
         _log.warning("configuration key has no effect", key=ignored.path, line=ignored.line, reason=ignored.reason)
     if loaded.actions.log_config_reversed:
@@ -117,20 +124,34 @@ def _serve(loaded: LoadedConfig) -> int:
     _check_tls(config.server.tls)
     _check_port(config.server)
     _allow_open_files()
-    journal = open_journal(config)
+    clock = SystemClock()
+    code: int | None = None
+    with locked_directory(config):
+        while code is None:
+            code = _serve_once(config, clock)
+    return code
+
+
+def _serve_once(config: ServerConfig, clock: Clock) -> int | None:
+    """Serve until the end; None where the process is to begin anew, for others have taken it for dead."""
+    registry = CollectorRegistry()
+    stores = open_stores(config, registry, clock)
+    journal = open_journal(config, stores, clock)
+
+    async def run() -> int | None:
+        tracer = open_tracer(os.environ) if config.tracing_enabled else None
+        server = Server(config, stores, journal, registry, clock, tracer)
+        try:
+            code = await server.run()
+        finally:
+            if tracer is not None:
+                await asyncio.to_thread(tracer.close)
+        return None if server.is_fenced else code
+
     try:
-        return asyncio.run(_run_server(config, journal))
+        return asyncio.run(run())
     finally:
         journal.close()
-
-
-async def _run_server(config: ServerConfig, journal: Journal) -> int:
-    tracer = open_tracer(os.environ) if config.tracing_enabled else None
-    try:
-        return await Server(config, journal, SystemClock(), tracer).run()
-    finally:
-        if tracer is not None:
-            await asyncio.to_thread(tracer.close)
 
 
 def warn_of_exposure(config: ServerConfig) -> None:
@@ -188,10 +209,3 @@ def _is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return host == "localhost"
-
-
-def _version() -> str:
-    try:
-        return version("lodur")
-    except PackageNotFoundError:
-        return "unknown"

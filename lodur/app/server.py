@@ -45,6 +45,8 @@ from lodur.api.push_bodies import PushBodies
 from lodur.api.tenant import Tenancy
 from lodur.app.allocator import give_back_memory
 from lodur.app.limits_in_force import LimitsInForce
+from lodur.app.rules import Rules, build_rules
+from lodur.app.shared_log import SharedLog
 from lodur.config.printing import (
     changed_overrides_yaml,
     changed_yaml,
@@ -71,14 +73,16 @@ from lodur.store.compaction.compactor import Compactor
 from lodur.store.delete_service import DeleteOptions, DeleteService
 from lodur.store.deletes.deletions import Deletions
 from lodur.store.deletes.requests import DeleteRequest
-from lodur.store.journal import Journal, NoJournal, Wal, WalOptions
+from lodur.store.journal import Journal, Wal
 from lodur.store.object_stores import ObjectStores
+from lodur.store.object_wal.writing import ObjectWal
 from lodur.store.store import Store
 from lodur.telemetry.access_metrics import AccessMetrics
+from lodur.telemetry.build import register_build
 from lodur.telemetry.compaction_metrics import CompactionMetrics
 from lodur.telemetry.ingest_metrics import IngestMetrics, SizeCollector, TenantSize, WalSize
 from lodur.telemetry.log import LevelSwitch
-from lodur.telemetry.query_metrics import QueueCollector
+from lodur.telemetry.query_metrics import QueryMetrics, QueueCollector
 from lodur.telemetry.request_metrics import RequestMetrics
 from lodur.telemetry.runtime_config_metrics import RuntimeConfigMetrics
 from lodur.telemetry.store_metrics import CacheMetrics, StoreMetrics
@@ -107,7 +111,13 @@ class Server:
     """A server that can be run once."""
 
     def __init__(
-        self, config: ServerConfig, journal: Journal, clock: Clock, tracer: RequestTracer | None = None
+        self,
+        config: ServerConfig,
+        stores: ObjectStores,
+        journal: Journal,
+        registry: CollectorRegistry,
+        clock: Clock,
+        tracer: RequestTracer | None = None,
     ) -> None:
         self._config = config
         self._clock = clock
@@ -116,15 +126,17 @@ class Server:
         self._stopping = threading.Event()
         self._reason: str | None = "starting"
         self._shutdown_mark = ShutdownMark()
-        self.registry = CollectorRegistry()
+        self.is_fenced = False
+        """Others have taken this process for dead: it has to begin anew, with another writer's id."""
+        self.registry = registry
         self._metrics = IngestMetrics(self.registry)
         self.limits = LimitsInForce(config.runtime, config.tenants, RuntimeConfigMetrics(self.registry))
         options = config.ingester
-        stores = open_object_stores(config, self.registry, clock)
         deletions = Deletions(
             stores.oldest(), _plan_of, clock, mode_of=lambda tenant: self.limits.of(tenant).deletion_mode
         )
-        self.store = open_store(config, stores, journal, self._metrics, self.registry, deletions)
+        cache_metrics = CacheMetrics(self.registry)
+        self.store = open_store(config, stores, journal, self._metrics, cache_metrics, deletions)
         self._flusher = Flusher(
             self.store,
             FlushPolicy(options.flush_bytes, options.flush_idle_s, options.flush_age_s, options.head_max_bytes),
@@ -135,14 +147,7 @@ class Server:
             metrics=self._metrics,
             when_quiet=give_back_memory,
         )
-        self._tailing = Tailing(
-            self.store,
-            clock,
-            self.limits.query,
-            duration_max_s=config.querier.tail_duration_max_s,
-            metrics=TailMetrics(self.registry),
-            visible=self.store.visible,
-        )
+        self._tailing = self._new_tailing()
         compaction_metrics = CompactionMetrics(self.registry)
         self._deletes = _delete_service(self.store, deletions, config.deletes, clock, compaction_metrics)
         self._compactor = Compactor(
@@ -152,13 +157,17 @@ class Server:
             clock=clock,
             metrics=compaction_metrics,
         )
+        keeps_wal = isinstance(journal, Wal)
+        self._disk = (
+            DiskSpace(options.wal.directory, full_ratio=options.wal.disk_full_ratio, clock=clock) if keeps_wal else None
+        )
         self._writer = Writer(
             self.store,
             self.limits.ingest,
             decompressed_max_bytes=config.server.push_decompressed_max_bytes,
             head_max_bytes=options.head_max_bytes,
             stream_errors_max=options.returned_stream_errors_max,
-            disk=_disk_space(config, clock) if isinstance(journal, Wal) else None,
+            disk=self._disk,
             clock=clock,
             metrics=self._metrics,
             on_growth=self._flusher.notice,
@@ -176,13 +185,51 @@ class Server:
             metrics=self._metrics,
             quarantine=Quarantine(options.wal.directory / "quarantine") if isinstance(journal, Wal) else None,
         )
-        self._engine = Engine(self.store, config.querier, clock, self.limits.query, damage=self.store)
+        self._engine = Engine(
+            self.store, config.querier, clock, self.limits.query, damage=self.store, cache_metrics=cache_metrics
+        )
+        self._shared_log = self._new_shared_log(stores)
+        self._rules = self._build_rules(journal)
         self._gates = _gates(config, self.registry, clock)
         self._register_sizes(journal)
+
+    def _new_tailing(self) -> Tailing:
+        return Tailing(
+            self.store,
+            self._clock,
+            self.limits.query,
+            duration_max_s=self._config.querier.tail_duration_max_s,
+            metrics=TailMetrics(self.registry),
+            visible=self.store.visible,
+        )
+
+    def _new_shared_log(self, stores: ObjectStores) -> SharedLog:
+        return SharedLog(
+            self._config,
+            self.store,
+            stores,
+            limits_of=self.limits.ingest,
+            recent=self._writer.recent,
+            on_rows=self._tailing.offer,
+            registry=self.registry,
+            clock=self._clock,
+        )
+
+    def _build_rules(self, journal: Journal) -> Rules:
+        return build_rules(
+            self._config.ruler,
+            self.store.stores,
+            self._engine,
+            self.limits,
+            owner=journal.writer_id,
+            clock=self._clock,
+            registry=self.registry,
+        )
 
     async def run(self) -> int:
         """Serve until a signal or `/ingester/shutdown`; the exit code."""
         self._handle_signals()
+        self._handle_fencing()
         server = self._http_server()
         serving = asyncio.create_task(server.serve())
         starting = asyncio.create_task(self._start_up())
@@ -191,25 +238,36 @@ class Server:
         await asyncio.wait({serving, starting, stopped}, return_when=asyncio.FIRST_COMPLETED)
         flushing: asyncio.Task[None] | None = None
         compacting: asyncio.Task[None] | None = None
+        sharing: asyncio.Task[None] | None = None
+        ruling: asyncio.Task[None] | None = None
         is_started = starting.done() and starting.result()
         if is_started and not serving.done():
             flushing = asyncio.create_task(self._flusher.run())
+            sharing = asyncio.create_task(self._shared_log.run())
             if Role.BACKEND in self._config.roles:
                 compacting = asyncio.create_task(self._compactor.run())
+                ruling = asyncio.create_task(self._rules.ruler.run())
             await asyncio.wait({serving, stopped, flushing}, return_when=asyncio.FIRST_COMPLETED)
         failed = serving.done() or (starting.done() and not is_started)
         self._reason = self._writer.closed_reason = STOPPING
         self._stopping.set()
         self._compactor.stop()
+        self._shared_log.stop()
+        self._rules.ruler.stop()
         await starting
         self._tailing.close()
         await self._tailing.drained()
         await self._close_http(server, serving)
         stopped.cancel()
         following.cancel()
+        if ruling is not None:
+            await ruling
         if compacting is not None:
             await compacting
         await asyncio.to_thread(self._compactor.close)
+        if sharing is not None:
+            await sharing
+        await asyncio.to_thread(self._shared_log.close)
         kept = await self._close_parts(flushing)
         _log.info("stopped")
         return 0 if kept and not failed else 1
@@ -244,7 +302,9 @@ class Server:
 
     def _load(self) -> bool:
         try:
+            self._shared_log.begin()
             self.store.load()
+            self._shared_log.catch_up()
         except Unavailable as error:
             self._reason = f"the object store does not answer: {error}"
             _log.warning("object store does not answer, trying again", retry_in_s=STORE_RETRY_S, err=str(error))
@@ -275,13 +335,16 @@ class Server:
             flushing.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await flushing
+        await asyncio.to_thread(self._shared_log.stop_pushes)
         await asyncio.to_thread(self._writer.close)
         await asyncio.to_thread(self._engine.close)
         await asyncio.to_thread(self._tailing.join)
         if self._gates is not None:
             await asyncio.to_thread(self._gates.login.close)
         keeps_wal = self._config.ingester.wal.enabled
-        wants_flush = self._config.ingester.flush_on_shutdown or self._shutdown_mark.is_set or not keeps_wal
+        asks_flush = self._config.ingester.flush_on_shutdown or self._shutdown_mark.is_set or not keeps_wal
+        # What a fenced process holds is in segments, or soon will be, by the hand of another.
+        wants_flush = asks_flush and not self.is_fenced
         is_flushed = await self._flusher.stop(flush=wants_flush and flushing is not None)
         if wants_flush and flushing is not None and not is_flushed:
             left = "they stay in the write-ahead log" if keeps_wal else "they are lost"
@@ -335,12 +398,34 @@ class Server:
             services=lambda: config.targets,
             overrides_text=self._overrides_text,
         )
-        options = config.server
+        routes: list[BaseRoute] = [
+            *loki_rings.routes(socket.gethostname(), f"{config.server.host}:{config.server.port}", clock),
+            *loki_status.routes(state, self.registry),
+            *profiles.routes(clock),
+            *loki_admin.routes(
+                self._flusher.flush_all, self.stop, LevelSwitch(config.server.log_level), self._shutdown_mark
+            ),
+        ]
+        if Role.WRITE in config.roles:
+            routes += self._push_routes(tenancy)
+        if Role.READ in config.roles:
+            routes += self._query_routes(tenancy, catalog)
+        return routes
+
+    def _push_routes(self, tenancy: Tenancy) -> list[BaseRoute]:
+        options = self._config.server
         bodies = PushBodies(options.push_body_max_bytes, options.read_timeout_s)
         return [
             *loki_push.routes(self._writer, tenancy, bodies),
             *otlp_push.routes(self._writer, tenancy, bodies),
-            *loki_query.routes(self._engine, tenancy, clock, body_max_bytes=options.query_body_max_bytes),
+        ]
+
+    def _query_routes(self, tenancy: Tenancy, catalog: Catalog) -> list[BaseRoute]:
+        config, clock, options = self._config, self._clock, self._config.server
+        return [
+            *loki_query.routes(
+                self._engine, tenancy, clock, QueryMetrics(self.registry), body_max_bytes=options.query_body_max_bytes
+            ),
             *loki_legacy.routes(self._engine, tenancy, clock, body_max_bytes=options.query_body_max_bytes),
             *loki_metadata.routes(catalog, tenancy, clock, body_max_bytes=options.query_body_max_bytes),
             *loki_detected.routes(self._engine, catalog, tenancy, clock, body_max_bytes=options.query_body_max_bytes),
@@ -361,11 +446,8 @@ class Server:
                 )
             ),
             *loki_delete.routes(self._deletes, tenancy, clock),
+            *self._rules.routes(tenancy),
             *loki_tail.routes(self._engine, self._tailing, tenancy, clock),
-            *loki_rings.routes(socket.gethostname(), f"{options.host}:{options.port}", clock),
-            *loki_status.routes(state, self.registry),
-            *profiles.routes(clock),
-            *loki_admin.routes(self._flusher.flush_all, self.stop, LevelSwitch(options.log_level), self._shutdown_mark),
         ]
 
     def _overrides_text(self, mode: str) -> str | None:
@@ -386,10 +468,23 @@ class Server:
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, on_signal, number)
 
+    def _handle_fencing(self) -> None:
+        journal = self.store.journal
+        if not isinstance(journal, ObjectWal):
+            return
+        loop = asyncio.get_running_loop()
+
+        def on_fenced() -> None:
+            self.is_fenced = True
+            loop.call_soon_threadsafe(self.stop)
+
+        journal.on_fenced = on_fenced
+
     def _register_sizes(self, journal: Journal) -> None:
         ProcessCollector(registry=self.registry)
         PlatformCollector(registry=self.registry)
         GCCollector(registry=self.registry)
+        register_build(self.registry, loki_version=loki_status.LOKI_VERSION)
 
         def tenants() -> list[TenantSize]:
             sizes = [(each.tenant.value, each.head_size()) for each in self.store.tenants()]
@@ -401,16 +496,12 @@ class Server:
             if not isinstance(journal, Wal):
                 return None
             stats = journal.stats()
-            return WalSize(stats.files, stats.bytes, stats.records, stats.fsyncs)
+            used_ratio = 0.0 if self._disk is None else self._disk.used_ratio()
+            return WalSize(stats.files, stats.bytes, stats.records, stats.fsyncs, used_ratio)
 
         self.registry.register(SizeCollector(tenants, wal))
         workplace = self._engine.workplace
         self.registry.register(QueueCollector(lambda: workplace.running, lambda: workplace.waiting))
-
-
-def _disk_space(config: ServerConfig, clock: Clock) -> DiskSpace:
-    wal = config.ingester.wal
-    return DiskSpace(wal.directory, full_ratio=wal.disk_full_ratio, clock=clock)
 
 
 def _delete_service(
@@ -445,8 +536,8 @@ def _gates(config: ServerConfig, registry: CollectorRegistry, clock: Clock) -> G
     return Gates(config.access, login, config.auth_enabled, metrics)
 
 
-def open_object_stores(config: ServerConfig, registry: CollectorRegistry, clock: Clock) -> ObjectStores:
-    """The object stores of all periods; nothing is read yet. Raises InvalidRequest for useless credentials."""
+def open_stores(config: ServerConfig, registry: CollectorRegistry, clock: Clock) -> ObjectStores:
+    """The object stores of all periods; nothing is sent yet. Raises InvalidRequest for useless credentials."""
     return ObjectStores.of(
         config.storage,
         spool_directory=config.ingester.wal.directory / "spool",
@@ -460,10 +551,10 @@ def open_store(
     stores: ObjectStores,
     journal: Journal,
     metrics: IngestMetrics,
-    registry: CollectorRegistry,
+    cache_metrics: CacheMetrics,
     deletions: Deletions,
 ) -> Store:
-    """The store over them, with its caches; nothing is read yet."""
+    """The store of all periods, with its caches; nothing is read yet."""
     return Store(
         stores,
         journal,
@@ -471,7 +562,7 @@ def open_store(
         on_damage=metrics.segments_damaged.inc,
         deletions=deletions,
         caches=config.caches,
-        cache_metrics=CacheMetrics(registry),
+        cache_metrics=cache_metrics,
     )
 
 
@@ -479,9 +570,3 @@ def server_url(options: ServerOptions) -> str:
     """Where the server answers."""
     host = f"[{options.host}]" if ":" in options.host else options.host
     return f"{'https' if options.tls else 'http'}://{host}:{options.port}{options.path_prefix}"
-
-
-def open_journal(config: ServerConfig) -> Journal:
-    """The WAL, or none. Raises Unavailable where another process has it, CorruptData, OSError."""
-    wal = config.ingester.wal
-    return Wal.open(WalOptions(path=wal.directory)) if wal.enabled else NoJournal()

@@ -9,13 +9,14 @@ from __future__ import annotations
 import asyncio
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 from prometheus_client import CollectorRegistry
 
 from lodur.config.server_config import ServerConfig
+from lodur.ingest.following import Follower
 from lodur.ingest.recent_pushes import RecentPushes
 from lodur.ingest.replay import Replay
 from lodur.model.clock import SystemClock
@@ -35,6 +36,7 @@ from lodur.store.store import Store
 from lodur.store.tenant_store import TenantStore
 from lodur.telemetry.ingest_metrics import IngestMetrics
 from lodur.telemetry.log import configure_log
+from lodur.telemetry.object_wal_metrics import ObjectWalMetrics
 
 STEP_NS = 10**9
 """Of requests for log lines, which have no steps."""
@@ -79,7 +81,10 @@ def opened_logs(
     journal = _free_journal(config)
     stores = ObjectStores.of(storage, spool_directory=spool)
     store = Store(stores, _OfTenant(journal, tenant) if isinstance(journal, Wal) else journal)
+    follower = _follower(store, stores, config) if config is not None else None
     try:
+        if follower is not None:
+            follower.begin()
         # The days of other tenants are not read, and nothing is cleaned up: the store may be a running server's.
         days = {stored.day: stored for stored in days_in(stores, tenant)}
         committed = {day: read_manifest(stored.store, tenant, day) for day, stored in days.items()}
@@ -88,21 +93,45 @@ def opened_logs(
             store.tenant(tenant).set_days(known)
         if config is not None and isinstance(journal, Wal):
             _replay(store, config)
-        logs = StoredLogs(store, tenant, is_whole=config is None or isinstance(journal, Wal))
+        if follower is not None:
+            follower.poll()
+        is_whole = config is None or follower is not None or isinstance(journal, Wal)
+        logs = StoredLogs(store, tenant, is_whole=is_whole)
         try:
             yield logs
         finally:
             logs.close()
     finally:
+        if follower is not None:
+            follower.close()
         store.close()
+
+
+def _follower(store: Store, stores: ObjectStores, config: ServerConfig) -> Follower | None:
+    """Reads the write-ahead logs in the object store, where that is where they are."""
+    options = config.ingester.object_wal
+    if options is None:
+        return None
+    return Follower(
+        store,
+        stores,
+        lambda _: config.tenants.limits.ingest,
+        options,
+        own_id=store.journal.writer_id,
+        recent=RecentPushes(),
+        on_rows=lambda *_: None,
+        clock=SystemClock(),
+        metrics=ObjectWalMetrics(CollectorRegistry()),
+    )
 
 
 def _free_journal(config: ServerConfig | None) -> Journal:
     """The write-ahead log where nobody else has it."""
-    if config is None or not config.ingester.wal.enabled or not config.ingester.wal.directory.is_dir():
+    wal = config.ingester.wal if config is not None and config.ingester.object_wal is None else None
+    if wal is None or not wal.enabled or not wal.directory.is_dir():
         return NoJournal()
     try:
-        return Wal.open(WalOptions(path=config.ingester.wal.directory))
+        return Wal.open(WalOptions(path=wal.directory))
     except Unavailable:
         return NoJournal()
 
@@ -148,6 +177,12 @@ class _OfTenant:
 
     def trim(self, up_to_seq: int) -> int:
         return 0
+
+    def check_room(self) -> None:
+        raise Unavailable("this store is only read")
+
+    def committed(self, tenant: str, days: Sequence[int]) -> None:
+        """Nothing is committed."""
 
     def close(self) -> None:
         self._journal.close()

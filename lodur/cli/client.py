@@ -121,6 +121,14 @@ class LokiClient:
             return answer
         raise refusal(self._connection, answer)
 
+    def delete(self, path: str) -> Answer:
+        """Delete what is at the path and give the answer as `post` does."""
+        return self._send("DELETE", path, None, {})
+
+    def ask(self, path: str) -> Answer:
+        """Ask without parameters and give the answer as `post` does."""
+        return self._send("GET", path, None, {})
+
     def close(self) -> None:
         self._http.close()
 

@@ -14,6 +14,7 @@ from lodur.config.blocks.ingester import WAL_DIR, ingester_options
 from lodur.config.blocks.limits_retention import check_retention, compactor_options, delete_options
 from lodur.config.blocks.other import AUTH_ENABLED, TARGET, TRACING
 from lodur.config.blocks.querier import querier_options
+from lodur.config.blocks.ruler import ruler_options, with_ruler_filled
 from lodur.config.blocks.runtime import RuntimeOptions, runtime_options
 from lodur.config.blocks.schema_periods import SchemaPeriod, check_metadata_schema, schema_periods
 from lodur.config.blocks.server import server_options
@@ -23,6 +24,7 @@ from lodur.config.tenant_settings import TenantSettings, tenant_settings
 from lodur.config.values import Values
 from lodur.ingest.options import IngesterOptions
 from lodur.query.options import QuerierOptions
+from lodur.ruler.options import RulerOptions
 from lodur.store.compaction.options import CompactorOptions
 from lodur.store.delete_service import DeleteOptions
 from lodur.store.options import CacheOptions, StorageOptions
@@ -53,6 +55,7 @@ class ServerConfig:
     compactor: CompactorOptions
     deletes: DeleteOptions
     querier: QuerierOptions
+    ruler: RulerOptions
     tracing_enabled: bool
     """Send traces, where the environment names somebody to send them to."""
     values: Values = field(repr=False)
@@ -85,6 +88,7 @@ def build_server_config(values: Values, *, base: Path, now_ns: int, cores: int, 
         compactor=compactor_options(values),
         deletes=delete_options(values),
         querier=querier_options(values, cores),
+        ruler=ruler_options(values, base),
         tracing_enabled=values.get(TRACING),
         values=values,
     )
@@ -97,4 +101,4 @@ def with_derived(values: Values) -> Values:
         values = values.filled(PATH_PREFIX, DATA_DIRECTORY).filled(DIRECTORY, f"{DATA_DIRECTORY}/store")
     if prefix := values.get(PATH_PREFIX):
         values = values.filled(WAL_DIR, str(Path(prefix) / "wal"))
-    return with_stores_filled(values)
+    return with_stores_filled(with_ruler_filled(values))

@@ -29,10 +29,11 @@ class DiskSpace:
         with self._lock:
             if now_s - self._looked_at_s >= LOOK_EVERY_S:
                 self._looked_at_s = now_s
-                self._is_full = self._used_ratio() > self._full_ratio
+                self._is_full = self.used_ratio() > self._full_ratio
             return self._is_full
 
-    def _used_ratio(self) -> float:
+    def used_ratio(self) -> float:
+        """How much of the disk is in use, as far as others than root are concerned."""
         found = os.statvfs(self._directory)
         used = found.f_blocks - found.f_bfree
         usable = used + found.f_bavail

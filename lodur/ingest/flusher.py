@@ -57,6 +57,7 @@ class Flusher:
         self._wake = asyncio.Event()
         self._stopping = stopping
         self._running: dict[TenantStore, asyncio.Task[None]] = {}
+        metrics.flush_queue.set_function(lambda: len(self._running))
 
     def notice(self, tenant_store: TenantStore) -> None:
         """Rows came in; any thread. Wakes the loop when that is worth a look."""
@@ -187,6 +188,9 @@ class Flusher:
         self._metrics.flushed.labels(reason.value).inc()
         self._metrics.flush_bytes.inc(written_bytes)
         self._metrics.flush_seconds.observe(seconds)
+        self._metrics.stored.labels(tenant_store.tenant.value).inc()
+        self._metrics.stored_bytes.observe(written_bytes)
+        self._metrics.stored_rows.observe(generation.frozen.rows)
         _log.info(
             "flushed",
             tenant=str(tenant_store.tenant),

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lodur.model.limits import GIB, MIB
+from lodur.store.object_wal.options import ObjectWalOptions
 from lodur.store.options import SegmentCodec
 
 
@@ -30,6 +31,8 @@ class IngesterOptions:
     """When rows leave memory and how they are written."""
 
     wal: WalOptions
+    object_wal: ObjectWalOptions | None = None
+    """The log is in the object store, not on the local disk."""
     codec: SegmentCodec = SegmentCodec.ZSTD
     flush_idle_s: float = 1800.0
     """A head that got nothing for so long is flushed."""

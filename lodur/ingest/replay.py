@@ -15,17 +15,16 @@ import structlog
 
 from lodur.ingest.quarantine import Quarantine
 from lodur.ingest.recent_pushes import RecentPushes
-from lodur.ingest.record_kinds import REENCODED, kept_body
-from lodur.ingest.tenant_states import DECODINGS_MAX, IngestLimitsOf
+from lodur.ingest.record_decoding import RecordDecoder
+from lodur.ingest.record_kinds import REENCODED
+from lodur.ingest.tenant_states import IngestLimitsOf
 from lodur.model.clock import Clock
 from lodur.model.errors import LodurError, Unavailable
-from lodur.model.limits import IngestLimits
 from lodur.model.tenant import TenantId
 from lodur.store.journal import WalProblem, WalRecord
 from lodur.store.store import Store
 from lodur.store.tenant_store import TenantStore
 from lodur.telemetry.ingest_metrics import IngestMetrics
-from lodur.wire.push_body import PushLimits, decode, replay_limits
 
 PROGRESS_EVERY_S = 2.0
 
@@ -68,8 +67,7 @@ class Replay:
         self._stopping = stopping
         self._clock = clock
         self._metrics = metrics
-        self._limits_of = limits_of
-        self._decodings: dict[tuple[IngestLimits, bytes], PushLimits] = {}
+        self._decoder = RecordDecoder(limits_of)
         self._so_far = Replayed()
 
     def progress(self) -> str:
@@ -154,28 +152,13 @@ class Replay:
         _log.error("what cannot be read cannot be put aside, nothing is trimmed until the next start", err=reason)
 
     def _insert(self, tenant_store: TenantStore, record: WalRecord) -> int:
-        kept = kept_body(record.kind, record.payload)
-        limits = (
-            PushLimits.unchecked()
-            if record.kind == REENCODED
-            else self._decoding(tenant_store.tenant, kept.otlp_mapping)
-        )
-        push = decode(kept.body, kept.form, limits, record.accepted_at_ns)
+        push, kept = self._decoder.decode(tenant_store.tenant, record)
         appended = tenant_store.replay(
             push, seq=record.seq, accepted_at_ns=record.accepted_at_ns, now_s=self._clock.monotonic_s()
         )
         if record.kind != REENCODED:
             self._recent.remember(tenant_store.tenant, record.kind, kept.body)
         return appended.new_rows
-
-    def _decoding(self, tenant: TenantId, otlp_mapping: bytes) -> PushLimits:
-        limits = self._limits_of(tenant)
-        found = self._decodings.get((limits, otlp_mapping))
-        if found is None:
-            if len(self._decodings) >= DECODINGS_MAX:
-                self._decodings.clear()
-            found = self._decodings[limits, otlp_mapping] = replay_limits(limits, otlp_mapping)
-        return found
 
     def _say(self, text: str, begun_s: float) -> None:
         so_far, seconds = self._so_far, max(self._clock.monotonic_s() - begun_s, 1e-6)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import nullcontext
 from dataclasses import dataclass
 
@@ -44,6 +44,9 @@ BODIES_HELD_BYTES_MAX = 512 << 20
 
 ROOM_WAIT_S = 5.0
 """How long a push waits for a flush to make room before it gets a 503: half of what agents wait for an answer."""
+
+ANSWER_WITHIN_S = 8.0
+"""Agents give up after ten seconds; a push that is not durable by then is answered with 503 while there is time."""
 
 ROOM_POLL_S = 0.02
 """How often a waiting push looks for room; waiting ones are bounded by the bodies held."""
@@ -123,13 +126,14 @@ class Writer:
         if self.closed_reason:
             raise Unavailable(self.closed_reason, retry_after_s=BUSY_RETRY_S)
         await self._wait_for_room()
+        self._store.journal.check_room()
         loop = asyncio.get_running_loop()
         async with self._turns.turn(tenant.value) as turn:
             if not turn.is_heavy:
-                return await loop.run_in_executor(self._threads, self.keep, tenant, body, form)
+                return await _answer(self._threads.submit(self.keep, tenant, body, form))
             # Only the decoding yields: what comes next makes others wait for this push.
             decoded = await loop.run_in_executor(self._yielding_threads, self._decoded, tenant, body, form)
-            return await loop.run_in_executor(self._threads, self._kept, decoded)
+            return await _answer(self._threads.submit(self._kept, decoded))
 
     async def _wait_for_room(self) -> None:
         """Slow senders down before they must be refused; nothing of the body has been decoded yet."""
@@ -238,3 +242,13 @@ class Writer:
     def _discard(self, tenant: TenantId, reason: str, lines: int, size_bytes: int) -> None:
         self._metrics.discarded_lines.labels(reason, tenant.value).inc(lines)
         self._metrics.discarded_bytes.labels(reason, tenant.value).inc(size_bytes)
+
+
+async def _answer(job: Future[PushOutcome]) -> PushOutcome:
+    """What became of a push that is being kept. Raises Unavailable where that takes too long."""
+    try:
+        # What is under way goes on: the same push, sent again, is then found to be kept.
+        return await asyncio.wait_for(asyncio.shield(asyncio.wrap_future(job)), ANSWER_WITHIN_S)
+    except TimeoutError:
+        job.cancel()
+        raise Unavailable("the write-ahead log is slow, try again later", retry_after_s=BUSY_RETRY_S) from None

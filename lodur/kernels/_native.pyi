@@ -140,6 +140,9 @@ class DecodedPush:
     def streams(self) -> list[tuple[str, int, int]]:
         """Label set in text form, accepted lines, accepted bytes. One tuple a stream."""
 
+    def days(self) -> list[int]:
+        """UTC days (days since the epoch) that have rows, ascending. Releases the GIL."""
+
     def times_of(self, stream: int, most: int) -> list[int]:
         """Times in ns of the first accepted rows of a stream, which is named by its place in `streams`."""
 
@@ -257,42 +260,31 @@ class WalWriter:
 
     @staticmethod
     def open(path: Path, *, max_file_bytes: int, max_group_bytes: int) -> WalWriter:
-        """Take the directory, making it if missing.
+        """Take the directory, making it if missing. Cost: reads the newest file.
 
-        Cost:  reads the newest file (at most `max_file_bytes`, or one record).
         Raises Unavailable where another process holds it, CorruptData for a version that this build does not know,
         OSError where the directory cannot be made, listed or locked. Damage raises nothing: see `replay_problems`.
         """
 
     def append(self, tenant: str, kind: int, accepted_at_ns: int, payload: bytes | bytearray | memoryview) -> int:
-        """Return the record's number once it is durable.
+        """Return the record's number once it is durable; numbers ascend over the writer's life, with gaps.
 
         In:    `kind` 0 to 255, of the caller's meaning; `tenant` at most 255 bytes; `payload` at most 256 MiB.
-        Out:   numbers ascend over the writer's life and over openings, with gaps.
-        Cost:  waits for one write and one fsync, shared by all callers that wait; `bytes` are not copied, other
-               buffers once.
+        Cost:  one write and one fsync, shared by all callers that wait; `bytes` are not copied, other buffers once.
         Raises Unavailable where the record could not be made durable (it is then not replayed; later appends may
         succeed) or the writer is closed, LimitExceeded for a longer payload, ValueError for a longer tenant.
         """
 
     def replay_batch(self, max_bytes: int) -> list[WalRecord]:
-        """The next records that the directory held at opening, by ascending `seq`.
-
-        Out:   at least one, until the payloads reach `max_bytes`; empty at the end.
-        Cost:  reads each file once, 1 MiB or one record at a time.
-        """
+        """The next records that the directory held at opening, by ascending `seq`: one at least; empty at the end."""
 
     def replay_problems(self) -> list[WalProblem]:
-        """What was wrong so far in what `replay_batch` has read; complete when that has given an empty list.
-
-        A file with damage stays beside the others under its name with `.corrupt` added.
-        """
+        """What was wrong in what `replay_batch` has read; the files stay, with `.corrupt` added to their names."""
 
     def trim(self, up_to_seq: int) -> int:
         """Delete the files of which every record has a number up to `up_to_seq`; how many.
 
-        The caller answers for every acknowledged record up to there. Raises Unavailable when closed, OSError where a
-        file cannot be deleted.
+        Raises Unavailable when closed, OSError where a file cannot be deleted.
         """
 
     def stats(self) -> WalStats: ...
@@ -302,6 +294,12 @@ class WalWriter:
 
     def close(self) -> None:
         """Wait for the appends under way, then let the directory go. Closing twice does nothing."""
+
+def encode_wal_object(writer_id: str, first_seq: int, records: list[tuple[str, int, int, bytes]]) -> bytes:
+    """Records (tenant, kind, accepted_at_ns, payload) as one object, numbered from `first_seq`. Releases the GIL."""
+
+def decode_wal_object(data: bytes, path: Path) -> tuple[str, list[WalRecord], list[WalProblem]]:
+    """The writer's id, what can be read, and what was wrong. Raises CorruptData for what is no such object."""
 
 # --- head ---
 

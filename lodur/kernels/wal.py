@@ -1,18 +1,34 @@
 """The disk write-ahead log: pushes of all tenants, durable before they are answered.
 
 What a payload means, and when its record may be trimmed, is the store's affair. Start at `Wal.open`; read back with
-`Wal.replay`. Format: docs/formats/wal.md.
+`Wal.replay`. Format: docs/formats/wal.md. A group of records as one object of a store has the same form
+(`encode_wal_object`, `decode_wal_object`; docs/formats/object-wal.md).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from lodur.kernels._native import WalProblem, WalRecord, WalStats, WalWriter  # noqa: TID251 - this is the typed face
+from lodur.kernels._native import (  # noqa: TID251 - this is the typed face
+    WalProblem,
+    WalRecord,
+    WalStats,
+    WalWriter,
+    decode_wal_object,
+    encode_wal_object,
+)
 
-__all__ = ["Wal", "WalOptions", "WalProblem", "WalRecord", "WalStats"]
+__all__ = [
+    "Wal",
+    "WalOptions",
+    "WalProblem",
+    "WalRecord",
+    "WalStats",
+    "decode_wal_object",
+    "encode_wal_object",
+]
 
 REPLAY_BATCH_BYTES = 8 << 20
 """Payloads held at once during replay: enough to pay for the call, little beside the head that they fill."""
@@ -68,6 +84,12 @@ class Wal:
         The caller answers for every acknowledged record up to there, also for those not yet in a head.
         """
         return self._writer.trim(up_to_seq)
+
+    def check_room(self) -> None:
+        """A disk is either there or not: an append says so."""
+
+    def committed(self, tenant: str, days: Sequence[int]) -> None:
+        """Nobody else reads a log on disk."""
 
     def stats(self) -> WalStats:
         """Sizes of the directory, counts since opening."""

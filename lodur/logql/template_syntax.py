@@ -48,9 +48,9 @@ class TemplateSyntaxError(ValueError):
     """A template is wrong; the text is the one that Go gives."""
 
 
-def check_template(text: str, name: str) -> None:
-    """TemplateSyntaxError if `text` is no template; `name` is the one that messages call it by."""
-    _Checker(lex_template(text), name).check()
+def check_template(text: str, name: str, *, functions: frozenset[str] = FUNCTIONS) -> None:
+    """TemplateSyntaxError if `text` is no template that calls these functions; messages call it by `name`."""
+    _Checker(lex_template(text), name, functions).check()
 
 
 @dataclass(slots=True)
@@ -66,6 +66,7 @@ class _Tree:
 class _Checker:
     words: list[Word]
     name: str
+    functions: frozenset[str]
     at: int = 0
     tree: _Tree = field(default_factory=_Tree)
     trees: dict[str, _Tree] = field(default_factory=dict)
@@ -256,7 +257,7 @@ class _Checker:
 
     def _term(self, word: Word) -> str:
         match word.kind:
-            case WordKind.IDENTIFIER if word.text not in FUNCTIONS:
+            case WordKind.IDENTIFIER if word.text not in self.functions:
                 raise self._error(f"function {quote(word.text)} not defined")
             case WordKind.VARIABLE if word.text not in self.tree.variables:
                 raise self._error(f"undefined variable {quote(word.text)}")

@@ -15,6 +15,7 @@ from functools import partial
 from typing import TypeAlias
 
 import numpy as np
+from prometheus_client import CollectorRegistry
 
 from lodur.kernels.fields import detect_fields, field_values
 from lodur.kernels.head import HeadView
@@ -64,12 +65,14 @@ from lodur.query.plan.lowering import log_scan_plan, range_scan_plan, stream_mat
 from lodur.query.plan.nodes import LogScan, MetricPlan, Number, Plan, RangeScan, walk
 from lodur.query.plan.planner import optimised
 from lodur.query.requests import FieldsRequest, InstantRequest, RangeRequest
+from lodur.query.result_cache import ResultCache, ScannedPart
 from lodur.query.sources import DamageReports, NoDamage, ReadableStore, Source, segment_of
 from lodur.query.stats import Statistics, total_counts
 from lodur.query.steps import Steps, aligned_steps, one_step, steps_from
 from lodur.query.tenants import TENANT_LABEL, chosen_tenants, labelled
 from lodur.query.workplace import Place, Workplace
 from lodur.telemetry.request_facts import Phase, request_facts
+from lodur.telemetry.store_metrics import CacheMetrics
 
 SCAN_SERIES_MAX = 200_000
 """Series of one scan whatever aggregates them afterwards: more labels than this take seconds to group."""
@@ -106,6 +109,8 @@ class _Run:
     takes_a_part: bool = False
     """Whether a part of too many series is welcome, with a warning."""
     warnings: list[str] = field(default_factory=list)
+    is_fresh: bool = False
+    """Nothing that was kept of earlier queries is to be taken."""
 
     @property
     def series_max(self) -> int:
@@ -123,7 +128,11 @@ class Engine:
         clock: Clock,
         limits_of: LimitsOf,
         damage: DamageReports = NO_DAMAGE,
+        *,
+        cache_metrics: CacheMetrics | None = None,
     ) -> None:
+        cache_metrics = cache_metrics or CacheMetrics(CollectorRegistry())
+        self._results = ResultCache(options.results_max_bytes, options.results_ttl_s, cache_metrics, clock)
         self._store = store
         self._damage = damage
         self._clock = clock
@@ -146,7 +155,7 @@ class Engine:
                 return await self._entries(run, plan, request)
             for limits in run.limits:
                 check_plan(plan, limits)
-            run.takes_a_part = TAKES_A_PART in request.tags
+            run.takes_a_part, run.is_fresh = TAKES_A_PART in request.tags, request.is_fresh
             span = self._visible(run, TimeSpan(request.start_ns, request.end_ns))
             if span is None:
                 return MatrixAnswer(empty_matrix(1), one_step(request.end_ns), self._statistics(run))
@@ -348,13 +357,20 @@ class Engine:
         parts: list[Matrix] = []
         for tenant in run.tenants:
             readable = partial(self._readable, run, tenant, scan, span)
-            scan_metric = partial(run.place.scanner.metric, message, memory_max_bytes=self._memory_max_bytes // 2)
+            scan_metric = partial(
+                self._results.scanned,
+                run.place.scanner,
+                message,
+                _matrix,
+                run.is_fresh,
+                memory_max_bytes=self._memory_max_bytes // 2,
+            )
             set_aside = partial(self._damage.set_damaged_aside, tenant)
-            results = await on_live_sources(readable, scan_metric, set_aside)
+            found = await on_live_sources(readable, scan_metric, set_aside)
             run.warnings += self._damage.left_out(tenant, span.start_ns, span.end_ns)
-            run.scanned += [result.stats for result in results]
+            run.scanned += [stats for part in found for stats in part.stats]
             parts.append(
-                await run.place.scanner.in_thread(partial(_matrix, results, tenant if len(run.tenants) > 1 else None))
+                await run.place.scanner.in_thread(partial(_joined, found, tenant if len(run.tenants) > 1 else None))
             )
         return parts[0] if len(parts) == 1 else stack(parts, steps.count)
 
@@ -385,10 +401,15 @@ class Engine:
         return Statistics(total_counts(run.scanned), queue_s, execution_s, len(run.scanned), entries)
 
 
-def _matrix(results: Sequence[MetricResult], tenant: TenantId | None, cancel: Cancel) -> Matrix:
-    """The series of results over consecutive steps, with the tenant where it is to be seen."""
+def _matrix(results: Sequence[MetricResult], cancel: Cancel) -> Matrix:
+    """The series of results over consecutive steps."""
     parts = [Matrix(_labels(result, cancel), result.values, result.present).without_empty() for result in results]
-    whole = beside(parts, cancel.check)
+    return beside(parts, cancel.check)
+
+
+def _joined(parts: Sequence[ScannedPart], tenant: TenantId | None, cancel: Cancel) -> Matrix:
+    """The series of consecutive parts, with the tenant where it is to be seen."""
+    whole = beside([part.matrix for part in parts], cancel.check)
     return whole if tenant is None else labelled(whole, tenant)
 
 

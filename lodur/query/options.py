@@ -33,5 +33,9 @@ class QuerierOptions:
     memory_max_bytes: int = GIB
     """What one query may hold in entries, or in partial aggregates and then in series by steps; writing the answer
     takes as much again at most."""
+    results_max_bytes: int = 0
+    """Of series over closed time that are kept for later queries; 0 keeps none."""
+    results_ttl_s: float = 3600.0
+    """How long they are."""
     rules_left_out: frozenset[str] = frozenset()
     """Names of rewrites of plans that are not done: tests ask whether they change any answer."""

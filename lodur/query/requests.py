@@ -18,6 +18,8 @@ class RangeRequest:
     backward: bool = True
     interval_ns: int = 0
     tags: tuple[tuple[str, str], ...] = ()
+    is_fresh: bool = False
+    """Nothing that was kept of earlier queries is to be taken."""
     """What the client said about itself, in lower case; policies may look at it."""
 
 

@@ -1,6 +1,7 @@
 """Objects as files below one directory, durable by fsync and replaced by rename.
 
-The conditional write takes a lock file beside the object, so that processes of one machine exclude each other.
+The conditional write of an object takes a lock file beside it, so that processes of one machine exclude each other; an
+object that must not be there yet is linked to its name, which the system does for one of them only.
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import fcntl
 import os
+import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from hashlib import blake2b
@@ -69,9 +71,11 @@ class FilesystemStore:
         target = self._file(path)
         with _told(target, "cannot be written"):
             self._make_folder(target.parent)
+            if version is None:
+                return _version(data) if _created(target, data) else None
             with _locked(target.with_name(f".{target.name}{LOCK_SUFFIX}")):
                 known = self.get(path)
-                if (known.version if known else None) != version:
+                if known is None or known.version != version:
                     return None
                 spooled = target.with_name(f"{SPOOL_PREFIX}{target.name}")
                 spooled.write_bytes(data)
@@ -130,6 +134,21 @@ def _told(path: Path, what: str) -> Iterator[None]:
         raise NotFound(f"{path} {what}: there is no such file") from error
     except OSError as error:
         raise Unavailable(f"{path} {what}: {(error.strerror or str(error)).lower()}") from error
+
+
+def _created(target: Path, data: bytes) -> bool:
+    """Make a file that is whole from its first moment; False where there is one."""
+    spooled = target.with_name(f"{SPOOL_PREFIX}{target.name}-{uuid.uuid4().hex}")
+    try:
+        spooled.write_bytes(data)
+        _sync(spooled)
+        target.hardlink_to(spooled)
+    except FileExistsError:
+        return False
+    finally:
+        spooled.unlink(missing_ok=True)
+    _sync(target.parent)
+    return True
 
 
 @contextmanager

@@ -5,15 +5,18 @@ from __future__ import annotations
 import itertools
 import threading
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Protocol
 
 from lodur.kernels.wal import Wal, WalOptions, WalProblem, WalRecord, WalStats
 
-__all__ = ["REENCODED", "Journal", "NoJournal", "Wal", "WalOptions", "WalProblem", "WalRecord", "WalStats"]
+__all__ = ["NOTICE", "REENCODED", "Journal", "NoJournal", "Wal", "WalOptions", "WalProblem", "WalRecord", "WalStats"]
 
 REENCODED = 0
 """Kind of a record whose payload Lodur encoded itself; all other kinds are the business of who appends them."""
+
+NOTICE = 1
+"""Kind of a record without rows: manifests of its tenant were committed, of the days that its payload lists."""
 
 
 class Journal(Protocol):
@@ -29,6 +32,12 @@ class Journal(Protocol):
     def problems(self) -> list[WalProblem]: ...
 
     def trim(self, up_to_seq: int) -> int: ...
+
+    def check_room(self) -> None:
+        """Raise Unavailable where an append would only wait for what is stuck."""
+
+    def committed(self, tenant: str, days: Sequence[int]) -> None:
+        """Tell who else reads the log that manifests of these days were committed."""
 
     def close(self) -> None: ...
 
@@ -53,6 +62,12 @@ class NoJournal:
 
     def trim(self, up_to_seq: int) -> int:
         return 0
+
+    def check_room(self) -> None:
+        """There is room."""
+
+    def committed(self, tenant: str, days: Sequence[int]) -> None:
+        """There is nobody to tell."""
 
     def close(self) -> None:
         """There is nothing to close."""

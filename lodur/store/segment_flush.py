@@ -10,6 +10,7 @@ import secrets
 from dataclasses import dataclass, field
 from functools import partial
 
+from lodur.kernels.head import FrozenHead
 from lodur.kernels.segment import write_segment
 from lodur.model.tenant import TenantId
 from lodur.store.checksums import file_crc32
@@ -50,7 +51,10 @@ class SegmentWriter:
         for day in generation.frozen.days():
             if day in done:
                 continue
-            segment = self._write_day(tenant_store.tenant, generation, day)
+            segment_id = f"{self.prefix()}-{generation.up_to_seq:016x}-{self.start}"
+            segment = self.write_day(
+                tenant_store.tenant, generation.frozen, day, segment_id, accepted_from_ns=generation.accepted_from_ns
+            )
             flushed = Flushed(segment, self.writer_id, generation.up_to_seq)
             known = tenant_store.known_day(day)
             store = self.stores.of_day(day)
@@ -58,22 +62,23 @@ class SegmentWriter:
             written_bytes += segment.file_bytes if segment else 0
         return written_bytes
 
-    def is_mine(self, path: str) -> bool:
-        """Whether a segment was written by this writer."""
-        return path.rpartition("/")[2].startswith(f"{self.prefix()}-")
-
     def prefix(self) -> str:
         """What the ids of all its segments begin with."""
-        return self.writer_id.replace("-", "")[:WRITER_CHARS]
+        return writer_prefix(self.writer_id)
 
-    def _write_day(self, tenant: TenantId, generation: Generation, day: int) -> SegmentMeta | None:
-        segment_id = f"{self.prefix()}-{generation.up_to_seq:016x}-{self.start}"
+    def write_day(
+        self, tenant: TenantId, frozen: FrozenHead, day: int, segment_id: str, *, accepted_from_ns: int
+    ) -> SegmentMeta | None:
+        """Write a day's rows as a segment that no manifest names yet; None where there are none.
+
+        In: when the first of the rows was accepted, or before. Raises as `ObjectStore`.
+        """
         path = segment_path(tenant, day, segment_id)
         store, span = self.stores.of_day(day), day_span(day)
         spooled = store.spool(path)
         spooled.unlink(missing_ok=True)
         written = write_segment(
-            generation.frozen,
+            frozen,
             spooled,
             start_ns=span.start_ns,
             end_ns=span.end_ns,
@@ -95,9 +100,19 @@ class SegmentWriter:
             streams=written.streams,
             level=0,
             zstd_level=ZSTD_LEVEL if self.codec is SegmentCodec.ZSTD else 0,
-            accepted_from_ns=generation.accepted_from_ns,
+            accepted_from_ns=accepted_from_ns,
             crc32=crc32,
         )
+
+
+def writer_prefix(writer_id: str) -> str:
+    """What the ids of a writer's segments begin with."""
+    return writer_id.replace("-", "")[:WRITER_CHARS]
+
+
+def is_written_by(writer_id: str, path: str) -> bool:
+    """Whether a segment was written by a writer."""
+    return path.rpartition("/")[2].startswith(f"{writer_prefix(writer_id)}-")
 
 
 def segment_folder(tenant: TenantId) -> str:

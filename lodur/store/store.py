@@ -15,11 +15,13 @@ import structlog
 from prometheus_client import CollectorRegistry
 
 from lodur.kernels.head import HeadView
+from lodur.kernels.push_decode import DecodedPush
 from lodur.model.errors import CorruptData, InvalidRequest, Unauthenticated, Unavailable
 from lodur.model.tenant import TenantId
 from lodur.store.days import day_name, day_of
 from lodur.store.deletes.deletions import Deletions
 from lodur.store.deletes.requests import DeleteRequest
+from lodur.store.foreign_rows import ForeignRecord
 from lodur.store.journal import Journal
 from lodur.store.manifest import SegmentMeta
 from lodur.store.manifest_store import Committed, fence, sound_manifest, stored_days
@@ -28,11 +30,14 @@ from lodur.store.object_stores import ObjectStores
 from lodur.store.open_segments import Opened, OpenSegment, OpenSegments, Place, RemoteSegment
 from lodur.store.options import CacheOptions, SegmentCodec
 from lodur.store.range_cache import RangeCache
-from lodur.store.segment_flush import SegmentWriter, segment_day, segment_folder, segment_key
+from lodur.store.segment_flush import SegmentWriter, is_written_by, segment_day, segment_folder, segment_key
 from lodur.store.segment_reads import SegmentReads
 from lodur.store.tenant_store import HeadBytes, TenantStore
 from lodur.store.wal_marks import WalMarks
 from lodur.telemetry.store_metrics import CacheMetrics
+
+LOAD_TENANTS = 8
+"""Tenants read at the same time at start: a thousand of them would else take a minute of waiting for listings."""
 
 LOAD_THREADS = 16
 """Manifests read at the same time at start: they wait for the network."""
@@ -88,6 +93,13 @@ class Store:
             metrics=cache_metrics,
         )
         self.deletions = deletions
+        self.refusal = ""
+        """Why queries would miss rows; empty as long as they would not."""
+
+    @property
+    def stores(self) -> ObjectStores:
+        """Where all this lies."""
+        return self._stores
 
     def load(self) -> None:
         """Read what is stored, and drop what a crash of this writer left without a commit. Blocks; before any push.
@@ -98,8 +110,10 @@ class Store:
             store.check()
         if self._disk_cache is not None:
             self._disk_cache.load()
-        for tenant in self._stored_tenants():
-            self._load_tenant(tenant)
+        with ThreadPoolExecutor(LOAD_TENANTS, "load-tenant") as threads:
+            # Taken one by one, so that the first failure is raised.
+            for _ in threads.map(self._load_tenant, self._stored_tenants()):
+                pass
 
     def tenant(self, tenant: TenantId) -> TenantStore:
         """A tenant's rows; a new tenant has none."""
@@ -118,6 +132,40 @@ class Store:
         """Bytes of lines and metadata that all tenants hold in memory."""
         return self._head_bytes.total
 
+    def follow(self, tenant: TenantId, writer_id: str, record: ForeignRecord, push: DecodedPush) -> int:
+        """Show rows that another process has accepted, until segments have them; how many are new here."""
+        return self.tenant(tenant).follow(writer_id, record, push)
+
+    def foreign_bytes(self) -> int:
+        """Bytes of lines and metadata of other processes' rows that are held here."""
+        return sum(tenant_store.foreign_bytes() for tenant_store in self.tenants())
+
+    def discover(self, *, all_days: bool) -> None:
+        """Learn of tenants and days that other processes have brought, or read the manifests of all days anew. Blocks.
+
+        Raises as `ObjectStore`, and CorruptData.
+        """
+        for tenant in self._stored_tenants():
+            known = self._known(tenant)
+            for store, day in self._stored_places(tenant):
+                if all_days or known is None or known.known_day(day) is None:
+                    committed = sound_manifest(store, tenant, day)
+                    if committed is not None:
+                        self.adopt(self.tenant(tenant), day, committed)
+
+    def delete_orphans_of(self, writer_id: str) -> None:
+        """Delete what a writer that is gone for good left without a commit. Blocks.
+
+        Raises as `ObjectStore`, and CorruptData.
+        """
+        for tenant in self._stored_tenants():
+            named: set[str] = set()
+            for store, day in self._stored_places(tenant):
+                committed = sound_manifest(store, tenant, day)
+                if committed is not None:
+                    named |= _named(committed)
+            self._drop_orphans(tenant, named, writer_id)
+
     def trim_wal(self) -> int:
         """Delete the WAL's files that no tenant needs any more; how many."""
         return self.journal.trim(self.marks.floor())
@@ -127,8 +175,9 @@ class Store:
 
         Raises Unavailable where a remote store cannot be reached.
         """
-        with self._lock:
-            tenant_store = self._tenants.get(tenant)
+        if self.refusal:
+            raise Unavailable(self.refusal, retry_after_s=1.0)
+        tenant_store = self._known(tenant)
         if tenant_store is None:
             return []
         requests: Sequence[DeleteRequest] = ()
@@ -137,16 +186,16 @@ class Store:
             requests = self.deletions.hiding(tenant, start_ns, end_ns)
         for _ in range(SOURCES_ATTEMPTS_MAX):
             accepted_from_ns = tenant_store.accepted_from_ns()
-            metas, view = tenant_store.snapshot(start_ns, end_ns)
+            metas, views = tenant_store.snapshot(start_ns, end_ns)
             places: list[Place] = [(self._stores.of_day(day_of(meta.min_ts_ns)), meta) for meta in metas]
             segments = self._segments.cached(places)
             if segments is None:
                 segments = await asyncio.to_thread(self._opened, tenant_store, places)
             if segments is not None and requests:
                 segments = self._without_deleted(tenant, requests, metas, segments)
-                view = self._rows_without_deleted(tenant, requests, view, accepted_from_ns or 0)
+                views = [self._rows_without_deleted(tenant, requests, view, accepted_from_ns or 0) for view in views]
             if segments is not None:
-                return [*segments, view] if view.rows else segments
+                return [*segments, *views]
         raise Unavailable("segments are being replaced faster than they can be opened, try again", retry_after_s=1.0)
 
     def visible(self, tenant: TenantId, view: HeadView) -> HeadView:
@@ -277,6 +326,15 @@ class Store:
                 _log.warning("folder of the object store is no tenant's, left alone", folder=name)
         return tenants
 
+    def _known(self, tenant: TenantId) -> TenantStore | None:
+        with self._lock:
+            return self._tenants.get(tenant)
+
+    def _stored_places(self, tenant: TenantId) -> list[tuple[ObjectStore, int]]:
+        """The days that have a manifest where it is looked for, and where that is."""
+        places = [(store, day) for store in self._stores.each() for day in stored_days(store, tenant)]
+        return [(store, day) for store, day in places if self._stores.of_day(day) is store]
+
     def _load_tenant(self, tenant: TenantId) -> None:
         if self.deletions is not None:
             self.deletions.refresh(tenant)
@@ -299,17 +357,18 @@ class Store:
             days = {day: committed for day, committed in threads.map(read, places) if committed is not None}
         if days:
             self.tenant(tenant).set_days(days)
-        self._drop_orphans(tenant, {path for committed in days.values() for path in _named(committed)})
+        named = {path for committed in days.values() for path in _named(committed)}
+        self._drop_orphans(tenant, named, self.writer.writer_id)
 
-    def _drop_orphans(self, tenant: TenantId, known: set[str]) -> None:
+    def _drop_orphans(self, tenant: TenantId, known: set[str], writer_id: str) -> None:
         for store in self._stores.each():
             for listed in store.list_objects(segment_folder(tenant)):
                 # Where the periods have changed, a day's manifest may lie in a store that is not read for it any more.
                 day = segment_day(listed.path)
                 if day is None or self._stores.of_day(day) is not store:
                     continue
-                if listed.path not in known and self.writer.is_mine(listed.path):
-                    # A commit of this writer's last life that names it may still be on its way to the store.
+                if listed.path not in known and is_written_by(writer_id, listed.path):
+                    # A commit of the writer's last life that names it may still be on its way to the store.
                     committed = fence(store, tenant, day)
                     self.adopt(self.tenant(tenant), day, committed)
                     known |= _named(committed)

@@ -9,12 +9,14 @@ import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 
 from lodur.kernels.head import FrozenHead, Head, HeadView
 from lodur.kernels.push_decode import DecodedPush
 from lodur.model.tenant import TenantId
 from lodur.store.append_gate import AppendGate
 from lodur.store.days import day_span
+from lodur.store.foreign_rows import ForeignRecord, ForeignRows
 from lodur.store.journal import REENCODED, Journal
 from lodur.store.manifest import SegmentMeta, segments_between
 from lodur.store.manifest_store import Committed
@@ -82,7 +84,11 @@ class TenantStore:
         self._lock = threading.Lock()
         self._days: dict[int, Committed] = {}
         self._ahead: dict[int, Committed] = {}
-        """Manifests that have rows of a generation which the head still shows."""
+        """Manifests that have rows which the head still shows."""
+        self._frozen_up_to = 0
+        """Own records up to this number are in generations, or were before."""
+        self._foreign: dict[str, ForeignRows] = {}
+        """By writer."""
         self._first_row_s = 0.0
         self._last_row_s = 0.0
         self._has_rows = False
@@ -153,6 +159,7 @@ class TenantStore:
                 accepted_from_ns, self._accepted_from_ns = self._accepted_from_ns or 0, None
                 generation = Generation(frozen, self._marks.last_seq(self.tenant), head_bytes, accepted_from_ns)
                 self._generations.append(generation)
+                self._frozen_up_to = max(self._frozen_up_to, generation.up_to_seq)
         return generation
 
     def unflushed(self) -> list[Generation]:
@@ -179,6 +186,29 @@ class TenantStore:
                 self._take(day, committed)
         self._measure()
         self._marks.flushed(self.tenant, generation.up_to_seq)
+        self._journal.committed(self.tenant.value, sorted(days))
+
+    def follow(self, writer_id: str, record: ForeignRecord, push: DecodedPush) -> int:
+        """Show the rows of another writer's record, the next of its log, until segments have them; how many."""
+        with self._lock:
+            rows = self._foreign.get(writer_id)
+            if rows is None:
+                rows = self._foreign[writer_id] = ForeignRows()
+            added = rows.add(record, push, partial(self._covered_seq, writer_id))
+            if rows.is_empty:
+                del self._foreign[writer_id]
+        return added
+
+    def foreign_days(self, writer_id: str) -> list[int]:
+        """The days of another writer's rows that are in no segment as far as is known here."""
+        with self._lock:
+            rows = self._foreign.get(writer_id)
+            return sorted(rows.days()) if rows is not None else []
+
+    def foreign_bytes(self) -> int:
+        """Of all other writers' rows that are held here."""
+        with self._lock:
+            return sum(rows.bytes() for rows in self._foreign.values())
 
     def adopt(self, day: int, committed: Committed) -> None:
         """Take a newer manifest of a day, whoever committed it.
@@ -207,33 +237,46 @@ class TenantStore:
         """Take what was read from the store."""
         with self._lock:
             self._days = dict(days)
+            own = self._journal.writer_id
+            covered = [committed.manifest.covered.get(own, 0) for committed in days.values()]
+            self._frozen_up_to = max([self._frozen_up_to, *covered])
+            for writer_id in list(self._foreign):
+                self._rebuild(writer_id)
 
     def has_rows(self) -> bool:
         """Whether there are rows in memory."""
         stats = self._head.stats()
-        return bool(stats.rows or stats.frozen)
+        with self._lock:
+            return bool(stats.rows or stats.frozen or self._foreign)
 
     def accepted_from_ns(self) -> int | None:
         """When the first of the rows in memory was accepted, or before; None without any. Ask before `snapshot`."""
         with self._lock:
             known = [generation.accepted_from_ns for generation in self._generations]
+            known += [rows.accepted_from_ns() for rows in self._foreign.values()]
             if self._accepted_from_ns is not None:
                 known.append(self._accepted_from_ns)
         return min(known, default=None)
 
-    def snapshot(self, start_ns: int, end_ns: int) -> tuple[Sequence[SegmentMeta], HeadView]:
-        """The segments that may hold rows of a span, oldest first, and the head: together, each row once."""
+    def snapshot(self, start_ns: int, end_ns: int) -> tuple[Sequence[SegmentMeta], list[HeadView]]:
+        """The segments that may hold rows of a span, oldest first, and rows in memory: together, each row once."""
         with self._lock:
             manifests = [committed.manifest for committed in self._days.values()]
-            view = self._head.snapshot()
-        return segments_between(manifests, start_ns, end_ns), view
+            foreign = [rows.view() for rows in self._foreign.values()]
+            views = [view for view in [self._head.snapshot(), *foreign] if view is not None and view.rows]
+        return segments_between(manifests, start_ns, end_ns), views
 
     def _take(self, day: int, committed: Committed) -> None:
-        is_ahead = any(self._covers(committed, generation.up_to_seq) for generation in self._generations)
+        # Another process may have ended this one's log and flushed rows that are in no generation yet.
+        is_ahead = self._covers(committed, self._frozen_up_to + 1) or any(
+            self._covers(committed, generation.up_to_seq) for generation in self._generations
+        )
         manifests = self._ahead if is_ahead else self._days
         known = manifests.get(day)
         if known is None or known.manifest.revision < committed.manifest.revision:
             manifests[day] = committed
+            if not is_ahead:
+                self._drop_covered(known, committed)
         if not is_ahead and self._ahead.get(day) is committed:
             del self._ahead[day]
 
@@ -251,6 +294,23 @@ class TenantStore:
         finally:
             with self._lock:
                 self._inserting -= 1
+
+    def _drop_covered(self, before: Committed | None, committed: Committed) -> None:
+        """Show rows of other writers no more that are in the segments of a newer manifest."""
+        known = before.manifest.covered if before is not None else {}
+        for writer_id in list(self._foreign):
+            if committed.manifest.covered.get(writer_id, 0) > known.get(writer_id, 0):
+                self._rebuild(writer_id)
+
+    def _rebuild(self, writer_id: str) -> None:
+        rows = self._foreign[writer_id]
+        rows.rebuild(partial(self._covered_seq, writer_id))
+        if rows.is_empty:
+            del self._foreign[writer_id]
+
+    def _covered_seq(self, writer_id: str, day: int) -> int:
+        committed = self._days.get(day)
+        return committed.manifest.covered.get(writer_id, 0) if committed is not None else 0
 
     def _touched(self, now_s: float) -> None:
         self._last_row_s = now_s

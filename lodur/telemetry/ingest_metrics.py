@@ -11,6 +11,9 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.registry import Collector
 
+STORED_BYTES_BUCKETS = tuple(float(2**power) for power in range(12, 32, 2))
+STORED_ROWS_BUCKETS = tuple(float(4**power) for power in range(3, 14))
+
 FLUSH_BUCKETS_S = (0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0)
 
 
@@ -51,10 +54,26 @@ class IngestMetrics:
         self.flushed = counter(
             "loki_ingester_chunks_flushed_total", "Generations of rows flushed to segments.", ["reason"]
         )
+        self.flush_queue = Gauge(
+            "loki_ingester_flush_queue_length", "Tenants that are being flushed.", registry=registry
+        )
         self.flush_failures = counter("lodur_flush_failures_total", "Flushes that failed and are made again.")
         self.flush_bytes = counter("lodur_flush_bytes_total", "Bytes of segments written by flushes.")
         self.flush_seconds = Histogram(
             "lodur_flush_duration_seconds", "Time of a flush.", buckets=FLUSH_BUCKETS_S, registry=registry
+        )
+        self.stored = counter("loki_ingester_chunks_stored_total", "Generations of rows stored.", ["tenant"])
+        self.stored_bytes = Histogram(
+            "loki_ingester_chunk_size_bytes",
+            "Bytes of what a flush stored.",
+            buckets=STORED_BYTES_BUCKETS,
+            registry=registry,
+        )
+        self.stored_rows = Histogram(
+            "loki_ingester_chunk_entries",
+            "Entries that a flush stored.",
+            buckets=STORED_ROWS_BUCKETS,
+            registry=registry,
         )
         self.segments_damaged = counter("lodur_segments_set_aside_total", "Segments found damaged or missing.")
         self.wal_disk_full = counter(
@@ -72,6 +91,7 @@ class IngestMetrics:
             self.truncated_lines,
             self.repeated_rows,
             self.repeated_pushes,
+            self.stored,
         )
 
     def seen(self, tenant: str, now_s: float) -> None:
@@ -123,6 +143,8 @@ class WalSize:
     bytes: int
     records: int
     fsyncs: int
+    disk_used_ratio: float
+    """How full its disk is, from 0 to 1."""
 
 
 class SizeCollector(Collector):
@@ -136,6 +158,7 @@ class SizeCollector(Collector):
         streams = GaugeMetricFamily("loki_ingester_memory_streams", "Active streams.", labels=["tenant"])
         rows = GaugeMetricFamily("lodur_head_rows", "Rows that are in no segment yet.", labels=["tenant"])
         sizes = GaugeMetricFamily("lodur_head_bytes", "Bytes of lines and metadata in memory.", labels=["tenant"])
+        heads = 0
         for size in self._tenants():
             # Of many tenants most have nothing in memory, and no series then.
             if not size.streams and not size.bytes:
@@ -143,10 +166,13 @@ class SizeCollector(Collector):
             streams.add_metric([size.tenant], size.streams)
             rows.add_metric([size.tenant], size.rows)
             sizes.add_metric([size.tenant], size.bytes)
+            heads += size.rows > 0
         yield from (streams, rows, sizes)
+        yield GaugeMetricFamily("loki_ingester_memory_chunks", "Tenants with rows in memory.", value=heads)
         wal = self._wal()
         if wal is not None:
             yield GaugeMetricFamily("lodur_wal_files", "Files of the WAL.", value=wal.files)
             yield GaugeMetricFamily("lodur_wal_bytes", "Bytes of the WAL.", value=wal.bytes)
+            yield GaugeMetricFamily("lodur_wal_disk_used_ratio", "How full its disk is.", value=wal.disk_used_ratio)
             yield CounterMetricFamily("lodur_wal_records", "Records appended.", value=wal.records)
             yield CounterMetricFamily("lodur_wal_fsyncs", "Syncs of the WAL.", value=wal.fsyncs)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from prometheus_client import CollectorRegistry, Gauge, Histogram
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 BUCKETS_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 25.0, 50.0, 100.0)
 
@@ -17,6 +17,9 @@ class RequestMetrics:
             ["method", "route", "status_code", "ws"],
             buckets=BUCKETS_S,
             registry=registry,
+        )
+        self.panics = Counter(
+            "loki_panic_total", "Requests that failed for an error of the program.", registry=registry
         )
         self.in_flight = Gauge("loki_inflight_requests", "Requests being served.", registry=registry)
 

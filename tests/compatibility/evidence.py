@@ -63,7 +63,7 @@ class Evidence:
 
     def asking(self, path: str) -> list[str]:
         """The test files that name this path, whose parameters stand in braces."""
-        pattern = re.compile(re.sub(r"\\{\w+\\}", r"[^/]+", re.escape(path)) + r"[.-]?")
+        pattern = re.compile(re.sub(r"\\{\w+(:path)?\\}", r"[^/]+", re.escape(path)) + r"[.-]?")
         named = {
             name: sum(count for found, count in paths.items() if pattern.fullmatch(found) or found.endswith(path))
             for name, paths in self._paths.items()
@@ -72,7 +72,7 @@ class Evidence:
 
     def recorded_at(self, path: str) -> int:
         """How many recorded answers are to this path."""
-        pattern = re.compile(re.sub(r"\\{\w+\\}", r"[^/]+", re.escape(path)))
+        pattern = re.compile(re.sub(r"\\{\w+(:path)?\\}", r"[^/]+", re.escape(path)))
         return sum(count for found, count in self.recorded_paths.items() if pattern.fullmatch(found))
 
 

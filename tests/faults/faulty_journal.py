@@ -6,7 +6,7 @@ What a disk does whose sync fails is tested where the log is written, in `rust/l
 from __future__ import annotations
 
 import resource
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from random import Random
@@ -72,6 +72,12 @@ class FaultyJournal:
         if self.crash_percent and self._chance.random() < TRIM_FAILS:
             raise Unavailable("the log cannot be trimmed")
         return self._wal.trim(up_to_seq)
+
+    def check_room(self) -> None:
+        """An append never waits."""
+
+    def committed(self, tenant: str, days: Sequence[int]) -> None:
+        """Nobody else reads the log."""
 
     def close(self) -> None:
         """The process has ended, in whatever way."""

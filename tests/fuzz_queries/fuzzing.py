@@ -18,11 +18,13 @@ from random import Random
 from typing import Any
 from urllib.parse import quote_from_bytes
 
+from prometheus_client import CollectorRegistry
 from starlette.applications import Starlette
 
 from lodur.api import loki_query
 from lodur.api.tenant import Tenancy
 from lodur.model.clock import ManualClock
+from lodur.telemetry.query_metrics import QueryMetrics
 from tests.differential.layouts import TENANT, make_engines
 from tests.fuzz_queries.mutation import Mutator, recorded_queries
 from tests.oracles.logql.generate_entries import BASE_NS, SPAN_S, generate_entries
@@ -95,7 +97,9 @@ async def _fuzz(cases: int, seed: int, progress: Callable[[Tally], None]) -> Tal
         # The mixed layout has all kinds of sources.
         engines = make_engines(generate_entries(Random(_SEED_OF_ENTRIES)), Path(directory))
         clock = ManualClock(BASE_NS + SPAN_S * 10**9)
-        routes = loki_query.routes(engines["mixed"], Tenancy(auth_enabled=True), clock, body_max_bytes=2**20)
+        routes = loki_query.routes(
+            engines["mixed"], Tenancy(auth_enabled=True), clock, QueryMetrics(CollectorRegistry()), body_max_bytes=2**20
+        )
         application = Starlette(routes=routes)
         while tally.cases < cases:
             drawn = [_draw(mutator, random) for _ in range(min(_BATCH, cases - tally.cases))]

@@ -6,9 +6,10 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
+from prometheus_client import CollectorRegistry
 from starlette.routing import Route, WebSocketRoute
 
-from lodur.app.server import Server
+from lodur.app.server import Server, open_stores
 from lodur.config.loading import load_server_config
 from lodur.model.clock import SystemClock
 from lodur.store.journal import NoJournal
@@ -37,7 +38,9 @@ def lodur_routes(config_text: str = ALL_ON) -> list[KnownRoute]:
         file = Path(directory) / "lodur.yaml"
         file.write_text(config_text)
         config = load_server_config([f"-config.file={file}"], {}, Path(directory)).config
-        routes = Server(config, NoJournal(), SystemClock()).routes()
+        registry, clock = CollectorRegistry(), SystemClock()
+        stores = open_stores(config, registry, clock)
+        routes = Server(config, stores, NoJournal(), registry, clock).routes()
     known = {
         KnownRoute(route.path, ("GET",), is_websocket=True)
         if isinstance(route, WebSocketRoute)

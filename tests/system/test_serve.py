@@ -123,10 +123,11 @@ def test_a_taken_port_is_told(lodur_server: StartLodur) -> None:
     assert f"cannot listen on 127.0.0.1:{server.port}: the port is in use by another process" in other.stderr
 
 
-def test_single_roles_are_refused() -> None:
+def test_single_roles_need_the_object_wal() -> None:
     answer = ran("-target=querier")
     assert answer.returncode == 1
-    assert "target querier: processes of single roles are not available yet" in answer.stderr
+    assert "target querier: with the WAL on the disk of one process others would not see what it" in answer.stderr
+    assert "set lodur.wal: object" in answer.stderr
 
 
 @pytest.mark.parametrize(

@@ -56,9 +56,8 @@ _ASKING = (
 _PUSHING = (f"{_V1}/push", f"{_PROM}/push", "/otlp/v1/logs")
 
 _SEEN_BY_READERS = (
-    *(f"{root}/rules{rest}" for root in (_V1, _PROM) for rest in ("", "/{}", "/{}/{}")),
-    "/prometheus/api/v1/rules",
-    "/prometheus/api/v1/alerts",
+    *(f"{root}/rules{rest}" for root in (_V1, _PROM) for rest in ("", "/{}")),
+    *(f"{root}/api/v1/{name}" for root in ("/prometheus", _PROM) for name in ("rules", "alerts")),
     "/ring",
     *(f"/{part}/ring" for part in ("distributor", "indexgateway", "compactor", "ruler", "scheduler", "pattern")),
     "/memberlist",

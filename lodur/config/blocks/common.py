@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from lodur.config.blocks.object_stores import azure_settings, gcs_settings
-from lodur.config.blocks.reasons import NO_GRPC, NO_RING, NO_RULER_YET
+from lodur.config.blocks.reasons import NO_GRPC, NO_RING
 from lodur.config.blocks.s3_store import s3_settings
 from lodur.config.kinds import DURATION, POSITIVE, TEXT
 from lodur.config.schema import Entry, Setting, inert_keys
@@ -44,7 +44,6 @@ HEDGE_PER_SECOND = Setting(
 ENTRIES: tuple[Entry, ...] = (
     PATH_PREFIX,
     CHUNKS_DIRECTORY,
-    *inert_keys("common.storage.filesystem", NO_RULER_YET, "rules_directory"),
     *s3_settings("common.storage.s3").entries(),
     *gcs_settings("common.storage.gcs").entries(),
     *azure_settings("common.storage.azure").entries(),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lodur.config.kinds import COUNT, DURATION, POSITIVE_SIZE, SIZE, TEXT, int_kind
+from lodur.config.kinds import COUNT, DURATION, POSITIVE_DURATION, POSITIVE_SIZE, SIZE, TEXT, choice, int_kind
 from lodur.config.schema import Entry, Setting
 
 TYPE_NAMES = {
@@ -10,6 +10,7 @@ TYPE_NAMES = {
     "lodur.cache": "lodur.CacheConfig",
     "lodur.compactor": "lodur.CompactorConfig",
     "lodur.ingester": "lodur.IngesterConfig",
+    "lodur.object_wal": "lodur.ObjectWALConfig",
     "lodur.query": "lodur.QueryConfig",
 }
 
@@ -93,7 +94,51 @@ CACHE_DIRECTORY = Setting(
     "Where they are; empty: `cache` below `common.path_prefix`, or beside the WAL. May be deleted at any time.",
 )
 
+WAL_KIND = Setting(
+    "lodur.wal",
+    choice("disk", "object"),
+    "disk",
+    "Where accepted pushes are kept until they are in a segment: on the disk of the process, or in the object store, "
+    "where other processes see them too. See docs/how-to/run-several-processes.md.",
+)
+WAL_INTERVAL = Setting(
+    "lodur.object_wal.interval",
+    POSITIVE_DURATION,
+    "250ms",
+    "At most one object is written in so long by each process that takes pushes.",
+)
+WAL_GROUP_BYTES = Setting(
+    "lodur.object_wal.group_bytes",
+    POSITIVE_SIZE,
+    "8MiB",
+    "Pushes that have so many bytes together are written at once.",
+)
+WAL_FOLLOW_INTERVAL = Setting(
+    "lodur.object_wal.follow_interval",
+    POSITIVE_DURATION,
+    "500ms",
+    "How often a process that answers queries looks for new objects of each other one.",
+)
+WAL_FOLLOW_BYTES = Setting(
+    "lodur.object_wal.follow_max_bytes",
+    POSITIVE_SIZE,
+    "4GiB",
+    "Raw bytes of other processes' unflushed rows that a process holds; beyond it queries are answered with 503.",
+)
+WAL_LEASE = Setting(
+    "lodur.object_wal.lease",
+    POSITIVE_DURATION,
+    "30s",
+    "A process that has said nothing for so long is taken for dead, and its WAL is adopted. All processes must agree.",
+)
+
 ENTRIES: tuple[Entry, ...] = (
+    WAL_KIND,
+    WAL_INTERVAL,
+    WAL_GROUP_BYTES,
+    WAL_FOLLOW_INTERVAL,
+    WAL_FOLLOW_BYTES,
+    WAL_LEASE,
     FLUSH_BYTES,
     HEAD_MAX_BYTES,
     THREADS,

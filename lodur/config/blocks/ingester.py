@@ -4,16 +4,29 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from lodur.config.blocks.extras import FLUSH_BYTES, HEAD_MAX_BYTES
+from lodur.config.blocks.extras import (
+    FLUSH_BYTES,
+    HEAD_MAX_BYTES,
+    WAL_FOLLOW_BYTES,
+    WAL_FOLLOW_INTERVAL,
+    WAL_GROUP_BYTES,
+    WAL_INTERVAL,
+    WAL_KIND,
+    WAL_LEASE,
+)
 from lodur.config.blocks.reasons import NO_CHUNKS, NO_KAFKA, NO_RING
 from lodur.config.errors import ConfigError
 from lodur.config.kinds import BOOL, COUNT, DURATION, FLOAT, POSITIVE, POSITIVE_DURATION, POSITIVE_SIZE, TEXT, choice
 from lodur.config.schema import Entry, RemovedKey, Setting, inert_keys
 from lodur.config.values import Values
 from lodur.ingest.options import IngesterOptions, WalOptions
+from lodur.store.object_wal.options import ObjectWalOptions
 from lodur.store.options import SegmentCodec
 
 TYPE_NAMES = {"ingester": "ingester.Config", "ingester.wal": "ingester.WALConfig"}
+
+LEASE_MIN_S = 3.0
+"""A request that is answered late must not cost a process its life."""
 
 CODECS = {
     "none": SegmentCodec.NONE,
@@ -144,6 +157,7 @@ def ingester_options(values: Values, base: Path) -> IngesterOptions:
     )
     return IngesterOptions(
         wal=wal,
+        object_wal=_object_wal_options(values),
         codec=CODECS[values.get(ENCODING)],
         flush_idle_s=values.get(IDLE) / 1e9,
         flush_age_s=values.get(AGE) / 1e9,
@@ -155,3 +169,20 @@ def ingester_options(values: Values, base: Path) -> IngesterOptions:
         head_max_bytes=values.get(HEAD_MAX_BYTES),
         returned_stream_errors_max=values.get(STREAM_ERRORS),
     )
+
+
+def _object_wal_options(values: Values) -> ObjectWalOptions | None:
+    if values.get(WAL_KIND) != "object":
+        return None
+    if not values.get(WAL_ENABLED):
+        raise ConfigError("CONFIG ERROR: invalid lodur config: wal is object, but ingester.wal.enabled is false")
+    options = ObjectWalOptions(
+        interval_s=values.get(WAL_INTERVAL) / 1e9,
+        group_bytes=values.get(WAL_GROUP_BYTES),
+        follow_interval_s=values.get(WAL_FOLLOW_INTERVAL) / 1e9,
+        follow_max_bytes=values.get(WAL_FOLLOW_BYTES),
+        lease_s=values.get(WAL_LEASE) / 1e9,
+    )
+    if options.lease_s < LEASE_MIN_S:
+        raise ConfigError(f"CONFIG ERROR: invalid lodur config: object_wal.lease must be {LEASE_MIN_S:g}s or more")
+    return options

@@ -7,7 +7,7 @@ no key in Loki: it is in `lodur.compactor` (see `extras`).
 from __future__ import annotations
 
 from lodur.config.blocks.extras import COLD_AFTER, COLD_LEVEL, READER_GRACE, SETTLED_AFTER, TARGET_BYTES
-from lodur.config.blocks.reasons import NO_BLOOMS, NO_RULER_YET
+from lodur.config.blocks.reasons import NO_BLOOMS
 from lodur.config.errors import BadValue, ConfigError, Problem
 from lodur.config.kinds import BOOL, COUNT, DURATION, POSITIVE, POSITIVE_DURATION, TEXT, choice
 from lodur.config.records import record_list
@@ -65,7 +65,6 @@ RULE_GROUPS = Setting(
     "0",
     "Rule groups of a tenant; 0 means no limit.",
     ("ruler.max-rule-groups-per-tenant",),
-    NO_RULER_YET,
 )
 RULES_IN_GROUP = Setting(
     "limits_config.ruler_max_rules_per_rule_group",
@@ -73,7 +72,6 @@ RULES_IN_GROUP = Setting(
     "0",
     "Rules in one group; 0 means no limit.",
     ("ruler.max-rules-per-rule-group",),
-    NO_RULER_YET,
 )
 RETENTION_ENABLED = Setting(
     "compactor.retention_enabled",
@@ -130,14 +128,6 @@ ENTRIES: tuple[Entry, ...] = (
     DELETION_MODE,
     RULE_GROUPS,
     RULES_IN_GROUP,
-    *inert_keys(
-        "limits_config",
-        NO_RULER_YET,
-        "ruler_tenant_shard_size "
-        "ruler_evaluation_delay_duration ruler_remote_write_disabled ruler_remote_write_config "
-        "ruler_alertmanager_config ruler_enable_wal_replay ruler_remote_evaluation_timeout "
-        "ruler_remote_evaluation_max_response_size",
-    ),
     *inert_keys(
         "limits_config",
         NO_BLOOMS,

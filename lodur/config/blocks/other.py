@@ -4,19 +4,17 @@ from __future__ import annotations
 
 from lodur.config.blocks.reasons import (
     NO_BLOOMS,
+    NO_CHUNK_CACHE,
     NO_GRPC,
     NO_KAFKA,
-    NO_RESULT_CACHE,
     NO_RING,
-    NO_RULER_YET,
     NOT_FOR_ONE_PROCESS,
 )
 from lodur.config.kinds import BOOL, TEXTS
-from lodur.config.schema import Entry, InertKey, MisplacedKey, RemovedKey, Setting, inert_keys
+from lodur.config.schema import Entry, InertKey, RemovedKey, Setting, inert_keys
 
 TYPE_NAMES = {
     "": "loki.ConfigWrapper",
-    "ruler.storage": "base.RuleStoreConfig",
     "compactor": "compactor.Config",
     "limits_config": "validation.Limits",
     "chunk_store_config": "config.ChunkStoreConfig",
@@ -66,20 +64,8 @@ ENTRIES: tuple[Entry, ...] = (
     _block("bloom_build", NO_BLOOMS, "enabled planner builder"),
     _block("bloom_gateway", NO_BLOOMS, "enabled client"),
     _block(
-        "ruler",
-        NO_RULER_YET,
-        "external_url datasource_uid evaluation_interval poll_interval rule_path storage alertmanager_url "
-        "enable_alertmanager_discovery alertmanager_refresh_interval enable_alertmanager_v2 "
-        "alertmanager_client notification_queue_capacity notification_timeout for_outage_tolerance "
-        "for_grace_period resend_delay enable_sharding sharding_strategy sharding_algo enable_api "
-        "enabled_tenants disabled_tenants flush_period query_stats_enabled disable_rule_group_label wal "
-        "wal_cleaner remote_write evaluation ring",
-    ),
-    MisplacedKey("ruler.storage.alertmanager_url", "ruler.alertmanager_url"),
-    _block("ruler_storage", NO_RULER_YET, "backend filesystem local s3 gcs azure"),
-    _block(
         "chunk_store_config",
-        NO_RESULT_CACHE,
+        NO_CHUNK_CACHE,
         "chunk_cache_config chunk_cache_config_l2 l2_chunk_cache_handoff write_dedupe_cache_config "
         "cache_lookups_older_than",
     ),

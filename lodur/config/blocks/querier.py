@@ -10,9 +10,10 @@ from lodur.config.blocks.reasons import (
     NOT_FOR_ONE_PROCESS,
     PATTERNS_ON_DEMAND,
 )
-from lodur.config.kinds import BOOL, DURATION, POSITIVE, SIGNED_DURATION
+from lodur.config.kinds import BOOL, DURATION, POSITIVE, POSITIVE_DURATION, SIGNED_DURATION
 from lodur.config.schema import Entry, RemovedKey, Setting, inert_keys
 from lodur.config.values import Values
+from lodur.model.limits import MIB
 from lodur.query.options import QuerierOptions
 
 TYPE_NAMES = {
@@ -20,6 +21,9 @@ TYPE_NAMES = {
     "querier.engine": "logql.EngineOpts",
     "frontend": "lokifrontend.Config",
     "query_range": "queryrange.Config",
+    "query_range.results_cache": "queryrange.ResultsCacheConfig",
+    "query_range.results_cache.cache": "cache.Config",
+    "query_range.results_cache.cache.embedded_cache": "cache.EmbeddedCacheConfig",
     "pattern_ingester": "pattern.Config",
 }
 
@@ -41,6 +45,17 @@ LOG_SLOW = Setting(
     "0s",
     "Log queries that took longer; 0 logs none, below 0 logs all.",
 )
+CACHE_RESULTS = Setting(
+    "query_range.cache_results",
+    BOOL,
+    "false",
+    "Keep series of range queries over segments in memory. `Cache-Control: no-cache` goes past them.",
+)
+_RESULTS = "query_range.results_cache.cache"
+RESULTS_MB = Setting(
+    f"{_RESULTS}.embedded_cache.max_size_mb", POSITIVE, "100", "MiB of series that are kept, where any are."
+)
+RESULTS_TTL = Setting(f"{_RESULTS}.embedded_cache.ttl", POSITIVE_DURATION, "1h", "How long they are kept.")
 PATTERNS = Setting(
     "pattern_ingester.enabled",
     BOOL,
@@ -77,10 +92,22 @@ ENTRIES: tuple[Entry, ...] = (
     *inert_keys("frontend", NO_SHARDING, "querier_forget_delay"),
     *inert_keys("frontend", "responses are JSON", "support_parquet_encoding"),
     RemovedKey("frontend.match_max_concurrency", "delete it, querier.max_concurrent holds"),
+    CACHE_RESULTS,
+    RESULTS_MB,
+    RESULTS_TTL,
+    *inert_keys(f"{_RESULTS}.embedded_cache", "cache_results turns it on", "enabled"),
+    *inert_keys(f"{_RESULTS}.embedded_cache", "the size bounds it", "max_size_items purge_interval"),
+    *inert_keys(
+        _RESULTS,
+        "results are kept in the memory of the process, under keys that cannot be out of date",
+        "memcached memcached_client redis default_validity background async_cache_write_back_concurrency "
+        "async_cache_write_back_buffer_size prefix",
+    ),
+    *inert_keys("query_range.results_cache", "results are kept as they are", "compression"),
     *inert_keys(
         "query_range",
         NO_RESULT_CACHE,
-        "cache_results results_cache cache_index_stats_results index_stats_results_cache cache_volume_results "
+        "cache_index_stats_results index_stats_results_cache cache_volume_results "
         "volume_results_cache cache_series_results series_results_cache cache_label_results label_results_cache "
         "cache_instant_metric_results instant_metric_results_cache instant_metric_query_split_align",
     ),
@@ -108,4 +135,6 @@ def querier_options(values: Values, cores: int) -> QuerierOptions:
         tail_duration_max_s=values.get(TAIL_MAX) / 1e9,
         log_slower_than_s=values.get(LOG_SLOW) / 1e9,
         memory_max_bytes=values.get(QUERY_MEMORY),
+        results_max_bytes=values.get(RESULTS_MB) * MIB if values.get(CACHE_RESULTS) else 0,
+        results_ttl_s=values.get(RESULTS_TTL) / 1e9,
     )

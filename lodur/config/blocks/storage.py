@@ -17,7 +17,7 @@ from lodur.config.blocks.object_stores import (
     gcs_options,
     gcs_settings,
 )
-from lodur.config.blocks.reasons import NO_CHUNKS, NO_INDEX_SHIPPING, NO_RESULT_CACHE
+from lodur.config.blocks.reasons import NO_CHUNKS, NO_INDEX_SHIPPING
 from lodur.config.blocks.s3_store import s3_options, s3_settings
 from lodur.config.blocks.schema_periods import SchemaPeriod
 from lodur.config.errors import BadValue, ConfigError
@@ -165,7 +165,7 @@ ENTRIES: tuple[Entry, ...] = (
     HEDGE_PER_SECOND,
     *inert_keys("storage_config", "reads are retried and hedged, nothing else slows them down", "congestion_control"),
     *inert_keys("storage_config", NO_CHUNKS, "max_chunk_batch_size max_parallel_get_chunk disable_broad_index_queries"),
-    *inert_keys("storage_config", NO_RESULT_CACHE, "index_queries_cache_config index_cache_validity"),
+    *inert_keys("storage_config", NO_INDEX_SHIPPING, "index_queries_cache_config index_cache_validity"),
     *inert_keys("storage_config", "this index is not used", "boltdb cassandra bigtable grpc_store bloom_shipper"),
     InertKey("storage_config.tsdb_shipper", NO_INDEX_SHIPPING, _SHIPPER_KEYS),
     InertKey("storage_config.boltdb_shipper", NO_INDEX_SHIPPING, _SHIPPER_KEYS),

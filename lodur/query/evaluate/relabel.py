@@ -6,6 +6,8 @@ from lodur.kernels.relabel import replace_values
 from lodur.model.label_set import LabelSet
 from lodur.query.evaluate.matrix import Matrix
 
+__all__ = ["replace_label", "replace_values"]
+
 
 def replace_label(matrix: Matrix, *, target: str, replacement: str, source: str, regexp: str) -> Matrix:
     """Set `target` to the filled-in `replacement` where `regexp` matches all of `source`; an empty value removes it.

@@ -1,5 +1,6 @@
 //! The Python face of `lodur_kernels::push`.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use lodur_kernels::batch::Batch;
@@ -9,6 +10,8 @@ use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 
 use crate::errors::to_py;
+
+const NS_PER_DAY: i64 = 86_400_000_000_000;
 
 /// What a body is, once its Content-Encoding is taken off.
 #[pyclass(frozen, eq, eq_int, hash, module = "lodur.kernels._native", rename_all = "SCREAMING_SNAKE_CASE")]
@@ -246,6 +249,21 @@ impl DecodedPush {
     fn streams(&self) -> Vec<(String, u64, u64)> {
         let stats = &self.facts.stream_stats;
         self.batch.streams.iter().zip(stats).map(|(set, stats)| (set.to_string(), stats.lines, stats.bytes)).collect()
+    }
+
+    fn days(&self, py: Python<'_>) -> Vec<i64> {
+        py.detach(|| {
+            let mut days = BTreeSet::new();
+            let mut last = None;
+            for ts_ns in &self.batch.rows.ts_ns {
+                let day = ts_ns.div_euclid(NS_PER_DAY);
+                // Neighbours nearly always share their day.
+                if last.replace(day) != Some(day) {
+                    days.insert(day);
+                }
+            }
+            days.into_iter().collect()
+        })
     }
 
     fn times_of(&self, stream: usize, most: usize) -> Vec<i64> {

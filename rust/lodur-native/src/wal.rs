@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
 
-use lodur_kernels::wal::{self, Payload, ProblemKind, Record, Replay, WalOptions};
+use lodur_kernels::wal::{self, ObjectRecord, Payload, ProblemKind, Record, Replay, WalOptions};
 use pyo3::buffer::PyBuffer;
 use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedBytes;
@@ -80,14 +80,7 @@ impl WalWriter {
 
     fn replay_problems(&self) -> Vec<WalProblem> {
         let replay = self.replay.lock().unwrap_or_else(PoisonError::into_inner);
-        let problem = |problem: &wal::Problem| WalProblem {
-            kind: kind_name(problem.kind),
-            file: problem.file.to_path_buf(),
-            offset: problem.offset,
-            bytes: problem.bytes,
-            message: problem.message.clone(),
-        };
-        replay.problems().iter().map(problem).collect()
+        replay.problems().iter().map(problem_to_python).collect()
     }
 
     fn trim(&self, py: Python<'_>, up_to_seq: u64) -> PyResult<u64> {
@@ -153,6 +146,50 @@ fn to_python(py: Python<'_>, record: Record) -> WalRecord {
     }
 }
 
+fn problem_to_python(problem: &wal::Problem) -> WalProblem {
+    WalProblem {
+        kind: kind_name(problem.kind),
+        file: problem.file.to_path_buf(),
+        offset: problem.offset,
+        bytes: problem.bytes,
+        message: problem.message.clone(),
+    }
+}
+
+#[pyfunction]
+fn encode_wal_object<'py>(
+    py: Python<'py>,
+    writer_id: &str,
+    first_seq: u64,
+    records: Vec<(String, u8, i64, PyBackedBytes)>,
+) -> PyResult<Bound<'py, PyBytes>> {
+    let encoded = py.detach(|| {
+        let borrowed: Vec<ObjectRecord<'_>> = records
+            .iter()
+            .map(|(tenant, kind, accepted_at_ns, payload)| ObjectRecord {
+                tenant,
+                kind: *kind,
+                accepted_at_ns: *accepted_at_ns,
+                payload,
+            })
+            .collect();
+        wal::encode_object(writer_id, first_seq, &borrowed)
+    });
+    encoded.map(|bytes| PyBytes::new(py, &bytes)).map_err(|error| to_py(py, error))
+}
+
+#[pyfunction]
+fn decode_wal_object(
+    py: Python<'_>,
+    data: PyBackedBytes,
+    path: PathBuf,
+) -> PyResult<(String, Vec<WalRecord>, Vec<WalProblem>)> {
+    let object = py.detach(|| wal::decode_object(&data, &path)).map_err(|error| to_py(py, error))?;
+    let problems = object.problems.iter().map(problem_to_python).collect();
+    let records = object.records.into_iter().map(|record| to_python(py, record)).collect();
+    Ok((object.writer_id, records, problems))
+}
+
 fn kind_name(kind: ProblemKind) -> &'static str {
     match kind {
         ProblemKind::TornTail => "torn_tail",
@@ -167,5 +204,7 @@ pub(crate) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<WalRecord>()?;
     module.add_class::<WalProblem>()?;
     module.add_class::<WalStats>()?;
+    module.add_function(wrap_pyfunction!(encode_wal_object, module)?)?;
+    module.add_function(wrap_pyfunction!(decode_wal_object, module)?)?;
     Ok(())
 }

@@ -29,6 +29,7 @@ from lodur.model.limits import Limits, QueryLimits
 from lodur.query.catalog import Catalog
 from lodur.query.engine import Engine
 from lodur.query.options import QuerierOptions
+from lodur.telemetry.query_metrics import QueryMetrics
 from tests.memory_store import DAY_NS, MemoryStore
 
 T0_S = 1_700_000_100
@@ -44,7 +45,9 @@ def application(store: MemoryStore, *, patterns: bool = True) -> Starlette:
     state = loki_status.ServerState(lambda: None, lambda mode: f"# {mode}\n", lambda _: None, lambda: ("all",))
     return Starlette(
         routes=[
-            *loki_query.routes(engine, tenancy, clock, body_max_bytes=BODY_MAX_BYTES),
+            *loki_query.routes(
+                engine, tenancy, clock, QueryMetrics(CollectorRegistry()), body_max_bytes=BODY_MAX_BYTES
+            ),
             *loki_legacy.routes(engine, tenancy, clock, body_max_bytes=BODY_MAX_BYTES),
             *loki_metadata.routes(catalog, tenancy, clock, body_max_bytes=BODY_MAX_BYTES),
             *loki_detected.routes(engine, catalog, tenancy, clock, body_max_bytes=BODY_MAX_BYTES),

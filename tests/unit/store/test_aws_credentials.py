@@ -13,7 +13,7 @@ from lodur.store.aws_profiles import AwsProfile, find_profile
 from lodur.store.cloud_clients import open_object_store
 from lodur.store.options import HttpOptions, RetryOptions, S3Options
 from tests.servers.s3 import S3Server
-from tests.servers.tls_server import TlsServer
+from tests.servers.small_servers import PlainServer, TlsServer
 
 KEYS = "aws_access_key_id = AK\naws_secret_access_key = S/K\n"
 
@@ -156,3 +156,53 @@ def test_a_server_of_an_unknown_authority_is_not_trusted(tmp_path: Path, monkeyp
         )
         with pytest.raises(LodurError):
             store.check()
+
+
+HANDED_OUT = b"""{"Code": "Success", "Type": "AWS-HMAC", "AccessKeyId": "ASIAROLE", "SecretAccessKey": "hush-secret",
+"Token": "token-of-session", "LastUpdated": "2026-01-01T00:00:00Z", "Expiration": "2099-01-01T00:00:00Z"}"""
+
+
+class Machine:
+    """What an instance or a container answers to those who run on it, and the bucket that wants its keys."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[str, str, str]] = []
+        self.sessions: list[str] = []
+
+    def answer(self, method: str, path: str, headers: dict[str, str], body: bytes) -> tuple[int, bytes]:
+        if "list-type" in path:
+            assert "Credential=ASIAROLE/" in headers["authorization"]
+            self.sessions.append(headers["x-amz-security-token"])
+            return 200, b"<ListBucketResult></ListBucketResult>"
+        self.asked.append((method, path, headers.get("x-aws-ec2-metadata-token") or headers.get("authorization", "")))
+        if path == "/latest/api/token":
+            return 200, b"token-of-metadata"
+        return 200, b"role-of-instance" if path.endswith("/security-credentials/") else HANDED_OUT
+
+
+def test_an_instance_hands_out_the_keys_of_its_role(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    machine = Machine()
+    with PlainServer(machine.answer) as server:
+        monkeypatch.setenv("AWS_METADATA_ENDPOINT", server.url)
+        options = S3Options("logs", endpoint_url=server.url, path_style=True, allow_http=True, retries=FAST)
+        open_object_store(options, spool_directory=tmp_path / "spool").check()
+    where = "/latest/meta-data/iam/security-credentials"
+    assert machine.asked == [
+        ("PUT", "/latest/api/token", ""),
+        ("GET", f"{where}/", "token-of-metadata"),
+        ("GET", f"{where}/role-of-instance", "token-of-metadata"),
+    ]
+    assert machine.sessions == ["token-of-session"]
+
+
+def test_a_pod_identity_hands_out_the_keys_of_its_role(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    machine = Machine()
+    token = tmp_path / "token"
+    token.write_text("jwt-of-the-pod")
+    with PlainServer(machine.answer) as server:
+        monkeypatch.setenv("AWS_CONTAINER_CREDENTIALS_FULL_URI", f"{server.url}/v1/credentials")
+        monkeypatch.setenv("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE", str(token))
+        options = S3Options("logs", endpoint_url=server.url, path_style=True, allow_http=True, retries=FAST)
+        open_object_store(options, spool_directory=tmp_path / "spool").check()
+    assert machine.asked == [("GET", "/v1/credentials", "jwt-of-the-pod")]
+    assert machine.sessions == ["token-of-session"]

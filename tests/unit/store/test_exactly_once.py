@@ -181,8 +181,8 @@ class Process:
         self.store.trim_wal()
 
     def rows(self, tenant: TenantId) -> int:
-        metas, view = self.store.tenant(tenant).snapshot(-(2**62), 2**62)
-        return sum(meta.rows for meta in metas) + view.rows
+        metas, views = self.store.tenant(tenant).snapshot(-(2**62), 2**62)
+        return sum(meta.rows for meta in metas) + sum(view.rows for view in views)
 
     def die(self) -> None:
         """Keep nothing but what is on disk."""

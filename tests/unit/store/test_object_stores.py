@@ -10,14 +10,15 @@ from pathlib import Path
 import pytest
 from obstore.store import MemoryStore
 
-from lodur.model.errors import InvalidRequest, NotFound, Unauthenticated, Unavailable
+from lodur.model.errors import InvalidRequest, LodurError, NotFound, Unauthenticated, Unavailable
 from lodur.store.cloud_clients import open_object_store
 from lodur.store.cloud_store import CloudStore, CloudTraits
 from lodur.store.days import day_of, day_span
 from lodur.store.filesystem_store import FilesystemStore
 from lodur.store.object_store import ObjectStore
 from lodur.store.object_stores import ObjectStores
-from lodur.store.options import FilesystemOptions, GcsOptions, PeriodOptions, S3Options, StorageOptions
+from lodur.store.options import AzureOptions, FilesystemOptions, GcsOptions, PeriodOptions, S3Options, StorageOptions
+from tests.servers.fake_azure import FakeAzure
 from tests.servers.fake_gcs import FakeGcs
 from tests.servers.s3 import S3Server
 
@@ -26,7 +27,7 @@ MakeStore = Callable[[Path], ObjectStore]
 WRITERS = 8
 
 
-@pytest.fixture(params=["memory", "filesystem", "s3", "gcs"])
+@pytest.fixture(params=["memory", "filesystem", "s3", "gcs", "azure"])
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[ObjectStore]:
     spool = tmp_path / "spool"
     made: ObjectStore
@@ -34,6 +35,12 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[ObjectStor
         made = CloudStore(MemoryStore(), CloudTraits("memory"), spool_directory=spool)
     elif request.param == "filesystem":
         made = FilesystemStore(tmp_path / "objects")
+    elif request.param == "azure":
+        with FakeAzure() as azure:
+            made = open_object_store(azure_options(azure), spool_directory=spool)
+            made.check()
+            yield made
+        return
     elif request.param == "gcs":
         with FakeGcs() as fake:
             options = GcsOptions(fake.bucket, fake.service_account(), allow_http=True)
@@ -46,6 +53,16 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[ObjectStor
         made = open_object_store(s3_options(server, server.new_bucket()), spool_directory=spool)
     made.check()
     yield made
+
+
+def azure_options(server: FakeAzure, *, container: str = "", account_key: str = "") -> AzureOptions:
+    return AzureOptions(
+        server.account,
+        container or server.container,
+        account_key or server.account_key,
+        endpoint_url=server.endpoint,
+        allow_http=True,
+    )
 
 
 def s3_options(server: S3Server, bucket: str, *, secret: str = "") -> S3Options:
@@ -188,6 +205,26 @@ def test_wrong_keys_are_told_without_them(s3_server: S3Server, tmp_path: Path) -
         store.check()
     assert "wrong-secret-value" not in str(raised.value)
     assert s3_server.access_key not in str(raised.value)
+
+
+def test_a_missing_container_is_told(tmp_path: Path) -> None:
+    with FakeAzure() as azure:
+        store = open_object_store(azure_options(azure, container="other"), spool_directory=tmp_path / "spool")
+        with pytest.raises(NotFound, match="azure container other: there is no such bucket; make it"):
+            store.check()
+
+
+def test_a_missing_bucket_of_google_is_told(tmp_path: Path) -> None:
+    with FakeGcs() as fake:
+        options = GcsOptions("other", fake.service_account(), allow_http=True)
+        with pytest.raises(NotFound, match="gcs bucket other: there is no such bucket; make it"):
+            open_object_store(options, spool_directory=tmp_path / "spool").check()
+
+
+def test_a_useless_key_of_google_is_told_without_it(tmp_path: Path) -> None:
+    with pytest.raises(LodurError, match="gcs bucket b: its configuration") as raised:
+        open_object_store(GcsOptions("b", '{"private_key": "hush'), spool_directory=tmp_path / "spool")
+    assert "hush" not in str(raised.value)
 
 
 def test_a_server_that_is_away_is_unavailable(tmp_path: Path) -> None:

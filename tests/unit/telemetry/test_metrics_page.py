@@ -8,10 +8,12 @@ from pathlib import Path
 from prometheus_client import CollectorRegistry
 
 from lodur.telemetry.access_metrics import AccessMetrics
+from lodur.telemetry.build import register_build
 from lodur.telemetry.compaction_metrics import CompactionMetrics
 from lodur.telemetry.ingest_metrics import IngestMetrics, SizeCollector, TenantSize, WalSize
-from lodur.telemetry.query_metrics import QueueCollector
+from lodur.telemetry.query_metrics import QueryMetrics, QueueCollector
 from lodur.telemetry.request_metrics import RequestMetrics
+from lodur.telemetry.ruler_metrics import RulerMetrics
 from lodur.telemetry.runtime_config_metrics import RuntimeConfigMetrics
 from lodur.telemetry.tail_metrics import TailMetrics
 
@@ -26,8 +28,11 @@ def test_the_reference_names_every_metric() -> None:
     TailMetrics(registry)
     CompactionMetrics(registry)
     RuntimeConfigMetrics(registry)
+    QueryMetrics(registry)
+    register_build(registry, loki_version="3")
+    RulerMetrics(registry)
     registry.register(QueueCollector(lambda: 1, lambda: 2))
-    registry.register(SizeCollector(lambda: [TenantSize("t", 1, 2, 3)], lambda: WalSize(1, 2, 3, 4)))
+    registry.register(SizeCollector(lambda: [TenantSize("t", 1, 2, 3)], lambda: WalSize(1, 2, 3, 4, 0.5)))
     made = {
         family.name + ("_total" if family.type == "counter" else "")
         for family in registry.collect()

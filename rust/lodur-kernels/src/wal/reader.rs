@@ -75,6 +75,13 @@ impl FileReader {
         Ok(reader)
     }
 
+    /// A reader of a file's bytes that are in memory, header included.
+    pub fn of_bytes(bytes: Vec<u8>, marker: Marker, seqs: Range<u64>) -> Self {
+        let at = FILE_HEADER_BYTES as u64;
+        let is_done = bytes.len() as u64 <= at;
+        FileReader { window: Window::of_bytes(bytes), marker: Some(marker), seqs, at, has_header_gap: false, is_done }
+    }
+
     /// The next record, or the next piece that holds none; None at the end.
     pub fn advance(&mut self) -> Option<Found> {
         if self.is_done || self.at >= self.window.end {
@@ -186,7 +193,8 @@ fn header_array(bytes: &[u8]) -> [u8; RECORD_HEADER_BYTES] {
 
 /// A moving view of a file's first `end` bytes.
 struct Window {
-    file: File,
+    /// None where all bytes are in memory from the beginning.
+    file: Option<File>,
     end: u64,
     start: u64,
     bytes: Vec<u8>,
@@ -194,7 +202,11 @@ struct Window {
 
 impl Window {
     fn new(file: File, end: u64) -> Self {
-        Window { file, end, start: 0, bytes: Vec::new() }
+        Window { file: Some(file), end, start: 0, bytes: Vec::new() }
+    }
+
+    fn of_bytes(bytes: Vec<u8>) -> Self {
+        Window { file: None, end: bytes.len() as u64, start: 0, bytes }
     }
 
     /// Exactly `len` bytes from `at`. Callers have checked that they lie before the end.
@@ -207,10 +219,13 @@ impl Window {
     fn ahead(&mut self, at: u64, len: u64) -> io::Result<&[u8]> {
         let is_inside = at >= self.start && at + len <= self.start + self.bytes.len() as u64;
         if !is_inside {
+            let Some(file) = &self.file else {
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            };
             let wanted = len.max(WINDOW_BYTES as u64).min(self.end.saturating_sub(at));
             self.bytes.resize(wanted as usize, 0);
             self.start = at;
-            if let Err(error) = self.file.read_exact_at(&mut self.bytes, at) {
+            if let Err(error) = file.read_exact_at(&mut self.bytes, at) {
                 self.bytes.clear();
                 return Err(error);
             }

@@ -1,4 +1,4 @@
-"""A small HTTPS server for tests, whose answers a function gives; its certificate is of an authority made for it."""
+"""Small servers for tests, whose answers a function gives; HTTPS ones have an authority of their own."""
 
 from __future__ import annotations
 
@@ -17,20 +17,14 @@ Answer = Callable[[str, str, dict[str, str], bytes], tuple[int, bytes]]
 """From method, path, headers (names in lower case) and body to status and body."""
 
 
-class TlsServer:
-    """An HTTPS server on 127.0.0.1; to be used in a `with`. `ca_file` has the authority to trust."""
+class PlainServer:
+    """An HTTP server on 127.0.0.1; to be used in a `with`."""
 
-    def __init__(self, directory: Path, answer: Answer) -> None:
-        authority = trustme.CA()
-        self.ca_file = directory / "authority.pem"
-        authority.cert_pem.write_to_path(self.ca_file)
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        authority.issue_cert("127.0.0.1", "localhost").configure_cert(context)
+    def __init__(self, answer: Answer) -> None:
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(answer))
         self._server.daemon_threads = True
         self._server.block_on_close = False
-        self._server.socket = context.wrap_socket(self._server.socket, server_side=True)
-        self.url = f"https://localhost:{self._server.server_address[1]}"
+        self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
 
     def __enter__(self) -> Self:
         threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
@@ -39,6 +33,20 @@ class TlsServer:
     def __exit__(self, *_: object) -> None:
         self._server.shutdown()
         self._server.server_close()
+
+
+class TlsServer(PlainServer):
+    """An HTTPS server on localhost. `ca_file` has the authority to trust."""
+
+    def __init__(self, directory: Path, answer: Answer) -> None:
+        super().__init__(answer)
+        authority = trustme.CA()
+        self.ca_file = directory / "authority.pem"
+        authority.cert_pem.write_to_path(self.ca_file)
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        authority.issue_cert("127.0.0.1", "localhost").configure_cert(context)
+        self._server.socket = context.wrap_socket(self._server.socket, server_side=True)
+        self.url = f"https://localhost:{self._server.server_address[1]}"
 
 
 def _handler(answer: Answer) -> type[BaseHTTPRequestHandler]:

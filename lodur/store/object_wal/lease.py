@@ -1,0 +1,106 @@
+"""The lease of a writer: a small object that says whether it lives, or who brings its log to an end.
+
+Every change is a conditional write, so that of two who would change it one succeeds. Nobody compares clocks: a lease is
+old when it has not changed for a while of the observer's own time. Format: docs/formats/object-wal.md.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+import msgspec
+
+from lodur.model.errors import CorruptData
+from lodur.store.object_store import ObjectStore
+from lodur.store.object_wal.names import lease_path
+
+VERSION = 1
+
+
+class LeaseState(StrEnum):
+    """What becomes of a log; states follow one another in this order."""
+
+    LIVE = "live"
+    CLOSED = "closed"
+    """Its writer has stopped and left it to others."""
+    ADOPTING = "adopting"
+    """Its owner brings the rows into segments."""
+    ADOPTED = "adopted"
+    """All rows are in committed segments; the objects stay for readers that have not seen that yet."""
+    DONE = "done"
+    """The objects are deleted, but for the one that keeps the writer from coming back."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """What a lease says."""
+
+    owner: str
+    """The writer itself, later whoever adopts its log."""
+    state: LeaseState = LeaseState.LIVE
+    epoch: int = 1
+    """Grows with each owner."""
+    beat: int = 0
+    """Grows with each sign of life."""
+    first_number: int = 1
+    """Of the objects that are not deleted yet; all before were in committed segments."""
+    end_number: int = 0
+    """Of the object that ends the log; 0 as long as none does."""
+    damaged_numbers: tuple[int, ...] = ()
+    """Of objects that its adopter could not read whole; they are not deleted."""
+    said_at_ns: int = 0
+    """By the owner's clock: for people, and for the deletion of what is done."""
+    version: int = VERSION
+
+
+@dataclass(frozen=True, slots=True)
+class StoredLease:
+    """A lease and the version of its object."""
+
+    lease: Lease
+    version: str
+
+
+def read_lease(store: ObjectStore, writer_id: str) -> StoredLease | None:
+    """A writer's lease; None where there is none. Raises CorruptData, and as `ObjectStore`."""
+    path = lease_path(writer_id)
+    found = store.get(path)
+    return StoredLease(decode_lease(found.data, path), found.version) if found else None
+
+
+def write_lease(store: ObjectStore, writer_id: str, lease: Lease, known: StoredLease | None) -> StoredLease | None:
+    """Put a lease in the place of the known one (None: of none); None where another was faster.
+
+    An attempt whose answer was lost is recognised. Raises as `ObjectStore`.
+    """
+    path = lease_path(writer_id)
+    version = store.replace_if(path, encode_lease(lease), known.version if known else None)
+    if version is not None:
+        return StoredLease(lease, version)
+    found = read_lease(store, writer_id)
+    return found if found is not None and found.lease == lease else None
+
+
+def encode_lease(lease: Lease) -> bytes:
+    return msgspec.json.encode(lease, order="deterministic") + b"\n"
+
+
+def decode_lease(data: bytes, path: str) -> Lease:
+    """The lease of an object. Raises CorruptData."""
+    try:
+        version = _VERSIONED.decode(data).version
+        if version != VERSION:
+            raise CorruptData(f"{path}: lease version {version} is not known, this build reads {VERSION}", path=path)
+        return _LEASE.decode(data)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise CorruptData(f"{path}: not a lease: {error}", path=path) from error
+
+
+class _Versioned(msgspec.Struct):
+    version: int
+
+
+# Made here, once: several threads that each make one of the same type at the same time crash msgspec.
+_VERSIONED = msgspec.json.Decoder(_Versioned)
+_LEASE = msgspec.json.Decoder(Lease)

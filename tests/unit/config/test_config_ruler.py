@@ -1,0 +1,216 @@
+"""The `ruler` block: Loki's keys become options, secrets stay secret, mistakes are told by line."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from lodur.config.blocks.ruler import ruler_limits, ruler_options
+from lodur.config.errors import ConfigError
+from lodur.config.loading import load_server_config, parse_config_text
+from lodur.config.printing import effective_yaml
+from lodur.config.values import Values
+from lodur.model.durations import NS_PER_MINUTE, NS_PER_S
+from lodur.model.label_set import LabelSet
+from lodur.ruler.options import (
+    AlertmanagerOptions,
+    BasicAuth,
+    HeaderAuth,
+    HttpOptions,
+    RelabelRule,
+    RemoteWriteClient,
+    RulerLimits,
+    RulerOptions,
+    RulerWalOptions,
+    Secret,
+    Tls,
+)
+
+FULL = """
+ruler:
+  enable_api: false
+  evaluation_interval: 30s
+  poll_interval: 15s
+  external_url: https://g.example
+  external_labels: {site: north}
+  datasource_uid: d1
+  alert_relabel_configs: [{action: labeldrop, regex: 'tmp_.*'}]
+  alertmanager_url: http://a:9093, https://user:hidden1@b/prefix
+  alertmanager_client: {basic_auth_username: me, basic_auth_password: hidden2, tls_ca_path: /ca}
+  notification_queue_capacity: 5
+  notification_timeout: 7s
+  resend_delay: 2m
+  for_outage_tolerance: 3m
+  for_grace_period: 4m
+  enabled_tenants: [a, b]
+  disabled_tenants: c
+  disable_rule_group_label: true
+  wal: {dir: /wal, max_age: 5m, truncate_frequency: 1m}
+  remote_write:
+    enabled: true
+    add_org_id_header: false
+    client:
+      url: http://one/write
+      remote_timeout: 9s
+      headers: {X-Key: hidden3}
+      authorization: {type: Token, credentials: hidden4}
+    clients:
+      two:
+        url: http://two/write
+        bearer_token_file: /token
+        tls_config: {ca_file: /ca, insecure_skip_verify: true}
+        write_relabel_configs: [{source_labels: [__name__], regex: 'a.*', action: keep}]
+        queue_config: {max_samples_per_send: 10, batch_send_deadline: 1s, min_backoff: 1s, max_backoff: 2s,
+                       retry_on_http_429: false, capacity: 7}
+  enable_sharding: true
+  ring: {kvstore: {store: inmemory}}
+"""
+
+
+def options(text: str, base: Path = Path("/base")) -> RulerOptions:
+    values, _ = parse_config_text(text, "loki.yaml")
+    return ruler_options(values, base)
+
+
+def test_all_keys() -> None:
+    assert options(FULL) == RulerOptions(
+        enable_api=False,
+        evaluation_interval_ns=30 * NS_PER_S,
+        poll_interval_ns=15 * NS_PER_S,
+        external_url="https://g.example",
+        external_labels=LabelSet.of({"site": "north"}),
+        datasource_uid="d1",
+        alert_relabel=(RelabelRule("labeldrop", regex="tmp_.*"),),
+        alertmanager=AlertmanagerOptions(
+            ("http://a:9093", "https://user:hidden1@b/prefix"),
+            HttpOptions(timeout_s=7.0, auth=BasicAuth("me", Secret("hidden2")), tls=Tls(ca_file=Path("/ca"))),
+            5,
+        ),
+        resend_delay_ns=2 * NS_PER_MINUTE,
+        outage_tolerance_ns=3 * NS_PER_MINUTE,
+        grace_period_ns=4 * NS_PER_MINUTE,
+        enabled_tenants=frozenset({"a", "b"}),
+        disabled_tenants=frozenset({"c"}),
+        remote_write_enabled=True,
+        remote_write=(
+            RemoteWriteClient(
+                "default",
+                "http://one/write",
+                HttpOptions(
+                    timeout_s=9.0, headers=(("X-Key", "hidden3"),), auth=HeaderAuth("Token", Secret("hidden4"))
+                ),
+            ),
+            RemoteWriteClient(
+                "two",
+                "http://two/write",
+                HttpOptions(
+                    auth=HeaderAuth("Bearer", Secret(file=Path("/token"))),
+                    tls=Tls(ca_file=Path("/ca"), insecure_skip_verify=True),
+                ),
+                relabel=(RelabelRule("keep", ("__name__",), regex="a.*"),),
+                samples_per_send_max=10,
+                batch_wait_s=1.0,
+                backoff_min_s=1.0,
+                backoff_max_s=2.0,
+                retry_rate_limited=False,
+            ),
+        ),
+        add_org_id_header=False,
+        wal=RulerWalOptions(Path("/wal"), 5 * NS_PER_MINUTE),
+        group_label=False,
+    )
+
+
+def test_defaults_are_those_of_the_options() -> None:
+    assert ruler_options(Values(), Path()) == RulerOptions()
+    assert ruler_limits(Values()) == RulerLimits()
+
+
+def test_secrets_are_not_shown(tmp_path: Path) -> None:
+    tenant = """
+limits_config:
+  ruler_remote_write_config: {two: {url: 'http://u:hidden5@x', headers: {Authorization: hidden6}}}
+  ruler_alertmanager_config: {alertmanager_url: 'http://u:hidden7@y', alertmanager_client: {credentials: hidden8}}
+"""
+    (tmp_path / "lodur.yaml").write_text(FULL + tenant)
+    config = load_server_config(["-config.file=lodur.yaml"], {}, tmp_path).config
+    shown = effective_yaml(config)
+    assert "hidden" not in shown
+    assert "http://one/write" in shown
+    assert "hidden" not in repr(config)
+    # What is shown can be read again.
+    values, _ = parse_config_text(shown, "shown")
+    assert ruler_options(values, tmp_path).remote_write_enabled
+
+
+@pytest.mark.parametrize(
+    ("text", "directory"),
+    [
+        ("", None),
+        ("ruler: {storage: {type: s3}}", None),
+        ("ruler: {storage: {type: local, local: {directory: rules}}}", Path("/base/rules")),
+        ("ruler_storage: {backend: local, local: {directory: /rules}}", Path("/rules")),
+        ("common: {storage: {filesystem: {rules_directory: /loki/rules}}}", Path("/loki/rules")),
+        (
+            "common: {storage: {filesystem: {rules_directory: /loki/rules}}}\nruler: {storage: {type: gcs}}",
+            None,
+        ),
+    ],
+)
+def test_where_rules_are(text: str, directory: Path | None) -> None:
+    assert options(text).local_directory == directory
+
+
+def test_what_a_tenant_has_of_its_own() -> None:
+    text = """
+limits_config:
+  ruler_evaluation_delay_duration: 1m
+  ruler_remote_write_disabled: true
+  ruler_remote_write_config: {two: {remote_timeout: 3s, queue_config: {max_backoff: 9s}}}
+  ruler_alertmanager_config: {alertmanager_url: 'http://own', notification_timeout: 2s}
+"""
+    limits = ruler_limits(parse_config_text(text, "x")[0])
+    assert (limits.evaluation_delay_ns, limits.remote_write_disabled) == (NS_PER_MINUTE, True)
+    assert limits.alertmanager == AlertmanagerOptions(("http://own",), HttpOptions(timeout_s=2.0))
+    (own,) = limits.remote_write
+    base = options(FULL).remote_write[1]
+    merged = own.over(base)
+    assert (merged.url, merged.http.timeout_s, merged.backoff_max_s) == ("http://two/write", 3.0, 9.0)
+    assert (merged.http.auth, merged.samples_per_send_max) == (base.http.auth, 10)
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("ruler:\n  alertmanager_url: not-an-url", "line 2: 'not-an-url' is not an http or https address"),
+        ("ruler:\n  remote_write:\n    client: {url: x}", "line 3: url: 'x' is not an http or https address"),
+        ("ruler:\n  remote_write:\n    client: {urll: x}", "field urll not found in type config.RemoteWriteConfig"),
+        (
+            "ruler:\n  remote_write:\n    clients: {a: {basic_auth: {}, bearer_token: x}}",
+            "at most one of basic_auth, authorization, bearer_token",
+        ),
+        (
+            "ruler:\n  remote_write:\n    clients: [a]",
+            "cannot unmarshal !!seq into map[string]config.RemoteWriteConfig",
+        ),
+        ("ruler:\n  remote_write:\n    client: {oauth2: {client_id: x}}", "oauth2 is not supported yet"),
+        ("ruler: {alert_relabel_configs: [{action: no}]}", "unrecognized value 'no'"),
+        ("ruler: {alert_relabel_configs: [{regex: x}]}", "replace action requires 'target_label' value"),
+        ("ruler: {alert_relabel_configs: [{action: drop, regex: '('}]}", "regex:"),
+        ("ruler: {alertmanager_client: {basic_auth_username: a, credentials: b}}", "at most one of"),
+        ("ruler: {alertmanager_client: {tls_cert_path: a}}", "must be configured together"),
+        ("ruler: {storage: {type: floppy}}", "unrecognized value 'floppy'"),
+        ("ruler: {evaluation_interval: 0s}", "longer than 0"),
+        ("ruler: {unknown: x}", "field unknown not found in type ruler.Config"),
+    ],
+)
+def test_mistakes(text: str, told: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        parse_config_text(text, "loki.yaml")
+    assert told in str(caught.value)
+
+
+def test_local_rules_need_a_directory() -> None:
+    with pytest.raises(ConfigError, match=r"ruler\.storage\.type local needs local\.directory"):
+        options("ruler: {storage: {type: local}}")
