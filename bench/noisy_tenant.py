@@ -38,6 +38,8 @@ BAR = 2.0
 
 LOUD_NICENESS = 19
 LOUD_LINES = 4000
+SMALL_LINES = 4
+"""Of small pushes, which stay below every rate."""
 QUIET_LINES = 100
 LINE_BYTES = 200
 PUSH_EVERY_S = 0.05
@@ -127,12 +129,12 @@ def flood(port: int, kind: str, clients: int, stop: Event, said: multiprocessing
 
     def loop(number: int) -> None:
         chance = random.Random(number)
-        body = push_body("loud", LOUD_LINES, chance)
+        body = push_body("loud", SMALL_LINES if kind == "small" else LOUD_LINES, chance)
         client = Client.of(port, "loud")
         queries = itertools.cycle(LOUD_QUERIES[number % 3 :] + LOUD_QUERIES[: number % 3])
         while not stop.is_set():
             try:
-                status, _ = client.push(body) if kind == "push" else client.ask(next(queries))
+                status, _ = client.push(body) if kind in ("push", "small") else client.ask(next(queries))
             except (OSError, http.client.HTTPException):
                 client.connection.close()
                 status = 0
@@ -234,7 +236,14 @@ def report(times: dict[str, Times], loud: dict[str, Counter[str]], console: Cons
 @click.option("--rounds", default=3, show_default=True, help="Phases of each kind.")
 @click.option("--clients", default=32, show_default=True, help="Connections of the loud tenant.")
 @click.option("--mb", default=100, show_default=True, help="Of lines that the loud tenant has, and asks for.")
-@click.option("--kind", "kinds", multiple=True, default=("push", "query"), show_default=True)
+@click.option(
+    "--kind",
+    "kinds",
+    multiple=True,
+    default=("push", "small", "query"),
+    show_default=True,
+    help="push: large ones; small: those that no rate refuses; query.",
+)
 def main(seconds: float, rounds: int, clients: int, mb: int, kinds: tuple[str, ...]) -> None:
     """Measure how much a flood disturbs a quiet tenant on this machine."""
     times = {kind: Times() for kind in ("nobody", *kinds)}

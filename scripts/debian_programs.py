@@ -6,7 +6,6 @@ checked against the signed index of the machine's Debian; nothing of theirs is r
 
 from __future__ import annotations
 
-import hashlib
 import os
 import re
 import shutil
@@ -66,10 +65,10 @@ def _are_installed(packages: Sequence[str]) -> bool:
 
 def _unpacked(packages: Sequence[str], cache: Path) -> Path:
     """A directory with the packages and those of what they need that the machine lacks."""
-    files = _missing(packages)
-    root = cache / f"{packages[0]}-{hashlib.sha256(' '.join(files).encode()).hexdigest()[:16]}"
+    root = cache / packages[0]
     if root.exists():
         return root
+    files = _missing(packages)
     unfinished = root.with_suffix(f".{os.getpid()}")
     shutil.rmtree(unfinished, ignore_errors=True)
     fetched = unfinished / "packages"

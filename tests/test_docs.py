@@ -26,7 +26,7 @@ RECIPES = [page for page in PAGES if page.parent == Path("docs/how-to") and page
 RECIPE_STEPS_MAX = 8
 """When a change wants a ninth step, the design wants mending."""
 
-TREE = ("lodur/", "rust/", "tests/", "docs/", "bench/", "scripts/", "changelog.d/", "requirements/")
+TREE = ("deploy/", "lodur/", "rust/", "tests/", "docs/", "bench/", "scripts/", "changelog.d/", "requirements/")
 MADE_BY_THE_BUILD = ("rust/target",)
 
 

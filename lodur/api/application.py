@@ -53,8 +53,8 @@ def build_application(
     clock: Clock,
     not_ready_reason: Callable[[], str | None],
     gates: Gates | None = None,
-    body_timeout_s: float = 0.0,
     tracer: RequestTracer | None = None,
+    body_timeout_s: float = 0.0,
 ) -> ASGIApp:
     """The application that serves these routes below a prefix; a body may take so long (0: for ever)."""
     served = _behind(gates, routes)

@@ -12,7 +12,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from lodur.api.endpoint import query_endpoint
-from lodur.api.loki_query import METHODS, TAGS_HEADER, json_response
+from lodur.api.loki_query import LIMITS_HEADER, METHODS, TAGS_HEADER, json_response
 from lodur.api.params import Params, checked_span, limit_param, query_tags, step_param
 from lodur.api.tenant import Tenancy
 from lodur.logql.parser import parse_selector
@@ -77,6 +77,7 @@ class _Detected:
             step_ns=step_param(params, span),
             limit=limit_param(params, "line_limit", default=DEFAULT_LINES),
             tags=query_tags(request.headers.get(TAGS_HEADER, "")),
+            own_limits=request.headers.get(LIMITS_HEADER, ""),
         )
         return FieldsRequest(entries, limit)
 

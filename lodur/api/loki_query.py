@@ -41,6 +41,7 @@ from lodur.wire.loki_results import CELLS_AT_ONCE, matrix_json, scalar_json, vec
 
 FLAGS_HEADER = "X-Loki-Response-Encoding-Flags"
 TAGS_HEADER = "X-Query-Tags"
+LIMITS_HEADER = "X-Loki-Query-Limits"
 CATEGORIZE = "categorize-labels"
 METHODS = ("GET", "POST")
 
@@ -88,6 +89,7 @@ def range_request(request: Request, params: Params, now_ns: int) -> RangeRequest
         backward=backward_param(params),
         interval_ns=interval_param(params),
         tags=query_tags(request.headers.get(TAGS_HEADER, "")),
+        own_limits=request.headers.get(LIMITS_HEADER, ""),
         is_fresh="no-cache" in request.headers.get("Cache-Control", ""),
     )
 
@@ -108,6 +110,7 @@ class _Queries:
             text=params.text("query"),
             time_ns=time_param(params, "time", self.clock.now_ns()),
             tags=query_tags(request.headers.get(TAGS_HEADER, "")),
+            own_limits=request.headers.get(LIMITS_HEADER, ""),
         )
         answer = await self.engine.instant(tenants, asked)
         self._count("metric", "instant", answer.statistics)

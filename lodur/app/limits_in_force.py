@@ -64,7 +64,10 @@ class LimitsInForce:
         """Look at the files from time to time, for ever; at once where there are none."""
         while self.has_files:
             await asyncio.sleep(self._options.period_s)
-            await asyncio.to_thread(self.reload)
+            try:
+                await asyncio.to_thread(self.reload)
+            except Exception:  # noqa: BLE001 - the top of a task: a bug is logged, the next look in time tries again
+                _log.exception("limits by tenant cannot be read, those in force stay")
 
     def reload(self) -> bool:
         """Take what the files say now; where they cannot be used, say so and leave what is in force. Blocks."""

@@ -43,6 +43,10 @@ from lodur.telemetry.tracing import open_tracer
 
 HEALTH_TIMEOUT_S = 10.0
 
+SWITCH_INTERVAL_S = 0.0005
+"""How long a thread keeps Python to itself while another one wants it: a request needs it several times, on the event
+loop and on a thread, and would wait some milliseconds each time."""
+
 _log = structlog.get_logger(__name__)
 
 
@@ -50,6 +54,7 @@ def run(argv: Sequence[str]) -> int:
     """Serve until a signal; the exit code: 0 after a clean stop, 1 for what made that impossible."""
     # A crash of native code leaves the stacks of all threads in the log.
     faulthandler.enable()
+    sys.setswitchinterval(SWITCH_INTERVAL_S)
     try:
         loaded = load_server_config(argv, os.environ, Path.cwd())
         if (code := _act(loaded.actions, loaded)) is not None:

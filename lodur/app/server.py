@@ -173,21 +173,8 @@ class Server:
             on_growth=self._flusher.notice,
             on_rows=self._tailing.offer,
         )
-        self._replay = Replay(
-            self.store,
-            self.limits.ingest,
-            self._writer.recent,
-            flush=self._flusher.flush_now,
-            flush_bytes=options.flush_bytes,
-            memory_max_bytes=min(options.wal.replay_max_bytes, options.head_max_bytes),
-            stopping=self._stopping,
-            clock=clock,
-            metrics=self._metrics,
-            quarantine=Quarantine(options.wal.directory / "quarantine") if isinstance(journal, Wal) else None,
-        )
-        self._engine = Engine(
-            self.store, config.querier, clock, self.limits.query, damage=self.store, cache_metrics=cache_metrics
-        )
+        self._replay = self._new_replay(keeps_wal=keeps_wal)
+        self._engine = Engine(self.store, config.querier, clock, self.limits.query, self.store, cache_metrics)
         self._shared_log = self._new_shared_log(stores)
         self._rules = self._build_rules(journal)
         self._gates = _gates(config, self.registry, clock)
@@ -201,6 +188,21 @@ class Server:
             duration_max_s=self._config.querier.tail_duration_max_s,
             metrics=TailMetrics(self.registry),
             visible=self.store.visible,
+        )
+
+    def _new_replay(self, *, keeps_wal: bool) -> Replay:
+        options = self._config.ingester
+        return Replay(
+            self.store,
+            self.limits.ingest,
+            self._writer.recent,
+            flush=self._flusher.flush_now,
+            flush_bytes=options.flush_bytes,
+            memory_max_bytes=min(options.wal.replay_max_bytes, options.head_max_bytes),
+            stopping=self._stopping,
+            clock=self._clock,
+            metrics=self._metrics,
+            quarantine=Quarantine(options.wal.directory / "quarantine") if keeps_wal else None,
         )
 
     def _new_shared_log(self, stores: ObjectStores) -> SharedLog:
@@ -363,8 +365,8 @@ class Server:
             clock=self._clock,
             not_ready_reason=lambda: self._reason,
             gates=self._gates,
-            body_timeout_s=options.read_timeout_s,
             tracer=self._tracer,
+            body_timeout_s=options.read_timeout_s,
         )
         tls = options.tls
         return HttpServer(

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from prometheus_client import CollectorRegistry
 
+from lodur.app.limits_in_force import LimitsInForce
 from lodur.config.server_config import ServerConfig
 from lodur.ingest.following import Follower
 from lodur.ingest.recent_pushes import RecentPushes
@@ -37,6 +38,7 @@ from lodur.store.tenant_store import TenantStore
 from lodur.telemetry.ingest_metrics import IngestMetrics
 from lodur.telemetry.log import configure_log
 from lodur.telemetry.object_wal_metrics import ObjectWalMetrics
+from lodur.telemetry.runtime_config_metrics import RuntimeConfigMetrics
 
 STEP_NS = 10**9
 """Of requests for log lines, which have no steps."""
@@ -115,7 +117,7 @@ def _follower(store: Store, stores: ObjectStores, config: ServerConfig) -> Follo
     return Follower(
         store,
         stores,
-        lambda _: config.tenants.limits.ingest,
+        _limits(config).ingest,
         options,
         own_id=store.journal.writer_id,
         recent=RecentPushes(),
@@ -146,7 +148,7 @@ def _replay(store: Store, config: ServerConfig) -> None:
     memory_bytes = min(config.ingester.wal.replay_max_bytes, config.ingester.head_max_bytes)
     Replay(
         store,
-        lambda _: config.tenants.limits.ingest,
+        _limits(config).ingest,
         RecentPushes(),
         flush=flush,
         flush_bytes=memory_bytes,
@@ -155,6 +157,11 @@ def _replay(store: Store, config: ServerConfig) -> None:
         clock=SystemClock(),
         metrics=IngestMetrics(CollectorRegistry()),
     ).run()
+
+
+def _limits(config: ServerConfig) -> LimitsInForce:
+    """Those of each tenant: rows were made under them, and are made again when they are read back."""
+    return LimitsInForce(config.runtime, config.tenants, RuntimeConfigMetrics(CollectorRegistry()))
 
 
 class _OfTenant:

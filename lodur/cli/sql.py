@@ -84,7 +84,9 @@ def command(
         except ImportError as error:
             raise missing("lodur sql", "sql") from error
         from lodur.store.object_stores import ObjectStores
+        from lodur.telemetry.log import configure_log
 
+        configure_log(level="warn", is_json=False)
         # Nothing is fetched from elsewhere: what is built in is enough.
         database.execute("set autoinstall_known_extensions = false; set autoload_known_extensions = false")
         database.execute("set TimeZone = 'UTC'")

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Generic, TypeVar
 
 from lodur.config.kinds import Kind
@@ -34,11 +35,17 @@ class Setting(Generic[T_co]):
 
     def default_node(self) -> Node:
         """The default as a node."""
-        return self.kind.node_of(self.default)
+        return _default_node(self)
 
     def all_flags(self) -> tuple[str, ...]:
         """Every flag that sets it, without dashes in front."""
         return (self.path.replace("_", "-"), *self.flags)
+
+
+@cache
+def _default_node(setting: Setting[object]) -> Node:
+    """Parsed once: with overrides, the limits of thousands of tenants ask for the same defaults."""
+    return setting.kind.node_of(setting.default)
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,10 +15,10 @@ from lodur.model.tenant import TenantId
 
 
 class DecodeSlots:
-    """`running_max` slots, and one more for a tenant that has none."""
+    """`running_max` slots, and one more for a tenant that has none; tenants that use much get one while others come."""
 
     def __init__(self, running_max: int, clock: Clock) -> None:
-        self._turns: FairTurns[threading.Event] = FairTurns(running_max=running_max, spare=1)
+        self._turns: FairTurns[threading.Event] = FairTurns(running_max=running_max, spare=1, heavy_max=1)
         self._lock = threading.Lock()
         self._clock = clock
 

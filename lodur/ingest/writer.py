@@ -24,7 +24,6 @@ from lodur.model.clock import Clock
 from lodur.model.errors import InvalidRequest, LimitExceeded, Unavailable
 from lodur.model.tenant import TenantId
 from lodur.model.turnstile import Turnstile
-from lodur.model.yielding_threads import yielding_pool
 from lodur.store.store import Store
 from lodur.store.tenant_store import TenantStore
 from lodur.telemetry.ingest_metrics import IngestMetrics
@@ -35,6 +34,16 @@ PUSH_THREADS = 64
 
 SPARE_THREADS = 8
 """Beyond these, for tenants of which no other push is under way: they do not wait for those of a tenant that floods."""
+
+HEAVY_PUSHES_LEAST = 1
+"""Of a tenant that pushes without a pause while others push too, where the WAL is as fast as memory."""
+
+HEAVY_PUSH_EVERY_S = 0.004
+"""How often such a tenant may push at least, which is often for one process. The slower the WAL is, the more of
+them wait for it; more than needed for that rate would only stand in the way of what others send."""
+
+APPEND_WEIGHT = 0.05
+"""Of the latest append in the mean of their times."""
 
 DECODES_AT_ONCE = 4
 """Bodies being decompressed and decoded, each up to its limit in memory; the processor has no more to give anyway."""
@@ -63,17 +72,6 @@ class PushOutcome:
 
     status: int
     text: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class _Decoded:
-    """A body on its way in."""
-
-    tenant: TenantId
-    state: TenantState
-    push: DecodedPush
-    body: KeptBody
-    at_ns: int
 
 
 class Writer:
@@ -107,9 +105,12 @@ class Writer:
             clock=clock,
         )
         self._decodes = DecodeSlots(DECODES_AT_ONCE, clock)
-        self._turns = Turnstile(running_max=PUSH_THREADS, spare=SPARE_THREADS, clock=clock)
+        self._append_s = 0.0
+        """What an append to the WAL takes of late; threads may overwrite each other's part in it."""
+        self._turns = Turnstile(
+            running_max=PUSH_THREADS, spare=SPARE_THREADS, heavy_max=HEAVY_PUSHES_LEAST, clock=clock
+        )
         self._threads = ThreadPoolExecutor(PUSH_THREADS + SPARE_THREADS, "push")
-        self._yielding_threads = yielding_pool(DECODES_AT_ONCE + 1, "push-heavy")
         self.bodies = HeldBodies(BODIES_HELD_BYTES_MAX)
         """Whoever reads a body for `push` holds it here from its first byte on."""
         self.refusals = RefusalPace(clock)
@@ -127,13 +128,9 @@ class Writer:
             raise Unavailable(self.closed_reason, retry_after_s=BUSY_RETRY_S)
         await self._wait_for_room()
         self._store.journal.check_room()
-        loop = asyncio.get_running_loop()
-        async with self._turns.turn(tenant.value) as turn:
-            if not turn.is_heavy:
-                return await _answer(self._threads.submit(self.keep, tenant, body, form))
-            # Only the decoding yields: what comes next makes others wait for this push.
-            decoded = await loop.run_in_executor(self._yielding_threads, self._decoded, tenant, body, form)
-            return await _answer(self._threads.submit(self._kept, decoded))
+        async with self._turns.turn(tenant.value):
+            self._turns.let_heavy(HEAVY_PUSHES_LEAST + int(self._append_s / HEAVY_PUSH_EVERY_S))
+            return await _answer(self._threads.submit(self.keep, tenant, body, form))
 
     async def _wait_for_room(self) -> None:
         """Slow senders down before they must be refused; nothing of the body has been decoded yet."""
@@ -145,26 +142,17 @@ class Writer:
 
     def keep(self, tenant: TenantId, body: bytes, form: PushForm) -> PushOutcome:
         """`push`, blocking."""
-        return self._kept(self._decoded(tenant, body, form))
-
-    def _decoded(self, tenant: TenantId, body: bytes, form: PushForm) -> _Decoded:
-        """The rows of a body, by the limits of this moment."""
         now_ns = self._clock.now_ns()
         state = self._tenants.of(tenant)
+        blocked = blocked_text(tenant, state.limits, now_ns)
         with self._decodes.slot(tenant):
             push = decode(body, form, state.decoding.push_limits, now_ns)
-        return _Decoded(tenant, state, push, KeptBody(form, body, state.decoding.otlp_mapping), now_ns)
-
-    def _kept(self, decoded: _Decoded) -> PushOutcome:
-        """Keep what may be kept of it."""
-        tenant, state, push = decoded.tenant, decoded.state, decoded.push
-        blocked = blocked_text(tenant, state.limits, decoded.at_ns)
         self._count_received(tenant, push)
         if blocked is not None:
             self._discard(tenant, "blocked_ingestion", push.accepted_lines, push.accepted_bytes)
             return PushOutcome(state.limits.blocked_status, blocked)
         if push.accepted_lines:
-            refused = self._keep_rows(tenant, state, push, decoded.body, decoded.at_ns)
+            refused = self._keep_rows(tenant, state, push, KeptBody(form, body, state.decoding.otlp_mapping), now_ns)
             if refused:
                 return PushOutcome(TOO_MUCH, str(refused[-1].error))
         problems = push.problems
@@ -174,7 +162,6 @@ class Writer:
 
     def close(self) -> None:
         """Wait for the pushes under way."""
-        self._yielding_threads.shutdown()
         self._threads.shutdown()
 
     def _keep_rows(
@@ -194,13 +181,15 @@ class Writer:
             if is_known:
                 self._metrics.repeated_pushes.labels(tenant.value).inc()
                 return refused
+            begun_s = self._clock.monotonic_s()
             appended = tenant_store.append(
                 push,
                 kind=kind,
                 payload=payload_of(body) if is_whole else push.to_body(),
                 accepted_at_ns=now_ns,
-                now_s=self._clock.monotonic_s(),
+                now_s=begun_s,
             )
+            self._append_s += (self._clock.monotonic_s() - begun_s - self._append_s) * APPEND_WEIGHT
         if appended.repeated_rows:
             self._metrics.repeated_rows.labels(tenant.value).inc(appended.repeated_rows)
         if appended.new_rows:

@@ -16,14 +16,16 @@ class Turn:
     """The right to run."""
 
     is_heavy: bool
-    """The tenant uses much while others are there: what it does should yield to them."""
+    """The tenant uses much while others are there."""
 
 
 class Turnstile:
     """Belongs to the event loop."""
 
-    def __init__(self, *, running_max: int, spare: int, clock: Clock) -> None:
-        self._turns: FairTurns[asyncio.Future[None]] = FairTurns(running_max=running_max, spare=spare)
+    def __init__(self, *, running_max: int, spare: int, heavy_max: int, clock: Clock) -> None:
+        self._turns: FairTurns[asyncio.Future[None]] = FairTurns(
+            running_max=running_max, spare=spare, heavy_max=heavy_max
+        )
         self._clock = clock
 
     @property
@@ -34,9 +36,15 @@ class Turnstile:
     def waiting(self) -> int:
         return self._turns.waiting
 
+    def let_heavy(self, turns: int) -> None:
+        """How many turns a heavy tenant may hold from now on."""
+        self._turns.heavy_max = turns
+
     def would_be_beyond(self, tenant: str, waiting_max: int) -> bool:
         """Whether a tenant that came now would be one more to wait than so many."""
-        return self._turns.would_wait(tenant) and self._turns.waiting_of(tenant) >= waiting_max
+        return (
+            self._turns.would_wait(tenant, self._clock.monotonic_s()) and self._turns.waiting_of(tenant) >= waiting_max
+        )
 
     @asynccontextmanager
     async def turn(self, tenant: str) -> AsyncIterator[Turn]:

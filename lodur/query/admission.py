@@ -13,8 +13,8 @@ from lodur.model.turnstile import Turn, Turnstile
 class Admission:
     """The turnstile before the engine. Belongs to the event loop."""
 
-    def __init__(self, *, running_max: int, spare: int, waiting_max: int, clock: Clock) -> None:
-        self._turnstile = Turnstile(running_max=running_max, spare=spare, clock=clock)
+    def __init__(self, *, running_max: int, spare: int, heavy_max: int, waiting_max: int, clock: Clock) -> None:
+        self._turnstile = Turnstile(running_max=running_max, spare=spare, heavy_max=heavy_max, clock=clock)
         self._waiting_max = waiting_max
 
     @property

@@ -73,6 +73,7 @@ from lodur.query.tenants import TENANT_LABEL, chosen_tenants, labelled
 from lodur.query.workplace import Place, Workplace
 from lodur.telemetry.request_facts import Phase, request_facts
 from lodur.telemetry.store_metrics import CacheMetrics
+from lodur.wire.request_limits import parse_request_limits
 
 SCAN_SERIES_MAX = 200_000
 """Series of one scan whatever aggregates them afterwards: more labels than this take seconds to group."""
@@ -128,7 +129,6 @@ class Engine:
         clock: Clock,
         limits_of: LimitsOf,
         damage: DamageReports = NO_DAMAGE,
-        *,
         cache_metrics: CacheMetrics | None = None,
     ) -> None:
         cache_metrics = cache_metrics or CacheMetrics(CollectorRegistry())
@@ -139,9 +139,12 @@ class Engine:
         self._limits_of = limits_of
         self._memory_max_bytes = options.memory_max_bytes
         self._rules_left_out = options.rules_left_out
+        self._takes_request_limits = options.request_limits_enabled
         self.workplace = Workplace(options, clock)
         """Others who answer queries work here too."""
-        self._planning = Admission(running_max=1, spare=1, waiting_max=options.queued_queries_max, clock=clock)
+        self._planning = Admission(
+            running_max=1, spare=1, heavy_max=1, waiting_max=options.queued_queries_max, clock=clock
+        )
 
     def close(self) -> None:
         """Answer nothing more; waits for what runs."""
@@ -150,7 +153,7 @@ class Engine:
     async def range(self, tenants: Sequence[TenantId], request: RangeRequest) -> RangeAnswer:
         """Answer a query over a span of time, for one tenant or more."""
         plan = await self._planned(request.text, tenants, request.tags)
-        async with self._run(tenants) as run:
+        async with self._run(tenants, request.own_limits) as run:
             if isinstance(plan, LogScan):
                 return await self._entries(run, plan, request)
             for limits in run.limits:
@@ -171,7 +174,7 @@ class Engine:
             raise InvalidRequest(
                 "log queries are not supported as an instant query type, please change your query to a range query type"
             )
-        async with self._run(tenants) as run:
+        async with self._run(tenants, request.own_limits) as run:
             if isinstance(plan, Number):
                 return ScalarAnswer(plan.value, request.time_ns, self._statistics(run))
             for limits in run.limits:
@@ -186,7 +189,7 @@ class Engine:
         """The fields of the entries of a log query. InvalidRequest for a metric query."""
         plan = await self._planned_log(tenants, request.entries)
         parsers = parser_names(plan.query.stages)
-        async with self._run(tenants) as run:
+        async with self._run(tenants, request.entries.own_limits) as run:
             result = (await self._entries(run, plan, request.entries)).result
             found = await run.place.scanner.in_thread(
                 lambda cancel: detect_fields(result, parsers=parsers, limit=request.limit, cancel=cancel)
@@ -206,7 +209,7 @@ class Engine:
         """Values of one of the fields. InvalidRequest for a metric query."""
         plan = await self._planned_log(tenants, request.entries)
         parsers = parser_names(plan.query.stages)
-        async with self._run(tenants) as run:
+        async with self._run(tenants, request.entries.own_limits) as run:
             result = (await self._entries(run, plan, request.entries)).result
             return await run.place.scanner.in_thread(
                 lambda cancel: field_values(result, name=name, parsers=parsers, limit=request.limit, cancel=cancel)
@@ -257,9 +260,12 @@ class Engine:
         return optimised(written, many_tenants=len(tenants) > 1, without=self._rules_left_out)
 
     @asynccontextmanager
-    async def _run(self, tenants: Sequence[TenantId]) -> AsyncIterator[_Run]:
+    async def _run(self, tenants: Sequence[TenantId], own_limits: str = "") -> AsyncIterator[_Run]:
         """A turn, and the time to use it."""
         limits = tuple(map(self._limits_of, tenants))
+        if own_limits and self._takes_request_limits:
+            own = parse_request_limits(own_limits)
+            limits = tuple(map(own.over, limits))
         started_s, begun_ns = self._clock.monotonic_s(), self._clock.now_ns()
         async with self.workplace.turn(tenants, limits) as place:
             run = _Run(tuple(tenants), limits, place, started_s)
@@ -273,8 +279,7 @@ class Engine:
         facts = request_facts()
         if facts is None:
             return
-        counts = total_counts(run.scanned)
-        queue_s = run.place.queue_s
+        counts, queue_s = total_counts(run.scanned), run.place.queue_s
         facts.lines += counts.lines
         facts.read_bytes += counts.bytes
         facts.queue_s += queue_s

@@ -25,6 +25,8 @@ class QuerierOptions:
     """Queries of one tenant that may wait; more are answered with 429."""
     multi_tenant_enabled: bool = False
     """Accept several tenants in one query, joined by `|`."""
+    request_limits_enabled: bool = False
+    """Hold requests to the limits that they set themselves."""
     patterns_enabled: bool = False
     """Answer which patterns lines have."""
     tail_duration_max_s: float = 3600.0

@@ -21,6 +21,8 @@ class RangeRequest:
     is_fresh: bool = False
     """Nothing that was kept of earlier queries is to be taken."""
     """What the client said about itself, in lower case; policies may look at it."""
+    own_limits: str = ""
+    """The header with limits that the request sets itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +32,7 @@ class InstantRequest:
     text: str
     time_ns: int
     tags: tuple[tuple[str, str], ...] = ()
+    own_limits: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,6 @@ from lodur.model.durations import NS_PER_S
 from lodur.model.errors import DeadlineExceeded
 from lodur.model.limits import QueryLimits
 from lodur.model.tenant import TenantId
-from lodur.model.yielding_threads import yielding_pool
 from lodur.query.admission import Admission
 from lodur.query.options import QuerierOptions
 from lodur.query.scanning import Scanner
@@ -44,11 +43,15 @@ class Workplace:
         spare = max(1, running_max // 2)
         self._clock = clock
         self._threads = options.threads
-        # Threads start when they are needed, so that two pools cost no more than one.
         self._pool = ThreadPoolExecutor(running_max + spare, "query")
-        self._yielding_pool = yielding_pool(running_max + spare, "query-heavy")
+        # One core less than there are: what others do does not have to share it with heavy tenants.
+        self._heavy_pool = ThreadPoolExecutor(max(1, options.threads - 1), "query-heavy")
         self._admission = Admission(
-            running_max=running_max, spare=spare, waiting_max=options.queued_queries_max, clock=clock
+            running_max=running_max,
+            spare=spare,
+            heavy_max=running_max // 2,
+            waiting_max=options.queued_queries_max,
+            clock=clock,
         )
 
     @property
@@ -72,12 +75,15 @@ class Workplace:
         threads = min([self._threads, *(each.parallelism_max for each in limits)])
         try:
             async with asyncio.timeout(timeout_s), self._admission.turn(tenants[0].value) as turn:
-                pool = self._yielding_pool if turn.is_heavy else self._pool
-                yield Place(Scanner(pool, threads=threads), self._clock.monotonic_s() - begun_s)
+                queue_s = self._clock.monotonic_s() - begun_s
+                if turn.is_heavy:
+                    yield Place(Scanner(self._heavy_pool, threads=1), queue_s)
+                else:
+                    yield Place(Scanner(self._pool, threads=threads), queue_s)
         except TimeoutError as error:
             raise DeadlineExceeded(TIMEOUT_TEXT) from error
 
     def close(self) -> None:
         """Take no more work and wait for what runs. Blocks."""
         self._pool.shutdown(wait=True)
-        self._yielding_pool.shutdown(wait=True)
+        self._heavy_pool.shutdown(wait=True)

@@ -17,7 +17,7 @@ import structlog
 from lodur.model.clock import Clock
 from lodur.model.label_set import LabelSet
 from lodur.model.tenant import TenantId
-from lodur.ruler.http_client import build_client, mask_credentials, post
+from lodur.ruler.http_client import mask_credentials, post
 from lodur.ruler.options import AlertmanagerOptions
 from lodur.telemetry.ruler_metrics import RulerMetrics
 from lodur.wire.alertmanager import ALERTS_PATH, AlertMessage, encode_alerts
@@ -43,12 +43,13 @@ class _Queue:
 
 
 class Notifier:
-    """Delivers the alerts of one tenant. Belongs to the event loop."""
+    """Delivers the alerts of one tenant over a client that it closes. Belongs to the event loop."""
 
     def __init__(
         self,
         tenant: TenantId,
         options: AlertmanagerOptions,
+        http: httpx.AsyncClient,
         *,
         user_agent: str,
         clock: Clock,
@@ -65,8 +66,7 @@ class Notifier:
             "X-Scope-OrgID": tenant.value,
             "User-Agent": user_agent,
         }
-        is_https = any(url.startswith("https:") for url in options.urls)
-        self._http: httpx.AsyncClient = build_client(options.http, is_https=is_https)
+        self._http = http
         self._queues = [_Queue(url) for url in options.urls]
         self._tasks = [asyncio.create_task(self._run(queue)) for queue in self._queues]
         for queue in self._queues:

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeAlias
 
+import httpx
 import structlog
 
 from lodur.model.clock import Clock
@@ -22,8 +23,9 @@ from lodur.model.label_set import LabelSet
 from lodur.model.tenant import TenantId
 from lodur.ruler.alerts import Alert
 from lodur.ruler.groups import AlertingRule, RuleGroup
+from lodur.ruler.http_client import build_client
 from lodur.ruler.notifier import Notifier
-from lodur.ruler.options import AlertmanagerOptions, RemoteWriteClient, RulerLimitsOf, RulerOptions
+from lodur.ruler.options import AlertmanagerOptions, HttpOptions, RemoteWriteClient, RulerLimitsOf, RulerOptions
 from lodur.ruler.relabel import relabelled
 from lodur.ruler.remote_write import RemoteWriteQueue
 from lodur.store.journal import Journal, Wal, WalOptions
@@ -109,7 +111,7 @@ class Outputs:
                 await known.notifier.close(self._drain_s)
                 known.notifier = None
             if known.notifier is None and wanted.urls:
-                known.notifier = self._notifier(tenant, wanted)
+                known.notifier = await self._notifier(tenant, wanted)
             if known.notifier is not None:
                 known.notifier.tell(messages)
 
@@ -138,9 +140,10 @@ class Outputs:
         closing += [queue.close(self._drain_s) for known in tenants for queue in known.queues.values()]
         await asyncio.gather(*closing)
 
-    def _notifier(self, tenant: TenantId, options: AlertmanagerOptions) -> Notifier:
+    async def _notifier(self, tenant: TenantId, options: AlertmanagerOptions) -> Notifier:
+        http = await _client(options.http, options.urls)
         return Notifier(
-            tenant, options, user_agent=self._user_agent, clock=self._clock, rng=self._rng, metrics=self._metrics
+            tenant, options, http, user_agent=self._user_agent, clock=self._clock, rng=self._rng, metrics=self._metrics
         )
 
     async def _queue(self, tenant: TenantId, client: RemoteWriteClient) -> RemoteWriteQueue:
@@ -148,11 +151,17 @@ class Outputs:
         if self._options.add_org_id_header:
             headers["X-Scope-OrgID"] = tenant.value
         directory = self._options.wal.directory / tenant.value / directory_name(client.name)
-        journal = await asyncio.to_thread(self._open_journal, directory)
+        http = await _client(client.http, (client.url,))
+        try:
+            journal = await asyncio.to_thread(self._open_journal, directory)
+        except (LodurError, OSError):
+            await http.aclose()
+            raise
         return RemoteWriteQueue(
             tenant,
             client,
             journal,
+            http,
             headers=headers,
             age_max_ns=self._options.wal.age_max_ns,
             clock=self._clock,
@@ -170,6 +179,12 @@ class Outputs:
                 except LodurError:
                     _log.warning("folder of the rules' WAL is no tenant's, left alone", folder=str(entry))
         return found
+
+
+async def _client(options: HttpOptions, urls: Sequence[str]) -> httpx.AsyncClient:
+    """An HTTP client; reading the authorities that are trusted takes some ten milliseconds."""
+    is_https = any(url.startswith("https:") for url in urls)
+    return await asyncio.to_thread(build_client, options, is_https=is_https)
 
 
 def clients_of(options: RulerOptions, limits_of: RulerLimitsOf, tenant: TenantId) -> dict[str, RemoteWriteClient]:

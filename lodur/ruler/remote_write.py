@@ -19,7 +19,7 @@ import structlog
 from lodur.model.clock import Clock
 from lodur.model.errors import LodurError
 from lodur.model.tenant import TenantId
-from lodur.ruler.http_client import Reply, build_client, post
+from lodur.ruler.http_client import Reply, post
 from lodur.ruler.options import RemoteWriteClient
 from lodur.ruler.relabel import relabelled
 from lodur.store.journal import Journal
@@ -52,13 +52,14 @@ class _Piece:
 
 
 class RemoteWriteQueue:
-    """One client of one tenant. Belongs to the event loop; `journal` is its own."""
+    """One client of one tenant. Belongs to the event loop; `journal` and `http` are its own, and closed with it."""
 
     def __init__(
         self,
         tenant: TenantId,
         client: RemoteWriteClient,
         journal: Journal,
+        http: httpx.AsyncClient,
         *,
         headers: dict[str, str],
         age_max_ns: int,
@@ -82,7 +83,7 @@ class RemoteWriteQueue:
         self._arrived = asyncio.Event()
         self._is_idle = asyncio.Event()
         self._closing = asyncio.Event()
-        self._http: httpx.AsyncClient = build_client(client.http, is_https=client.url.startswith("https:"))
+        self._http = http
         self._task = asyncio.create_task(self._run())
 
     @property
@@ -175,7 +176,7 @@ class RemoteWriteQueue:
         """Queue what an earlier process has not sent."""
         try:
             batches = await asyncio.to_thread(lambda: list(self._journal.replay()))
-        except LodurError as error:
+        except (LodurError, OSError) as error:
             _log.error("samples of before cannot be read", tenant=self._tenant.value, err=str(error))
             return
         later = list(self._pieces)

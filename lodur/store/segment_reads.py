@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 
 from lodur.store.memory_cache import MemoryCache
 from lodur.store.object_store import ObjectStore
@@ -63,14 +64,16 @@ class SegmentReads:
         """Let what is kept of these objects on the disk go, at some time soon: they are live no more."""
         gone = list(paths)
         if gone and self._disk is not None:
-            self._keeping.submit(self._disk.forget, gone)
+            self._later(partial(self._disk.forget, gone))
 
     def discard(self, path: str) -> None:
         """Have nothing of an object any more: it was found damaged, perhaps on its way from the store. Blocks."""
         self._small.forget_where(lambda key: key[0] == path)
         if self._disk is not None:
             # After those that are on their way to the disk.
-            self._keeping.submit(self._disk.forget, [path]).result()
+            done = self._later(partial(self._disk.forget, [path]))
+            if done is not None:
+                done.result()
 
     def close(self) -> None:
         """Let go of the thread; what is on its way to the disk is dropped."""
@@ -99,7 +102,14 @@ class SegmentReads:
             self._queue_room.release()
             disk.keep(path, ranges, parts)
 
-        self._keeping.submit(keep)
+        self._later(keep)
+
+    def _later(self, work: Callable[[], None]) -> Future[None] | None:
+        """Have it done on the thread; None where that has ended, for then nothing is read either."""
+        try:
+            return self._keeping.submit(work)
+        except RuntimeError:
+            return None
 
 
 def _missing(parts: Sequence[bytes | None]) -> list[int]:

@@ -16,6 +16,9 @@ ENDPOINTS: Mapping[str, str] = {
     "/loki/api/v1/delete": "requests are not divided by `max_interval`; see how-to/delete-entries.md",
     "/loki/api/v1/tail": "the client pings, not the server; at most 100 dropped entries are listed in a frame",
     "/api/prom/tail": "as `/loki/api/v1/tail`",
+    "/debug/pprof/": "names the profiles that there are",
+    "/debug/pprof/profile": "processor time of Python and native threads; with `debug=1` a line a stack",
+    "/debug/pprof/goroutine": "the stacks of Python threads, as text",
     "/memberlist": "there is none, in Loki's words",
     "/services": "the roles that run",
     **dict.fromkeys(
@@ -35,7 +38,6 @@ ENDPOINTS: Mapping[str, str] = {
 
 NOT_SERVED: Mapping[str, str] = {
     "/loki/api/v1/index/shards": "for the processes of a cluster of Loki's, which fails it too; 404",
-    "/debug/pprof/...": "profiles of Go's runtime; 404",
     "/debug/fgprof": "a profile of Go's runtime; 404",
     "gRPC on port 9095": "between the processes of a cluster of Loki's; Lodur's share the object store",
 }
@@ -53,6 +55,7 @@ WORDS: Mapping[str, str] = {
 """By word of LogQL; these differ, all others mean what they mean in Loki."""
 
 KEYS: Mapping[str, str] = {
+    "tracing.enabled": "by OTLP to `OTEL_EXPORTER_OTLP_ENDPOINT`; not in the protocols of Jaeger itself",
     "ingester.chunk_encoding": "`zstd` where nothing is said; `flate` is written as gzip, all `lz4` forms as one",
     "storage_config.aws.bucketnames": "names one bucket",
 }

@@ -17,8 +17,8 @@ PAGE = ROOT / "docs" / "reference" / "compatibility.md"
 
 WORKS, DIFFERS, IGNORED, REFUSED, ABSENT, OWN = "works", "differs", "ignored", "refused", "not served", "Lodur's own"
 
-FUZZ = "tests/system/test_fuzz_routes.py"
-"""Asks every route there is."""
+EVERY_ROUTE = ("tests/system/test_every_route.py", "tests/system/test_fuzz_routes.py")
+"""They ask every route there is."""
 
 SCHEMA_TEST = "tests/unit/config/test_config_reference.py"
 """Reads every key there is."""
@@ -92,7 +92,13 @@ def _endpoints(evidence: Evidence) -> Iterator[Row]:
         own, differs = notes.OWN_ENDPOINTS.get(path), notes.ENDPOINTS.get(path)
         status = OWN if own else DIFFERS if differs else WORKS
         subject = f"{' '.join(sorted(allowed))} {path}"
-        yield Row(subject, status, own or differs or "", evidence.recorded_at(path), (*evidence.asking(path), FUZZ)[:3])
+        yield Row(
+            subject,
+            status,
+            own or differs or "",
+            evidence.recorded_at(path),
+            (*evidence.asking(path), *EVERY_ROUTE)[:3],
+        )
 
 
 def _absent() -> Iterator[Row]:

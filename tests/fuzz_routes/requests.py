@@ -20,12 +20,12 @@ from tests.push_bodies import bytes_field, entry_message, json_push, push_messag
 
 METHODS = ("GET", "POST", "PUT", "DELETE", "PATCH", "HEAD", "OPTIONS", "TRACE", "PROPFIND", "get")
 
-WEIGHTS = {"/flush": 1, "/metrics": 2, "/config": 2}
+WEIGHTS = {"/flush": 1, "/debug/pprof/profile": 1, "/metrics": 2, "/config": 2}
 """Routes that take long or say always the same are asked less often; others have ten."""
 _WEIGHT = 10
 
-KEPT_RUNNING = {"/ingester/shutdown": "terminate=false"}
-"""What a request must say, so that the server goes on."""
+KEPT = {"/ingester/shutdown": "terminate=false", "/debug/pprof/profile": "seconds=0.01"}
+"""What a request must say, so that the server goes on, and soon."""
 
 _ODD = (
     "",
@@ -57,6 +57,14 @@ _NAMES = ("app", "level", "trace_id", "__name__", "a-b", "é", "", "x" * 3_000)
 _SELECTORS = ('{app="a"}', '{app=~".+"}', "{}", '{app="a"', '{a!="b"}', '{app="a"} |= "x"', "rate", '{app=~"("}')
 _LEVELS = ("debug", "info", "warn", "error", "loud")
 _SWITCHES = ("true", "false", "1", "maybe")
+
+_RULE_GROUPS = (
+    'name: g\nrules: [{alert: A, expr: "count_over_time({app=\\"a\\"}[1m]) > 0", for: 1m, labels: {x: "{{.y"}}]\n',
+    "name: g\ninterval: 1s\nlimit: 1\nrules: [{record: r:x, expr: 'sum(rate({app=\"a\"}[1m]))'}]\n",
+    "name: ''\nrules: [{record: r-x, alert: A, expr: '{', for: soon}]\n",
+    "name: &a [*a]\nrules: *a\n",
+    "{name: g, rules: " + "[" * 500 + "]" * 500 + "}",
+)
 
 _TENANTS = ("a", "b", "a|b", "|", "a:sub", "..", "x" * 151, "é", "a b", "")
 
@@ -112,9 +120,10 @@ class RequestGenerator:
         content_type, encoding, body = self._body(route, method)
         if content_type == "application/x-www-form-urlencoded" and random.random() < 0.7:
             body, params = "&".join(params).encode(), ()
-        kept = KEPT_RUNNING.get(route.path)
+        kept = KEPT.get(route.path)
         if kept is not None:
-            params = (kept, *(each for each in params if "terminate" not in each))
+            name = kept.partition("=")[0]
+            params = (kept, *(each for each in params if name not in each))
         headers = self._headers()
         headers += (("Content-Type", content_type),) if content_type else ()
         headers += (("Content-Encoding", encoding),) if encoding else ()
@@ -177,6 +186,9 @@ class RequestGenerator:
             return "", "", None
         if route.path.endswith(("/push", "/v1/logs")):
             return self._push(route.path.endswith("/v1/logs"))
+        if "/rules" in route.path:
+            body = random.choice(_RULE_GROUPS).encode()
+            return "application/yaml", "", self._damaged(body) if random.random() < 0.5 else body
         if random.random() < 0.85:
             return "application/x-www-form-urlencoded", "", b""
         content_type = random.choice(("application/json", "application/yaml", "text/plain; charset=\xff", "a/b", "/"))

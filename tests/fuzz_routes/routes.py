@@ -19,6 +19,7 @@ auth_enabled: true
 common: {path_prefix: data}
 querier: {multi_tenant_queries_enabled: true}
 pattern_ingester: {enabled: true}
+compactor: {retention_enabled: true, delete_request_store: filesystem}
 """
 """A configuration with every feature that has routes."""
 

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-import subprocess
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
+import structlog
+from click.testing import CliRunner, Result
 
+from lodur.cli.main import lodur as commands
 from tests.conftest import StartLodur
 from tests.push_bodies import Entry, json_push
-from tests.servers.lodur import LODUR, LodurServer
+from tests.servers.lodur import LodurServer
 from tests.servers.raw_http import ask
 
 CONFIG = """
@@ -44,14 +47,21 @@ def server(lodur_server: StartLodur) -> LodurServer:
     return started
 
 
-def lodur(server: LodurServer, *words: str, cwd: Path) -> subprocess.CompletedProcess[str]:
-    command = [str(LODUR), words[0], f"--addr={server.url}", *words[1:]]
-    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=120, check=False)
+@pytest.fixture(autouse=True)
+def own_log() -> Iterator[None]:
+    """A store that is read in this process has its log configured; what is printed there is the command's."""
+    yield
+    structlog.reset_defaults()
+
+
+def lodur(server: LodurServer, *words: str, cwd: Path) -> Result:
+    with contextlib.chdir(cwd):
+        return CliRunner().invoke(commands, [words[0], f"--addr={server.url}", *words[1:]], prog_name="lodur")
 
 
 def exported(server: LodurServer, folder: Path, *words: str) -> Sequence[str]:
     done = lodur(server, "export", ALL, *SPAN, *words, cwd=folder)
-    assert done.returncode == 0, done.stderr
+    assert done.exit_code == 0, done.stderr
     return sorted(done.stdout.removesuffix("\n").split("\n"))
 
 
@@ -59,12 +69,12 @@ def test_round_trips_are_exact(lodur_server: StartLodur, server: LodurServer, tm
     before = exported(server, tmp_path)
     assert len(before) == ENTRIES
     for target in ("all.parquet", "all.jsonl.gz"):
-        assert lodur(server, "export", ALL, target, *SPAN, cwd=tmp_path).returncode == 0
+        assert lodur(server, "export", ALL, target, *SPAN, cwd=tmp_path).exit_code == 0
     assert not list(tmp_path.glob("*.tmp"))
     other = lodur_server(config_text=CONFIG)
     for source in ("all.parquet", "all.jsonl.gz"):
         done = lodur(other, "import", source, cwd=tmp_path)
-        assert done.returncode == 0, done.stderr
+        assert done.exit_code == 0, done.stderr
         assert done.stdout.startswith(f"imported {ENTRIES:,} entries")
         assert exported(other, tmp_path) == before
 

@@ -12,7 +12,7 @@ from tests.servers.s3 import S3Server
 from tests.servers.store_proxy import StoreProxy
 from tests.system.conftest import Connect
 from tests.system.pushing import DAY_NS, push_body
-from tests.system.test_serve_s3 import COMPACTION, config_text, segment_keys
+from tests.system.test_serve_s3 import COMPACTION, config_text, not_ready_text, segment_keys
 
 POLICY = ("s3:ListBucket", "s3:PutObject", "s3:GetObject", "s3:DeleteObject")
 
@@ -56,6 +56,6 @@ def test_a_missing_permission_is_named_by_ready(
     text = config_text(s3_server, s3_server.new_bucket()).replace(s3_server.endpoint, guarded.endpoint)
     server = lodur_server(config_text=text, start=False)
     server.process.start()
-    wait_until(lambda: "list / was refused" in server.log(), deadline_s=60, what="the reason")
+    wait_until(lambda: "was refused" in not_ready_text(server), deadline_s=60, what="the reason")
     guarded.allowed = frozenset(POLICY)
     wait_until(server.is_ready, deadline_s=60, what="readiness once it was granted")

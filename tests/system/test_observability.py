@@ -108,6 +108,7 @@ def test_log_traces_and_profiles(lodur_server: StartLodur, collector: Collector)
     with urllib.request.urlopen(f"{server.url}/debug/pprof/profile?seconds=0.2", timeout=30) as profile:
         assert gzip.decompress(profile.read())
     assert ask(server.port, "GET", "/debug/pprof/profile?seconds=x", {}, b"").status == 400
+    assert "seconds=30" in ask(server.port, "GET", "/debug/pprof/", {}, b"").text
     stacks = ask(server.port, "GET", "/debug/pprof/goroutine", {}, b"")
     assert "MainThread" in stacks.text
     assert server.terminate() == 0

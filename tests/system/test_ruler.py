@@ -48,6 +48,14 @@ rules:
   annotations: {summary: '{{ $value }} lines of {{ $labels.level }}'}
 """
 
+SHARED = """
+auth_enabled: true
+common: {path_prefix: data}
+storage_config: {filesystem: {directory: %s}}
+lodur: {wal: object}
+ruler: {poll_interval: 1s}
+"""
+
 RETRIED = b'loki_ruler_wal_prometheus_remote_storage_samples_retried_total{client="store"'
 
 TENANT = {"X-Scope-OrgID": "team-a"}
@@ -161,6 +169,41 @@ def test_a_kill_loses_neither_samples_nor_the_state_of_alerts(lodur_server: Star
 
 def _ms(time: str) -> int:
     return int(datetime.fromisoformat(time).timestamp() * 1000)
+
+
+def groups_held(server: LodurServer) -> int:
+    text = ask(server, "GET", "/metrics").decode()
+    return sum(int(float(line.split()[1])) for line in text.splitlines() if line.startswith("lodur_ruler_groups "))
+
+
+def test_of_two_processes_one_evaluates_and_the_other_takes_over(
+    lodur_server: StartLodur, tmp_path: Path, now_ns: int
+) -> None:
+    shared = SHARED % (tmp_path / "store")
+    one, two = (lodur_server(config_text=shared, start=False) for _ in range(2))
+    one.start()
+    two.start()
+    ask(one, "POST", "/loki/api/v1/rules/ns", (GROUP % {"window": "1h"}).replace("for: 1s", "for: 0s").encode())
+    push(one, ["level=error msg=a", "level=error msg=b"], now_ns)
+    wait_until(lambda: _states(two) == ["firing"], deadline_s=DEADLINE_S, what="the alert, seen by the other process")
+    wait_until(lambda: groups_held(one) + groups_held(two) == 1, deadline_s=DEADLINE_S, what="a group of one process")
+    active_at = rule(two, "ShopErrors")["alerts"][0]["activeAt"]
+    holder, other = (one, two) if groups_held(one) else (two, one)
+    evaluated_at = rule(other, "ShopErrors")["lastEvaluation"]
+    assert holder.terminate() == 0
+    wait_until(lambda: groups_held(other) == 1, deadline_s=DEADLINE_S, what="the group in the other's hands")
+    wait_until(
+        lambda: rule(other, "ShopErrors")["lastEvaluation"] > evaluated_at and _states(other) == ["firing"],
+        deadline_s=DEADLINE_S,
+        what="a turn of the other process",
+    )
+    assert rule(other, "ShopErrors")["alerts"][0]["activeAt"] == active_at
+
+
+def _states(server: LodurServer) -> list[str]:
+    """The states of the alerts of a rule; none while nobody has the rule yet."""
+    groups = json.loads(ask(server, "GET", "/prometheus/api/v1/rules?rule_name=ShopErrors"))["data"]["groups"]
+    return [alert["state"] for group in groups for rule in group["rules"] for alert in rule["alerts"]]
 
 
 def test_rules_from_files(lodur_server: StartLodur, tmp_path: Path) -> None:

@@ -6,10 +6,12 @@ import contextlib
 import json
 import shutil
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
+import structlog
 from click.testing import CliRunner, Result
 
 from lodur.cli.main import lodur
@@ -50,6 +52,13 @@ def rows(server: LodurServer, *words: str) -> list[dict[str, object]]:
     assert done.exit_code == 0, done.stderr
     assert done.stderr == ""
     return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+@pytest.fixture(autouse=True)
+def own_log() -> Iterator[None]:
+    """The command configures the log; what it prints there is not that of other tests."""
+    yield
+    structlog.reset_defaults()
 
 
 @pytest.fixture(scope="module")

@@ -15,7 +15,8 @@ DEADLINE_S = 20.0
 
 CONFIG = (
     config_text().replace("auth_enabled: false", "auth_enabled: true")
-    + "runtime_config: {file: overrides.yaml, period: 50ms}\nquerier: {multi_tenant_queries_enabled: true}\n"
+    + "runtime_config: {file: overrides.yaml, period: 50ms}\n"
+    + "querier: {multi_tenant_queries_enabled: true, per_request_limits_enabled: true}\n"
 )
 
 
@@ -26,8 +27,9 @@ def push(client: Client, tenant: str, now_ns: int, lines: list[str]) -> str:
     return client.request("POST", "/loki/api/v1/push", body, headers).decode()
 
 
-def ask(client: Client, tenant: str, path: str) -> str:
-    return client.request("GET", path, headers={"X-Scope-OrgID": tenant}).decode()
+def ask(client: Client, tenant: str, path: str, limits: str = "") -> str:
+    headers = {"X-Scope-OrgID": tenant, **({"X-Loki-Query-Limits": limits} if limits else {})}
+    return client.request("GET", path, headers=headers).decode()
 
 
 def overrides(server: LodurServer, text: str) -> None:
@@ -51,6 +53,10 @@ def test_limits_are_each_tenants_own_and_follow_the_file(server: LodurServer, co
     assert "a long line" in ask(client, "large", query)
     too_long = "the query time range exceeds the limit (query length: 1m1s, limit: 10s)"
     assert (ask(client, "small", query), client.status) == (too_long, 400)
+    # A request may ask for less than its tenant.
+    own = "the query time range exceeds the limit (query length: 1m1s, limit: 20s)"
+    assert ask(client, "large", query, '{"maxQueryLength":"20s"}') == own
+    assert ask(client, "small", query, '{"maxQueryLength":"1h"}') == too_long
     # Several tenants together may do what each of them may.
     assert ask(client, "large|small", query) == too_long
     assert "max_query_length: 10s" in ask(client, "any", "/runtime_config?mode=diff")

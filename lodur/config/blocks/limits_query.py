@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from lodur.config.blocks.reasons import (
     NO_CHUNKS,
     NO_RESULT_CACHE,
@@ -30,6 +32,11 @@ def _blocked_query(values: Values) -> BlockedQuery:
     types = values.get(_TYPES)
     if unknown := [name for name in types if name not in QUERY_TYPES]:
         raise BadValue(Problem(0, f"unrecognized query type '{unknown[0]}', use some of {', '.join(QUERY_TYPES)}"))
+    if values.get(_REGEX):
+        try:
+            re.compile(values.get(_PATTERN))
+        except re.error as error:
+            raise BadValue(Problem(0, f"error parsing regexp: {error}")) from error
     return BlockedQuery(
         values.get(_PATTERN), values.get(_REGEX), frozenset(types), values.get(_HASH), values.get(_TAGS)
     )

@@ -32,6 +32,12 @@ CONCURRENT = Setting("querier.max_concurrent", POSITIVE, "4", "Queries that run 
 MULTI_TENANT = Setting(
     "querier.multi_tenant_queries_enabled", BOOL, "false", "Accept several tenants, joined by `|`, in one query."
 )
+REQUEST_LIMITS = Setting(
+    "querier.per_request_limits_enabled",
+    BOOL,
+    "false",
+    "Hold queries to the stricter limits of their header `X-Loki-Query-Limits`.",
+)
 QUEUED = Setting(
     "frontend.max_outstanding_per_tenant",
     POSITIVE,
@@ -67,12 +73,12 @@ ENTRIES: tuple[Entry, ...] = (
     TAIL_MAX,
     CONCURRENT,
     MULTI_TENANT,
+    REQUEST_LIMITS,
     *inert_keys(
         "querier",
         "rows that are not yet in a segment are always read",
         "query_ingesters_within query_store_only query_ingester_only extra_query_delay query_partition_ingesters",
     ),
-    *inert_keys("querier", "limits are taken from limits_config", "per_request_limits_enabled"),
     *inert_keys("querier.engine", "instant log queries do not look back", "max_look_back_period"),
     *inert_keys("querier.engine", "queries have one way to run", "max_count_min_sketch_heap_size enable_v2_engine"),
     RemovedKey("querier.query_timeout", "use limits_config.query_timeout"),
@@ -131,6 +137,7 @@ def querier_options(values: Values, cores: int) -> QuerierOptions:
         concurrent_queries_max=values.get(CONCURRENT),
         queued_queries_max=values.get(QUEUED),
         multi_tenant_enabled=values.get(MULTI_TENANT),
+        request_limits_enabled=values.get(REQUEST_LIMITS),
         patterns_enabled=values.get(PATTERNS),
         tail_duration_max_s=values.get(TAIL_MAX) / 1e9,
         log_slower_than_s=values.get(LOG_SLOW) / 1e9,

@@ -9,10 +9,13 @@ import pytest
 from lodur.config.blocks.ruler import ruler_limits, ruler_options
 from lodur.config.errors import ConfigError
 from lodur.config.loading import load_server_config, parse_config_text
+from lodur.config.overrides import OverridesFile, parse_overrides
 from lodur.config.printing import effective_yaml
+from lodur.config.tenant_settings import tenant_settings
 from lodur.config.values import Values
 from lodur.model.durations import NS_PER_MINUTE, NS_PER_S
 from lodur.model.label_set import LabelSet
+from lodur.model.tenant import TenantId
 from lodur.ruler.options import (
     AlertmanagerOptions,
     BasicAuth,
@@ -178,6 +181,21 @@ limits_config:
     merged = own.over(base)
     assert (merged.url, merged.http.timeout_s, merged.backoff_max_s) == ("http://two/write", 3.0, 9.0)
     assert (merged.http.auth, merged.samples_per_send_max) == (base.http.auth, 10)
+
+
+def test_overrides_of_a_tenant() -> None:
+    common = tenant_settings(parse_config_text("limits_config: {ruler_evaluation_delay_duration: 1m}", "x")[0])
+    text = b"""
+overrides:
+  team-a:
+    ruler_max_rule_groups_per_tenant: 3
+    ruler_alertmanager_config: {alertmanager_url: 'http://own'}
+"""
+    overrides = parse_overrides([OverridesFile("overrides.yaml", text)], common)
+    own, others = overrides.of(TenantId("team-a")), overrides.of(TenantId("team-b"))
+    assert own.limits.rules.groups_max == 3
+    assert own.ruler == RulerLimits(NS_PER_MINUTE, alertmanager=AlertmanagerOptions(("http://own",)))
+    assert (others.limits.rules.groups_max, others.ruler) == (0, RulerLimits(NS_PER_MINUTE))
 
 
 @pytest.mark.parametrize(

@@ -82,6 +82,10 @@ def test_later_files_win_key_by_key() -> None:
         ("overrides:\n  a:\n    max_query_series: x", "line 3: cannot unmarshal !!str `x` into int"),
         ("overrides:\n  a:\n    max_query_series: x", "in limits_config.max_query_series (overrides of tenant 'a')"),
         ("overrides:\n  a: 3", "line 2: cannot unmarshal !!int `3` into validation.Limits"),
+        (
+            "overrides:\n  a:\n    blocked_queries:\n    - {pattern: '(', regex: true}",
+            "line 4: error parsing regexp: missing ), unterminated subpattern at position 0 in limits_config.blocked",
+        ),
         ("overrides: [a]", "cannot unmarshal !!seq into map[string]*validation.Limits (use a map from tenants to"),
         ("overrides:\n  a: {}\n  b: {}\n  a: {}", "line 4: tenant a already set in overrides (first at line 2)"),
         ("limits: {}", "line 1: field limits not found in type loki.runtimeConfigValues"),

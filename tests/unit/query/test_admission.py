@@ -16,7 +16,9 @@ class Site:
 
     def __init__(self, running_max: int = 2, spare: int = 1, waiting_max: int = 100) -> None:
         clock = ManualClock(0)
-        self.admission = Admission(running_max=running_max, spare=spare, waiting_max=waiting_max, clock=clock)
+        self.admission = Admission(
+            running_max=running_max, spare=spare, heavy_max=1, waiting_max=waiting_max, clock=clock
+        )
         self.served: list[str] = []
         self.goes = asyncio.Event()
 

@@ -165,6 +165,18 @@ def test_limits(limits: QueryLimits, query: str, text: str) -> None:
     assert text in str(refused.value)
 
 
+def test_a_request_is_held_to_its_own_limits_where_that_is_allowed() -> None:
+    request = RangeRequest(
+        '{app="x"}', T0_NS, T0_NS + NS_PER_MINUTE, NS_PER_S, 100, own_limits='{"maxQueryLength":"5s"}'
+    )
+    assert isinstance(run(engine(filled()).range((TENANT,), request)), StreamsAnswer)
+    strict = engine(filled(), options=replace(OPTIONS, request_limits_enabled=True))
+    with pytest.raises(LimitExceeded, match="query length: 1m0s, limit: 5s"):
+        run(strict.range((TENANT,), request))
+    with pytest.raises(InvalidRequest, match="X-Loki-Query-Limits"):
+        run(strict.range((TENANT,), replace(request, own_limits="none")))
+
+
 @pytest.mark.parametrize(
     "rule",
     [

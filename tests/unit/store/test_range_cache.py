@@ -212,6 +212,14 @@ def test_what_was_damaged_on_the_way_is_fetched_anew(tmp_path: Path) -> None:
     reading.reads.close()
 
 
+def test_after_the_end_nothing_fails(tmp_path: Path) -> None:
+    reading = Reading(tmp_path)
+    reading.reads.close()
+    reading.read((10, 100))
+    reading.reads.forget(["t/a"])
+    reading.reads.discard("t/a")
+
+
 def test_a_missing_object_is_missing_through_caches(tmp_path: Path) -> None:
     reading = Reading(tmp_path)
     with pytest.raises(NotFound):

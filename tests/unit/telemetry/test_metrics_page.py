@@ -11,10 +11,12 @@ from lodur.telemetry.access_metrics import AccessMetrics
 from lodur.telemetry.build import register_build
 from lodur.telemetry.compaction_metrics import CompactionMetrics
 from lodur.telemetry.ingest_metrics import IngestMetrics, SizeCollector, TenantSize, WalSize
+from lodur.telemetry.object_wal_metrics import ObjectWalCollector, ObjectWalMetrics, ObjectWalSize
 from lodur.telemetry.query_metrics import QueryMetrics, QueueCollector
 from lodur.telemetry.request_metrics import RequestMetrics
 from lodur.telemetry.ruler_metrics import RulerMetrics
 from lodur.telemetry.runtime_config_metrics import RuntimeConfigMetrics
+from lodur.telemetry.store_metrics import CacheMetrics, StoreMetrics
 from lodur.telemetry.tail_metrics import TailMetrics
 
 PAGE = Path(__file__).parents[3] / "docs" / "reference" / "metrics.md"
@@ -31,8 +33,12 @@ def test_the_reference_names_every_metric() -> None:
     QueryMetrics(registry)
     register_build(registry, loki_version="3")
     RulerMetrics(registry)
+    StoreMetrics(registry)
+    CacheMetrics(registry)
+    ObjectWalMetrics(registry)
     registry.register(QueueCollector(lambda: 1, lambda: 2))
     registry.register(SizeCollector(lambda: [TenantSize("t", 1, 2, 3)], lambda: WalSize(1, 2, 3, 4, 0.5)))
+    registry.register(ObjectWalCollector(lambda: ObjectWalSize(1, 2, 3, 4)))
     made = {
         family.name + ("_total" if family.type == "counter" else "")
         for family in registry.collect()
