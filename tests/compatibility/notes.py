@@ -43,7 +43,9 @@ NOT_SERVED: Mapping[str, str] = {
 }
 """Of Loki's interface, and why."""
 
-OWN_ENDPOINTS: Mapping[str, str] = {}
+OWN_ENDPOINTS: Mapping[str, str] = {
+    "/lodur/api/v1/deletes/audit": "who asked for which entries to be deleted, and what was removed when",
+}
 """By path: what only Lodur has."""
 
 WORDS: Mapping[str, str] = {
