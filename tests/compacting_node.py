@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import secrets
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -19,14 +20,19 @@ from lodur.ingest.recent_pushes import RecentPushes
 from lodur.ingest.replay import Replay
 from lodur.kernels.push_decode import ContentEncoding, PushFormat
 from lodur.model.clock import ManualClock
-from lodur.model.limits import IngestLimits, QueryLimits
+from lodur.model.limits import DeletionMode, IngestLimits, QueryLimits
 from lodur.model.tenant import TenantId
+from lodur.model.time_span import TimeSpan
 from lodur.query.answers import StreamsAnswer
+from lodur.query.delete_queries import deletion_plan
 from lodur.query.engine import Engine
 from lodur.query.options import QuerierOptions
 from lodur.query.requests import RangeRequest
 from lodur.store.compaction.compactor import Compactor
 from lodur.store.compaction.options import KEEP_ALL, CompactorOptions, RetentionPeriods
+from lodur.store.delete_service import DeleteOptions, DeleteService, status_text
+from lodur.store.deletes.deletions import Deletions
+from lodur.store.deletes.requests import DeleteRequest
 from lodur.store.filesystem_store import FilesystemStore
 from lodur.store.journal import REENCODED, Wal, WalOptions
 from lodur.store.manifest_store import Committed, stored_days
@@ -43,6 +49,10 @@ Row = tuple[str, int, str]
 """Application, timestamp, line."""
 
 FOREVER_NS = (-(2**62), 2**62)
+
+
+def plan_of(request: DeleteRequest) -> bytes:
+    return deletion_plan(request.query, request.start_ns, request.end_ns)
 
 
 class Crash(BaseException):
@@ -96,6 +106,9 @@ class Node:
     options: CompactorOptions = field(default_factory=CompactorOptions)
     periods: RetentionPeriods = KEEP_ALL
     target: str = "store"
+    mode: DeletionMode = DeletionMode.FILTER_AND_DELETE
+    keeps_deletes: bool = True
+    """Whether it knows of delete requests."""
 
     def __post_init__(self) -> None:
         self.start()
@@ -104,7 +117,10 @@ class Node:
         """Begin, as after a restart."""
         self.objects = CrashingStore(self.directory / self.target)
         self.wal = Wal.open(WalOptions(path=self.directory / f"wal-{self.name}", max_file_bytes=4096))
-        self.store = Store(ObjectStores([(-(2**63), self.objects)]), self.wal)
+        self.deletions = Deletions(self.objects, plan_of, self.clock, mode_of=lambda _: self.mode)
+        self.store = Store(
+            ObjectStores([(-(2**63), self.objects)]), self.wal, deletions=self.deletions if self.keeps_deletes else None
+        )
         self.store.load()
         limits = IngestLimits(reject_old_samples=False)
         replay = Replay(
@@ -121,12 +137,17 @@ class Node:
         )
         replay.run()
         self.registry = CollectorRegistry()
+        metrics = CompactionMetrics(self.registry)
         self.compactor = Compactor(
+            self.store, self.options, retention=lambda _: self.periods, clock=self.clock, metrics=metrics
+        )
+        self.deletes = DeleteService(
             self.store,
-            self.options,
-            retention=lambda _: self.periods,
-            clock=self.clock,
-            metrics=CompactionMetrics(self.registry),
+            self.deletions,
+            DeleteOptions(enabled=True, cancel_period_ns=self.options.delete_cancel_period_ns),
+            self.clock,
+            new_id=lambda: secrets.token_hex(4),
+            metrics=metrics.deletes,
         )
         self.engine = Engine(
             self.store,
@@ -173,8 +194,17 @@ class Node:
 
     def refresh(self) -> None:
         """Learn what other processes have committed."""
+        self.deletions.refresh(TENANT)
         for day in stored_days(self.objects, TENANT):
             self.store.refresh(self.tenant_store, day)
+
+    def delete(self, query: str, start_ns: int, end_ns: int) -> str:
+        """Make a delete request; its id."""
+        return self.deletes.add(TENANT, query, TimeSpan(start_ns, end_ns), max_interval_ns=0, by="test").id
+
+    def statuses(self) -> dict[str, str]:
+        """How far each request has got."""
+        return {one.request.id: status_text(one) for one in self.deletes.all(TENANT)}
 
     def rows(self) -> list[Row]:
         """All entries that a query finds."""

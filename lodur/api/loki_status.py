@@ -50,7 +50,6 @@ def routes(state: ServerState, registry: CollectorRegistry) -> list[Route]:
         Route("/runtime_config", pages.runtime_config, methods=["GET"]),
         Route("/services", pages.services, methods=["GET"]),
         Route("/loki/api/v1/status/buildinfo", pages.buildinfo, methods=["GET"]),
-        Route("/loki/api/v1/cache/generation_numbers", pages.cache_generation, methods=["GET"]),
     ]
 
 
@@ -81,10 +80,6 @@ class _Pages:
 
     async def services(self, _: Request) -> Response:
         return text_response("".join(f"{name} => Running\n" for name in self.state.services()), status=200)
-
-    async def cache_generation(self, _: Request) -> Response:
-        """Changes where cached results are outdated: none are cached."""
-        return json_response(b'""')
 
     async def buildinfo(self, _: Request) -> Response:
         built = {

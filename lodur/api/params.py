@@ -221,13 +221,14 @@ def parse_time(text: str) -> int:
         if abs(value) > _INT64_MAX:
             raise ValueError(f"strconv.ParseInt: parsing {quote(text)}: value out of range")
         return value * NS_PER_S if len(text) <= _SECONDS_DIGITS_MAX else value
-    parsed = _parse_rfc3339(text)
+    parsed = parse_rfc3339(text)
     if parsed is None:
         raise ValueError(f"strconv.ParseInt: parsing {quote(text)}: invalid syntax")
     return parsed
 
 
-def _parse_rfc3339(text: str) -> int | None:
+def parse_rfc3339(text: str) -> int | None:
+    """Nanoseconds since the epoch; None for a text of another form."""
     found = _RFC3339.fullmatch(text)
     if found is None:
         return None

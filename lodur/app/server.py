@@ -22,6 +22,7 @@ from starlette.routing import BaseRoute
 
 from lodur.api import (
     loki_admin,
+    loki_delete,
     loki_detected,
     loki_legacy,
     loki_limits,
@@ -65,9 +66,13 @@ from lodur.ingest.writer import Writer
 from lodur.model.clock import Clock
 from lodur.model.errors import LodurError, NotFound, Unauthenticated, Unavailable
 from lodur.query.catalog import Catalog
+from lodur.query.delete_queries import deletion_plan
 from lodur.query.engine import Engine
 from lodur.query.tail.tailing import Tailing
 from lodur.store.compaction.compactor import Compactor
+from lodur.store.delete_service import DeleteOptions, DeleteService
+from lodur.store.deletes.deletions import Deletions
+from lodur.store.deletes.requests import DeleteRequest
 from lodur.store.journal import Journal, Wal
 from lodur.store.object_stores import ObjectStores
 from lodur.store.object_wal.writing import ObjectWal
@@ -93,6 +98,9 @@ itself. Beyond it nobody new is answered, so it must be far more than there are 
 
 STORE_RETRY_S = 5.0
 """Between attempts to read a store that does not answer at start."""
+
+REQUEST_ID_BYTES = 4
+"""Of delete requests: eight digits, as clients know them."""
 
 STOPPING = "Application is stopping"
 
@@ -124,11 +132,16 @@ class Server:
         self._metrics = IngestMetrics(self.registry)
         self.limits = LimitsInForce(config.runtime, config.tenants, RuntimeConfigMetrics(self.registry))
         options = config.ingester
+        deletions = Deletions(
+            stores.oldest(), _plan_of, clock, mode_of=lambda tenant: self.limits.of(tenant).deletion_mode
+        )
         cache_metrics = CacheMetrics(self.registry)
-        self.store = open_store(config, stores, journal, self._metrics, cache_metrics)
+        self.store = open_store(config, stores, journal, self._metrics, cache_metrics, deletions)
         self._flusher = self._new_flusher()
         self._tailing = self._new_tailing()
-        self._compactor = self._new_compactor()
+        compaction_metrics = CompactionMetrics(self.registry)
+        self._deletes = _delete_service(self.store, deletions, config.deletes, clock, compaction_metrics)
+        self._compactor = self._new_compactor(compaction_metrics)
         keeps_wal = isinstance(journal, Wal)
         self._disk = (
             DiskSpace(options.wal.directory, full_ratio=options.wal.disk_full_ratio, clock=clock) if keeps_wal else None
@@ -165,13 +178,13 @@ class Server:
             when_quiet=give_back_memory,
         )
 
-    def _new_compactor(self) -> Compactor:
+    def _new_compactor(self, metrics: CompactionMetrics) -> Compactor:
         return Compactor(
             self.store,
             self._config.compactor,
             retention=self.limits.retention,
             clock=self._clock,
-            metrics=CompactionMetrics(self.registry),
+            metrics=metrics,
         )
 
     def _new_tailing(self) -> Tailing:
@@ -181,6 +194,7 @@ class Server:
             self.limits.query,
             duration_max_s=self._config.querier.tail_duration_max_s,
             metrics=TailMetrics(self.registry),
+            visible=self.store.visible,
         )
 
     def _new_replay(self, *, keeps_wal: bool) -> Replay:
@@ -442,6 +456,7 @@ class Server:
                     patterns_enabled=config.querier.patterns_enabled,
                 )
             ),
+            *loki_delete.routes(self._deletes, tenancy, clock),
             *loki_tail.routes(self._engine, self._tailing, tenancy, clock),
         ]
 
@@ -499,6 +514,19 @@ class Server:
         self.registry.register(QueueCollector(lambda: workplace.running, lambda: workplace.waiting))
 
 
+def _delete_service(
+    store: Store, deletions: Deletions, options: DeleteOptions, clock: Clock, metrics: CompactionMetrics
+) -> DeleteService:
+    def new_id() -> str:
+        return secrets.token_hex(REQUEST_ID_BYTES)
+
+    return DeleteService(store, deletions, options, clock, new_id=new_id, metrics=metrics.deletes)
+
+
+def _plan_of(request: DeleteRequest) -> bytes:
+    return deletion_plan(request.query, request.start_ns, request.end_ns)
+
+
 def _config_text(config: ServerConfig, mode: str) -> str:
     match mode:
         case "diff":
@@ -529,7 +557,12 @@ def open_stores(config: ServerConfig, registry: CollectorRegistry, clock: Clock)
 
 
 def open_store(
-    config: ServerConfig, stores: ObjectStores, journal: Journal, metrics: IngestMetrics, cache_metrics: CacheMetrics
+    config: ServerConfig,
+    stores: ObjectStores,
+    journal: Journal,
+    metrics: IngestMetrics,
+    cache_metrics: CacheMetrics,
+    deletions: Deletions,
 ) -> Store:
     """The store of all periods, with its caches; nothing is read yet."""
     return Store(
@@ -537,6 +570,7 @@ def open_store(
         journal,
         codec=config.ingester.codec,
         on_damage=metrics.segments_damaged.inc,
+        deletions=deletions,
         caches=config.caches,
         cache_metrics=cache_metrics,
     )

@@ -14,7 +14,7 @@ import ssl
 import time
 import zlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import MappingProxyType
 from urllib.parse import urlencode
 
@@ -57,6 +57,8 @@ class Answer:
     status: int
     body: bytes
     retry_after_s: float | None
+    headers: Mapping[str, str] = field(default_factory=dict)
+    """By name in lower case."""
 
     @property
     def text(self) -> str:
@@ -114,6 +116,13 @@ class LokiClient:
             headers["Content-Encoding"] = content_encoding
         return self._send("POST", path, body, headers)
 
+    def send(self, method: str, path: str, params: Params) -> Answer:
+        """Have something changed by parameters of the URL; any answer but 2xx is raised as by `get`."""
+        answer = self._send(method, f"{path}?{urlencode(params, errors='surrogateescape')}", None, {})
+        if 200 <= answer.status < 300:
+            return answer
+        raise refusal(self._connection, answer)
+
     def delete(self, path: str) -> Answer:
         """Delete what is at the path and give the answer as `post` does."""
         return self._send("DELETE", path, None, {})
@@ -146,7 +155,8 @@ class LokiClient:
             content = _unzipped(content)
         if len(content) > ANSWER_BYTES_MAX:
             raise http.client.HTTPException(f"the answer is longer than {ANSWER_BYTES_MAX} bytes")
-        return Answer(response.status, content, _seconds(response.headers.get("Retry-After")))
+        headers = {name.lower(): value for name, value in response.headers.items()}
+        return Answer(response.status, content, _seconds(response.headers.get("Retry-After")), headers)
 
     def _opened(self, timeout_s: float) -> http.client.HTTPConnection:
         """The connection, which is made when it is first used."""

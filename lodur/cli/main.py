@@ -43,6 +43,7 @@ COMMANDS = (
         "detected-fields", "lodur.cli.detected_fields", "List the fields of log lines, or the values of one field."
     ),
     LazyCommand("patterns", "lodur.cli.patterns", "Tell what the lines of a selector have in common."),
+    LazyCommand("delete", "lodur.cli.delete", "Ask for entries to be deleted, list such requests, and cancel them."),
     LazyCommand("rules", "lodur.cli.rules", "Check, test, list and change rules."),
     LazyCommand("export", "lodur.cli.export", "Write all entries of a selector and a time span into a file."),
     LazyCommand("import", "lodur.cli.import_logs", "Put files of entries into a server."),

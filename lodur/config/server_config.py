@@ -11,7 +11,7 @@ from lodur.config.blocks.access import access_options
 from lodur.config.blocks.caches import cache_options
 from lodur.config.blocks.common import PATH_PREFIX
 from lodur.config.blocks.ingester import WAL_DIR, ingester_options
-from lodur.config.blocks.limits_retention import check_retention, compactor_options
+from lodur.config.blocks.limits_retention import check_retention, compactor_options, delete_options
 from lodur.config.blocks.other import AUTH_ENABLED, TARGET, TRACING
 from lodur.config.blocks.querier import querier_options
 from lodur.config.blocks.ruler import ruler_options, with_ruler_filled
@@ -26,6 +26,7 @@ from lodur.ingest.options import IngesterOptions
 from lodur.query.options import QuerierOptions
 from lodur.ruler.options import RulerOptions
 from lodur.store.compaction.options import CompactorOptions
+from lodur.store.delete_service import DeleteOptions
 from lodur.store.options import CacheOptions, StorageOptions
 
 DATA_DIRECTORY = "data"
@@ -52,6 +53,7 @@ class ServerConfig:
     """As they were written; none where nothing was."""
     caches: CacheOptions
     compactor: CompactorOptions
+    deletes: DeleteOptions
     querier: QuerierOptions
     ruler: RulerOptions
     tracing_enabled: bool
@@ -84,6 +86,7 @@ def build_server_config(values: Values, *, base: Path, now_ns: int, cores: int, 
         schema_periods=periods,
         caches=cache_options(values, base, ingester.wal.directory),
         compactor=compactor_options(values),
+        deletes=delete_options(values),
         querier=querier_options(values, cores),
         ruler=ruler_options(values, base),
         tracing_enabled=values.get(TRACING),

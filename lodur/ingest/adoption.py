@@ -95,7 +95,7 @@ class Adoption:
         except LodurError as error:
             _log.error("record of a write-ahead log cannot be read", file=str(record.file), err=str(error))
             return False
-        self._rows.take(tenant, push, record.seq)
+        self._rows.take(tenant, push, record.seq, accepted_at_ns=record.accepted_at_ns)
         return True
 
     def _note_damage(self, number: int) -> None:

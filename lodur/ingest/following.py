@@ -241,7 +241,7 @@ class Follower:
         if record.kind != REENCODED:
             self._recent.remember(tenant, record.kind, kept.body)
         decode = partial(_decoded, self._decoder, tenant, record)
-        foreign = ForeignRecord(record.seq, tuple(push.days()), decode)
+        foreign = ForeignRecord(record.seq, tuple(push.days()), record.accepted_at_ns, decode)
         if self._store.follow(tenant, followed.writer_id, foreign, push):
             followed.tenants.add(tenant)
             self._on_rows(tenant, push)

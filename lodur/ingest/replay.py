@@ -186,7 +186,9 @@ class Replay:
 
     def _insert(self, tenant_store: TenantStore, record: WalRecord) -> int:
         push, kept = self._decoder.decode(tenant_store.tenant, record)
-        appended = tenant_store.replay(push, seq=record.seq, now_s=self._clock.monotonic_s())
+        appended = tenant_store.replay(
+            push, seq=record.seq, accepted_at_ns=record.accepted_at_ns, now_s=self._clock.monotonic_s()
+        )
         if record.kind != REENCODED:
             self._recent.remember(tenant_store.tenant, record.kind, kept.body)
         return appended.new_rows

@@ -3,7 +3,7 @@
 import builtins
 from collections.abc import Sequence
 from pathlib import Path
-from typing import ClassVar, Literal, final
+from typing import ClassVar, Final, Literal, final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -246,20 +246,13 @@ class WalProblem:
 class WalStats:
     """`files`, `bytes` and `last_seq` (0: no record) describe the directory; the rest counts since opening."""
 
-    @property
-    def files(self) -> int: ...
-    @property
-    def bytes(self) -> int: ...
-    @property
-    def last_seq(self) -> int: ...
-    @property
-    def records(self) -> int: ...
-    @property
-    def groups(self) -> int: ...
-    @property
-    def failed_groups(self) -> int: ...
-    @property
-    def fsyncs(self) -> int: ...
+    files: Final[int]
+    bytes: Final[int]
+    last_seq: Final[int]
+    records: Final[int]
+    groups: Final[int]
+    failed_groups: Final[int]
+    fsyncs: Final[int]
 
 @final
 class WalWriter:
@@ -314,16 +307,11 @@ def decode_wal_object(data: bytes, path: Path) -> tuple[str, list[WalRecord], li
 class HeadStats:
     """Sizes of a head: `bytes` of lines and metadata in the active generation, `frozen_bytes` in flushing ones."""
 
-    @property
-    def streams(self) -> int: ...
-    @property
-    def rows(self) -> int: ...
-    @property
-    def bytes(self) -> int: ...
-    @property
-    def frozen_bytes(self) -> int: ...
-    @property
-    def frozen(self) -> int: ...
+    streams: Final[int]
+    rows: Final[int]
+    bytes: Final[int]
+    frozen_bytes: Final[int]
+    frozen: Final[int]
 
 @final
 class FrozenHead:
@@ -346,6 +334,8 @@ class HeadView:
 
     @property
     def rows(self) -> int: ...
+    def without(self, deletes: Deletes) -> HeadView:
+        """The same rows without those that delete requests take."""
 
 @final
 class Head:
@@ -383,37 +373,24 @@ class Head:
 class PartSizes:
     """Stored bytes of a segment by part."""
 
-    @property
-    def lines(self) -> int: ...
-    @property
-    def timestamps(self) -> int: ...
-    @property
-    def labels(self) -> int: ...
-    @property
-    def metadata(self) -> int: ...
-    @property
-    def grams(self) -> int: ...
+    lines: Final[int]
+    timestamps: Final[int]
+    labels: Final[int]
+    metadata: Final[int]
+    grams: Final[int]
 
 @final
 class SegmentWritten:
     """What a flush wrote: rows, raw bytes of lines, bytes of the file, first and last timestamp."""
 
-    @property
-    def rows(self) -> int: ...
-    @property
-    def line_bytes(self) -> int: ...
-    @property
-    def file_bytes(self) -> int: ...
-    @property
-    def min_ts_ns(self) -> int: ...
-    @property
-    def max_ts_ns(self) -> int: ...
-    @property
-    def streams(self) -> int: ...
-    @property
-    def blocks(self) -> int: ...
-    @property
-    def sizes(self) -> PartSizes: ...
+    rows: Final[int]
+    line_bytes: Final[int]
+    file_bytes: Final[int]
+    min_ts_ns: Final[int]
+    max_ts_ns: Final[int]
+    streams: Final[int]
+    blocks: Final[int]
+    sizes: Final[PartSizes]
 
 def write_segment(
     frozen: FrozenHead, path: Path, *, start_ns: int, end_ns: int, codec: str, zstd_level: int
@@ -448,6 +425,9 @@ class Segment:
     def with_ranges(self, ranges: list[tuple[int, bytes]]) -> Segment:
         """The same segment, reading from these fetched (offset, bytes) instead of a file."""
 
+    def without(self, deletes: Deletes) -> Segment:
+        """The same segment without the rows that delete requests take, wherever it is scanned or merged."""
+
     @property
     def path(self) -> str: ...
     @property
@@ -470,6 +450,30 @@ class Segment:
 
     def metadata_columns(self) -> list[tuple[str, int | None]]:
         """Metadata names with a column of their own, each with the size of its dictionary; None without one."""
+
+# --- deletes ---
+
+@final
+class DeleteRule:
+    """A delete request, compiled. Immutable, shared by threads."""
+
+    @staticmethod
+    def compile(plan: bytes) -> DeleteRule:
+        """From a MessagePack `delete_plan.DeletePlan`. Raises InvalidRequest for patterns that do not compile."""
+
+@final
+class Deletes:
+    """Requests that one source is read and written without. Immutable, shared by threads."""
+
+    def __new__(cls, rules: list[DeleteRule]) -> Deletes: ...
+    def probe_ranges(self, segment: Segment) -> list[tuple[int, int]]:
+        """Ranges (offset, length) of the gram filter that `effect` looks at."""
+
+    def effect(self, segment: Segment) -> tuple[list[int], int]:
+        """Rows that go for sure, by request, and rows of blocks that must be read to know; no page is read.
+
+        In: a local segment, or one that has the ranges of `probe_ranges`.
+        """
 
 # --- compact ---
 
@@ -498,6 +502,9 @@ class SegmentsMerged:
     def rows_expired(self) -> int: ...
     @property
     def rows_repeated(self) -> int: ...
+    @property
+    def rows_deleted(self) -> list[list[int]]:
+        """By input, then by place in its `Deletes`; empty for an input without."""
 
 def merge_segments(
     inputs: list[Segment],
@@ -539,28 +546,17 @@ class Cancel:
 class ScanStats:
     """What a scan looked at. Bytes are of lines, uncompressed unless the name says stored."""
 
-    @property
-    def lines(self) -> int: ...
-    @property
-    def bytes(self) -> int: ...
-    @property
-    def stored_bytes(self) -> int: ...
-    @property
-    def lines_kept(self) -> int: ...
-    @property
-    def head_lines(self) -> int: ...
-    @property
-    def head_bytes(self) -> int: ...
-    @property
-    def segments(self) -> int: ...
-    @property
-    def blocks(self) -> int: ...
-    @property
-    def blocks_skipped(self) -> int: ...
-    @property
-    def blocks_read(self) -> int: ...
-    @property
-    def streams(self) -> int: ...
+    lines: Final[int]
+    bytes: Final[int]
+    stored_bytes: Final[int]
+    lines_kept: Final[int]
+    head_lines: Final[int]
+    head_bytes: Final[int]
+    segments: Final[int]
+    blocks: Final[int]
+    blocks_skipped: Final[int]
+    blocks_read: Final[int]
+    streams: Final[int]
 
 @final
 class LogResult:
@@ -772,6 +768,7 @@ class PatternScan:
     def block_bytes(self, sources: list[HeadView | Segment]) -> int:
         """Bytes of lines of all blocks that hold something of the selector, from directories alone."""
 
+    def probe_ranges(self, segment: Segment) -> list[tuple[int, int]]: ...
     def page_ranges(self, segment: Segment) -> list[tuple[int, int]]:
         """Ranges (offset, length) of the pages that this search reads."""
 

@@ -227,7 +227,7 @@ async def _damage_discarded(sources: Sequence[Source]) -> AsyncIterator[None]:
 
 async def _probed(scan: Scan | PatternScan, source: RemoteSegment, turns: asyncio.Semaphore) -> Probed:
     """What a scan must know of a segment's gram filter."""
-    probe = scan.probe_ranges(source.segment) if isinstance(scan, Scan) else []
+    probe = scan.probe_ranges(source.segment)
     if not probe:
         return Probed(source, [])
     async with turns:

@@ -25,6 +25,7 @@ class ForeignRecord:
     seq: int
     days: tuple[int, ...]
     """That it has rows of."""
+    accepted_at_ns: int
     decode: Callable[[], DecodedPush]
     """Gives its rows again."""
 
@@ -54,6 +55,10 @@ class ForeignRows:
     def is_empty(self) -> bool:
         """Segments have all rows."""
         return not self._records
+
+    def accepted_from_ns(self) -> int:
+        """When the first of its rows was accepted, or before."""
+        return min((record.accepted_at_ns for record in self._records), default=0)
 
     def days(self) -> set[int]:
         """The days of its records."""

@@ -16,11 +16,14 @@ import msgspec
 
 from lodur.model.errors import CorruptData
 
-VERSION = 3
-"""Of the format that is written. Versions 1 (without claims and removed segments) and 2 are read too; they have no
-checksum."""
+VERSION = 4
+"""Of the format that is written. Versions 1 (without claims and removed segments), 2 (without a checksum) and 3 (that
+knew nothing of delete requests) are read too."""
 
-VERSIONS_READ = frozenset({1, 2, VERSION})
+VERSIONS_READ = frozenset({1, 2, 3, VERSION})
+
+SUMMED_SINCE = 3
+"""The first version with a checksum."""
 
 _HEAD = re.compile(rb'\{\n "checksum": "([0-9a-f]{8})",\n "copy": "[A-Za-z0-9+/=]*",\n')
 """The lines before the bytes that the checksum and the copy are of."""
@@ -56,6 +59,23 @@ class SegmentMeta:
     """That its columns are compressed with; 0 for another codec, and where it is not known."""
     crc32: int | None = None
     """Of the whole object; None where it is not known."""
+    accepted_from_ns: int = 0
+    """When the first of its entries was accepted, or before; 0 where it is not known."""
+    deletes_through: int = 0
+    """All delete requests up to this number have been applied to it, as far as they concern it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Removal:
+    """Entries that a delete request took from a segment."""
+
+    request_id: str
+    rows: int
+    at_ns: int
+    by: str
+    """The process."""
+    into: tuple[str, ...]
+    """Ids of the segments that have the rows which are left."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +85,8 @@ class RemovedSegment:
     path: str
     delete_at_ns: int
     """When the object may be deleted."""
+    removals: tuple[Removal, ...] = ()
+    """Go to the audit trail before the object is deleted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,11 +138,14 @@ def with_flushed(manifest: Manifest, flushed: Flushed) -> Manifest:
 
 @dataclass(frozen=True, slots=True)
 class Replaced:
-    """Live segments that are replaced by others with the same rows, but for repetitions and what has expired."""
+    """Live segments that are replaced by others with the same rows, but for repetitions, what has expired and what was
+    deleted."""
 
     inputs: tuple[SegmentMeta, ...]
     outputs: tuple[SegmentMeta, ...]
     delete_at_ns: int
+    removals: Mapping[str, tuple[Removal, ...]] = field(default_factory=dict)
+    """By path of the input."""
 
 
 def with_replaced(manifest: Manifest, replaced: Replaced) -> Manifest:
@@ -132,7 +157,10 @@ def with_replaced(manifest: Manifest, replaced: Replaced) -> Manifest:
     last = max(number for number, segment in enumerate(manifest.segments) if segment.path in gone)
     # What is committed between the inputs does not overlap those before it, or it would be among them.
     before = [segment for segment in manifest.segments[:last] if segment.path not in gone]
-    removed = (RemovedSegment(segment.path, replaced.delete_at_ns) for segment in replaced.inputs)
+    removed = (
+        RemovedSegment(segment.path, replaced.delete_at_ns, replaced.removals.get(segment.path, ()))
+        for segment in replaced.inputs
+    )
     return replace(
         manifest,
         segments=(*before, *replaced.outputs, *manifest.segments[last + 1 :]),
@@ -145,6 +173,19 @@ def has_replaced(manifest: Manifest, replaced: Replaced) -> bool:
     known = {segment.path for segment in manifest.segments} | {segment.path for segment in manifest.removed}
     return all(segment.path in known for segment in replaced.outputs) and (
         {segment.path for segment in manifest.segments}.isdisjoint(segment.path for segment in replaced.inputs)
+    )
+
+
+def with_cleared(manifest: Manifest, paths: frozenset[str], deletes_through: int) -> Manifest:
+    """The manifest once it is known that no delete request up to a number has anything to take from some segments."""
+    return replace(
+        manifest,
+        segments=tuple(
+            replace(segment, deletes_through=max(segment.deletes_through, deletes_through))
+            if segment.path in paths
+            else segment
+            for segment in manifest.segments
+        ),
     )
 
 
@@ -193,7 +234,7 @@ def decode_manifest(data: bytes, path: str) -> Manifest:
         if version not in VERSIONS_READ:
             known = ", ".join(map(str, sorted(VERSIONS_READ)))
             raise CorruptData(f"{path}: manifest version {version} is not known, this build reads {known}", path=path)
-        if version >= VERSION and head is None:
+        if version >= SUMMED_SINCE and head is None:
             raise DamagedManifest(path, "it does not begin with its checksum and its copy")
         return replace(_MANIFEST.decode(data), version=VERSION)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:

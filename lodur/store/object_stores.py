@@ -62,6 +62,10 @@ class ObjectStores:
                 chosen = store
         return chosen
 
+    def oldest(self) -> ObjectStore:
+        """Where the oldest days lie: the one place that stays when a site moves on to another store."""
+        return self._periods[0][1]
+
     def each(self) -> tuple[ObjectStore, ...]:
         """Every store once."""
         return tuple(dict.fromkeys(store for _, store in self._periods))

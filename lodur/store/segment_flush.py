@@ -52,7 +52,9 @@ class SegmentWriter:
             if day in done:
                 continue
             segment_id = f"{self.prefix()}-{generation.up_to_seq:016x}-{self.start}"
-            segment = self.write_day(tenant_store.tenant, generation.frozen, day, segment_id)
+            segment = self.write_day(
+                tenant_store.tenant, generation.frozen, day, segment_id, accepted_from_ns=generation.accepted_from_ns
+            )
             flushed = Flushed(segment, self.writer_id, generation.up_to_seq)
             known = tenant_store.known_day(day)
             store = self.stores.of_day(day)
@@ -64,10 +66,12 @@ class SegmentWriter:
         """What the ids of all its segments begin with."""
         return writer_prefix(self.writer_id)
 
-    def write_day(self, tenant: TenantId, frozen: FrozenHead, day: int, segment_id: str) -> SegmentMeta | None:
+    def write_day(
+        self, tenant: TenantId, frozen: FrozenHead, day: int, segment_id: str, *, accepted_from_ns: int
+    ) -> SegmentMeta | None:
         """Write a day's rows as a segment that no manifest names yet; None where there are none.
 
-        Raises as `ObjectStore`.
+        In: when the first of the rows was accepted, or before. Raises as `ObjectStore`.
         """
         path = segment_path(tenant, day, segment_id)
         store, span = self.stores.of_day(day), day_span(day)
@@ -96,6 +100,7 @@ class SegmentWriter:
             streams=written.streams,
             level=0,
             zstd_level=ZSTD_LEVEL if self.codec is SegmentCodec.ZSTD else 0,
+            accepted_from_ns=accepted_from_ns,
             crc32=crc32,
         )
 
@@ -116,6 +121,11 @@ def segment_folder(tenant: TenantId) -> str:
 
 def segment_path(tenant: TenantId, day: int, segment_id: str) -> str:
     return f"{segment_folder(tenant)}/{day_name(day)}/{segment_id}.parquet"
+
+
+def segment_key(path: str) -> str:
+    """What tells a tenant's segments apart, from a path in a store or on a disk: day and name."""
+    return "/".join(path.rsplit("/", 2)[-2:])
 
 
 def segment_day(path: str) -> int | None:

@@ -9,6 +9,7 @@ import asyncio
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import structlog
 from prometheus_client import CollectorRegistry
@@ -18,16 +19,18 @@ from lodur.kernels.push_decode import DecodedPush
 from lodur.model.errors import CorruptData, InvalidRequest, Unauthenticated, Unavailable
 from lodur.model.tenant import TenantId
 from lodur.store.days import day_name, day_of
+from lodur.store.deletes.deletions import Deletions
+from lodur.store.deletes.requests import DeleteRequest
 from lodur.store.foreign_rows import ForeignRecord
 from lodur.store.journal import Journal
 from lodur.store.manifest import SegmentMeta
 from lodur.store.manifest_store import Committed, fence, sound_manifest, stored_days
 from lodur.store.object_store import ObjectStore
 from lodur.store.object_stores import ObjectStores
-from lodur.store.open_segments import Opened, OpenSegment, OpenSegments, Place
+from lodur.store.open_segments import Opened, OpenSegment, OpenSegments, Place, RemoteSegment
 from lodur.store.options import CacheOptions, SegmentCodec
 from lodur.store.range_cache import RangeCache
-from lodur.store.segment_flush import SegmentWriter, is_written_by, segment_day, segment_folder
+from lodur.store.segment_flush import SegmentWriter, is_written_by, segment_day, segment_folder, segment_key
 from lodur.store.segment_reads import SegmentReads
 from lodur.store.tenant_store import HeadBytes, TenantStore
 from lodur.store.wal_marks import WalMarks
@@ -41,6 +44,8 @@ LOAD_THREADS = 16
 
 SOURCES_ATTEMPTS_MAX = 5
 """Each failed one means that another process has replaced segments meanwhile, which takes it seconds."""
+
+ALL_TIMES_NS = (-(2**63), 2**63 - 1)
 
 _log = structlog.get_logger(__name__)
 
@@ -67,9 +72,11 @@ class Store:
         *,
         codec: SegmentCodec = SegmentCodec.ZSTD,
         on_damage: Callable[[], None] = _nothing,
+        deletions: Deletions | None = None,
         caches: CacheOptions | None = None,
         cache_metrics: CacheMetrics | None = None,
     ) -> None:
+        """Without `deletions` nobody can make delete requests, and those that were made are not looked for."""
         caches, cache_metrics = caches or CacheOptions(), cache_metrics or CacheMetrics(CollectorRegistry())
         self.journal = journal
         self.marks = WalMarks()
@@ -85,6 +92,7 @@ class Store:
             metadata_bytes_max=caches.metadata_bytes_max,
             metrics=cache_metrics,
         )
+        self.deletions = deletions
         self.refusal = ""
         """Why queries would miss rows; empty as long as they would not."""
 
@@ -172,15 +180,31 @@ class Store:
         tenant_store = self._known(tenant)
         if tenant_store is None:
             return []
+        requests: Sequence[DeleteRequest] = ()
+        if self.deletions is not None:
+            await self.deletions.fresh(tenant)
+            requests = self.deletions.hiding(tenant, start_ns, end_ns)
         for _ in range(SOURCES_ATTEMPTS_MAX):
+            accepted_from_ns = tenant_store.accepted_from_ns()
             metas, views = tenant_store.snapshot(start_ns, end_ns)
             places: list[Place] = [(self._stores.of_day(day_of(meta.min_ts_ns)), meta) for meta in metas]
             segments = self._segments.cached(places)
             if segments is None:
                 segments = await asyncio.to_thread(self._opened, tenant_store, places)
+            if segments is not None and requests:
+                segments = self._without_deleted(tenant, requests, metas, segments)
+                views = [self._rows_without_deleted(tenant, requests, view, accepted_from_ns or 0) for view in views]
             if segments is not None:
                 return [*segments, *views]
         raise Unavailable("segments are being replaced faster than they can be opened, try again", retry_after_s=1.0)
+
+    def visible(self, tenant: TenantId, view: HeadView) -> HeadView:
+        """Rows that came just now, without those that a delete request hides."""
+        if self.deletions is None:
+            return view
+        requests = [one for one in self.deletions.hiding(tenant, *ALL_TIMES_NS) if not one.is_processed]
+        now_ns = self.deletions.now_ns()
+        return self._rows_without_deleted(tenant, requests, view, now_ns) if requests else view
 
     def refresh(self, tenant_store: TenantStore, day: int) -> Committed | None:
         """Read a day's manifest, which another process may have committed; None where there is none. Blocks.
@@ -238,6 +262,34 @@ class Store:
         self.journal.close()
         self._segments.close()
 
+    def _without_deleted(
+        self,
+        tenant: TenantId,
+        requests: Sequence[DeleteRequest],
+        metas: Sequence[SegmentMeta],
+        segments: Sequence[OpenSegment],
+    ) -> list[OpenSegment]:
+        """The segments of a snapshot, each read without what the requests take of it."""
+        assert self.deletions is not None
+        deletes = {segment_key(meta.path): self.deletions.for_segment(tenant, meta, requests) for meta in metas}
+        found: list[OpenSegment] = []
+        for segment in segments:
+            taken = deletes[segment_key(segment.path)]
+            if taken is None:
+                found.append(segment)
+            elif isinstance(segment, RemoteSegment):
+                found.append(replace(segment, segment=segment.segment.without(taken)))
+            else:
+                found.append(segment.without(taken))
+        return found
+
+    def _rows_without_deleted(
+        self, tenant: TenantId, requests: Sequence[DeleteRequest], view: HeadView, accepted_from_ns: int
+    ) -> HeadView:
+        assert self.deletions is not None
+        taken = self.deletions.for_rows(tenant, accepted_from_ns, requests)
+        return view if taken is None else view.without(taken)
+
     def _opened(self, tenant_store: TenantStore, places: Sequence[Place]) -> list[OpenSegment] | None:
         """The segments of a snapshot, opened; None where it was out of date and a newer one is to be taken."""
         opened = self._segments.open_all(places)
@@ -284,6 +336,8 @@ class Store:
         return [(store, day) for store, day in places if self._stores.of_day(day) is store]
 
     def _load_tenant(self, tenant: TenantId) -> None:
+        if self.deletions is not None:
+            self.deletions.refresh(tenant)
         places = [(store, day) for store in self._stores.each() for day in stored_days(store, tenant)]
         elsewhere = [day for store, day in places if self._stores.of_day(day) is not store]
         if elsewhere:

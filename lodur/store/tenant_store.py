@@ -6,7 +6,8 @@ A query that takes a snapshot sees each row in exactly one place. Start at `Tena
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 
@@ -38,6 +39,8 @@ class Generation:
     frozen: FrozenHead
     up_to_seq: int
     head_bytes: int
+    accepted_from_ns: int
+    """When the first of its rows was accepted, or before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +92,9 @@ class TenantStore:
         self._first_row_s = 0.0
         self._last_row_s = 0.0
         self._has_rows = False
+        self._accepted_from_ns: int | None = None
+        """Of the rows of the generation that takes rows; None where it has none."""
+        self._inserting = 0
 
     def append(self, push: DecodedPush, *, kind: int, payload: bytes, accepted_at_ns: int, now_s: float) -> Appended:
         """Keep the accepted rows of a push: durable, then in the head. Raises as `Wal.append`."""
@@ -104,18 +110,22 @@ class TenantStore:
             with self._marks.appending(self.tenant):
                 seq = self._journal.append(self.tenant.value, kind, accepted_at_ns, payload)
                 self._marks.appended(self.tenant, seq)
-                new_rows, repeated_rows = self._head.insert(push)
+                with self._accepting(accepted_at_ns):
+                    new_rows, repeated_rows = self._head.insert(push)
                 self._touched(now_s)
         self._measure()
         return Appended(new_rows, repeated_rows + flushed_rows)
 
-    def replay(self, push: DecodedPush, *, seq: int, now_s: float) -> Appended:
+    def replay(self, push: DecodedPush, *, seq: int, accepted_at_ns: int, now_s: float) -> Appended:
         """Put the rows of a record back into the head, but for the days that have them in segments."""
         skip = [day_span(day) for day, committed in self._days.items() if self._covers(committed, seq)]
         with self._gate.append():
-            new_rows, repeated_rows = self._head.insert(push, skip=[(span.start_ns, span.end_ns) for span in skip])
-            if new_rows:
+            with self._accepting(accepted_at_ns):
+                new_rows, repeated_rows = self._head.insert(push, skip=[(span.start_ns, span.end_ns) for span in skip])
+            if new_rows or self._marks.has(self.tenant):
+                # What repeats rows in memory is flushed with them; else it would come back at every start.
                 self._marks.appended(self.tenant, seq)
+            if new_rows:
                 self._touched(now_s)
         if new_rows:
             self._measure()
@@ -147,8 +157,9 @@ class TenantStore:
             if frozen is None:
                 return None
             self._has_rows = False
-            generation = Generation(frozen, self._marks.last_seq(self.tenant), head_bytes)
             with self._lock:
+                accepted_from_ns, self._accepted_from_ns = self._accepted_from_ns or 0, None
+                generation = Generation(frozen, self._marks.last_seq(self.tenant), head_bytes, accepted_from_ns)
                 self._generations.append(generation)
                 self._frozen_up_to = max(self._frozen_up_to, generation.up_to_seq)
         return generation
@@ -234,6 +245,21 @@ class TenantStore:
             for writer_id in list(self._foreign):
                 self._rebuild(writer_id)
 
+    def has_rows(self) -> bool:
+        """Whether there are rows in memory."""
+        stats = self._head.stats()
+        with self._lock:
+            return bool(stats.rows or stats.frozen or self._foreign)
+
+    def accepted_from_ns(self) -> int | None:
+        """When the first of the rows in memory was accepted, or before; None without any. Ask before `snapshot`."""
+        with self._lock:
+            known = [generation.accepted_from_ns for generation in self._generations]
+            known += [rows.accepted_from_ns() for rows in self._foreign.values()]
+            if self._accepted_from_ns is not None:
+                known.append(self._accepted_from_ns)
+        return min(known, default=None)
+
     def snapshot(self, start_ns: int, end_ns: int) -> tuple[Sequence[SegmentMeta], list[HeadView]]:
         """The segments that may hold rows of a span, oldest first, and rows in memory: together, each row once."""
         with self._lock:
@@ -255,6 +281,21 @@ class TenantStore:
                 self._drop_covered(known, committed)
         if not is_ahead and self._ahead.get(day) is committed:
             del self._ahead[day]
+
+    @contextmanager
+    def _accepting(self, at_ns: int) -> Iterator[None]:
+        """Around the insertion of rows that were accepted then: who sees them knows it."""
+        with self._lock:
+            if not self._inserting and not self._head.stats().rows:
+                # Pushes that brought no row have left their time.
+                self._accepted_from_ns = None
+            self._inserting += 1
+            self._accepted_from_ns = min(at_ns, at_ns if self._accepted_from_ns is None else self._accepted_from_ns)
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._inserting -= 1
 
     def _drop_covered(self, before: Committed | None, committed: Committed) -> None:
         """Show rows of other writers no more that are in the segments of a newer manifest."""

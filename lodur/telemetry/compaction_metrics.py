@@ -6,6 +6,8 @@ from collections.abc import Iterable
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
+from lodur.telemetry.delete_metrics import DeleteMetrics
+
 MERGE_BUCKETS_S = (0.1, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 900.0)
 
 
@@ -19,6 +21,7 @@ class CompactionMetrics:
         def gauge(name: str, doc: str) -> Gauge:
             return Gauge(name, doc, registry=registry)
 
+        self.deletes = DeleteMetrics(registry)
         self.running = gauge("loki_boltdb_shipper_compactor_running", "1 where segments are compacted.")
         self.last_success = gauge(
             "loki_boltdb_shipper_compact_tables_operation_last_successful_run_timestamp_seconds",

@@ -12,7 +12,8 @@ ENDPOINTS: Mapping[str, str] = {
     "/config": "secrets are masked; keys without effect are not shown",
     "/ingester/prepare_shutdown": "is forgotten with the process; Loki's survives a restart",
     "/ingester/prepare_partition_downscale": "405, as Loki without Kafka: there are no partitions",
-    "/loki/api/v1/cache/generation_numbers": "always empty: results are not cached, so that none is outdated",
+    "/loki/api/v1/cache/generation_numbers": "counts the changes of the tenant's delete requests; Loki's is a time",
+    "/loki/api/v1/delete": "requests are not divided by `max_interval`; see how-to/delete-entries.md",
     "/loki/api/v1/tail": "the client pings, not the server; at most 100 dropped entries are listed in a frame",
     "/api/prom/tail": "as `/loki/api/v1/tail`",
     "/debug/pprof/": "names the profiles that there are",
@@ -42,7 +43,9 @@ NOT_SERVED: Mapping[str, str] = {
 }
 """Of Loki's interface, and why."""
 
-OWN_ENDPOINTS: Mapping[str, str] = {}
+OWN_ENDPOINTS: Mapping[str, str] = {
+    "/lodur/api/v1/deletes/audit": "who asked for which entries to be deleted, and what was removed when",
+}
 """By path: what only Lodur has."""
 
 WORDS: Mapping[str, str] = {

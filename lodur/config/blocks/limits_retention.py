@@ -7,7 +7,7 @@ no key in Loki: it is in `lodur.compactor` (see `extras`).
 from __future__ import annotations
 
 from lodur.config.blocks.extras import COLD_AFTER, COLD_LEVEL, READER_GRACE, SETTLED_AFTER, TARGET_BYTES
-from lodur.config.blocks.reasons import NO_BLOOMS, NO_DELETES_YET
+from lodur.config.blocks.reasons import NO_BLOOMS
 from lodur.config.errors import BadValue, ConfigError, Problem
 from lodur.config.kinds import BOOL, COUNT, DURATION, POSITIVE, POSITIVE_DURATION, TEXT, choice
 from lodur.config.records import record_list
@@ -18,6 +18,7 @@ from lodur.model.durations import NS_PER_HOUR, format_prometheus_duration
 from lodur.model.errors import QuerySyntaxError
 from lodur.model.limits import DeletionMode, RuleLimits
 from lodur.store.compaction.options import CompactionPolicy, CompactorOptions, RetentionPeriods, StreamRetention
+from lodur.store.delete_service import DeleteOptions
 
 RETENTION_LEAST_NS = 24 * NS_PER_HOUR
 """Shortest retention of streams that Loki accepts."""
@@ -54,9 +55,9 @@ DELETION_MODE = Setting(
     "limits_config.deletion_mode",
     choice("disabled", "filter-only", "filter-and-delete"),
     "filter-and-delete",
-    "What delete requests do.",
+    "What delete requests do: `disabled` refuses them, `filter-only` hides entries and keeps them stored, "
+    "`filter-and-delete` removes them too.",
     ("compactor.deletion-mode",),
-    NO_DELETES_YET,
 )
 RULE_GROUPS = Setting(
     "limits_config.ruler_max_rule_groups_per_tenant",
@@ -103,7 +104,22 @@ PARALLELISM = Setting(
     "Days of a tenant that are compacted at the same time.",
 )
 DELETE_STORE = Setting(
-    "compactor.delete_request_store", TEXT, "", "Where delete requests are kept.", ignored=NO_DELETES_YET
+    "compactor.delete_request_store",
+    TEXT,
+    "",
+    "Must be set where retention is enabled. Whatever it names, delete requests are kept in the first period's store.",
+)
+DELETE_CANCEL_PERIOD = Setting(
+    "compactor.delete_request_cancel_period",
+    DURATION,
+    "24h",
+    "How long a delete request waits before its entries are removed; until then it can be cancelled.",
+)
+DELETE_MAX_INTERVAL = Setting(
+    "compactor.delete_max_interval",
+    DURATION,
+    "24h",
+    "Largest `max_interval` that a delete request may ask for. Requests are not divided by time here.",
 )
 
 ENTRIES: tuple[Entry, ...] = (
@@ -135,11 +151,12 @@ ENTRIES: tuple[Entry, ...] = (
     INTERVAL,
     PARALLELISM,
     DELETE_STORE,
+    DELETE_CANCEL_PERIOD,
+    DELETE_MAX_INTERVAL,
     *inert_keys(
         "compactor",
-        NO_DELETES_YET,
-        "delete_request_store_key_prefix delete_request_store_db_type delete_batch_size delete_request_cancel_period "
-        "delete_max_interval",
+        "delete requests are objects beside the segments, and all that are due are carried out together",
+        "delete_request_store_key_prefix delete_request_store_db_type delete_batch_size",
     ),
     *inert_keys(
         "compactor",
@@ -190,6 +207,15 @@ def deletion_mode(values: Values) -> DeletionMode:
     return DeletionMode(values.get(DELETION_MODE))
 
 
+def delete_options(values: Values) -> DeleteOptions:
+    """How requests to delete may be made and cancelled."""
+    return DeleteOptions(
+        enabled=values.get(RETENTION_ENABLED),
+        cancel_period_ns=values.get(DELETE_CANCEL_PERIOD),
+        max_interval_ns=values.get(DELETE_MAX_INTERVAL),
+    )
+
+
 def compactor_options(values: Values) -> CompactorOptions:
     """What the compactor is told."""
     return CompactorOptions(
@@ -198,6 +224,7 @@ def compactor_options(values: Values) -> CompactorOptions:
         parallelism=values.get(PARALLELISM),
         retention_enabled=values.get(RETENTION_ENABLED),
         retention_delete_delay_ns=values.get(RETENTION_DELAY),
+        delete_cancel_period_ns=values.get(DELETE_CANCEL_PERIOD),
         reader_grace_ns=values.get(READER_GRACE),
         policy=CompactionPolicy(
             target_bytes=values.get(TARGET_BYTES),

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import structlog
 
+from lodur.kernels.head import HeadView
 from lodur.kernels.push_decode import DecodedPush
 from lodur.kernels.scan_plan import Logs
 from lodur.kernels.tail import tail_frames
@@ -55,6 +57,7 @@ _log = structlog.get_logger(__name__)
 class _Tailed:
     """A tenant that somebody tails."""
 
+    tenant: TenantId
     fresh: FreshRows = field(default_factory=FreshRows)
     tails: list[Tail] = field(default_factory=list)
     woken: asyncio.Event = field(default_factory=asyncio.Event)
@@ -74,9 +77,18 @@ class Tailing:
     """`offer` may be called from any thread, all else from the event loop."""
 
     def __init__(
-        self, store: ReadableStore, clock: Clock, limits_of: LimitsOf, *, duration_max_s: float, metrics: TailMetrics
+        self,
+        store: ReadableStore,
+        clock: Clock,
+        limits_of: LimitsOf,
+        *,
+        duration_max_s: float,
+        metrics: TailMetrics,
+        visible: Callable[[TenantId, HeadView], HeadView] = lambda _, view: view,
     ) -> None:
+        """`visible` leaves out of fresh rows what nobody is to see."""
         self._store = store
+        self._visible = visible
         self._clock = clock
         self._limits_of = limits_of
         self._duration_max_s = duration_max_s
@@ -158,7 +170,7 @@ class Tailing:
         found = self._tenants.get(tenant)
         if found is None:
             self._loop = asyncio.get_running_loop()
-            found = self._tenants[tenant] = _Tailed()
+            found = self._tenants[tenant] = _Tailed(tenant)
             serving = asyncio.create_task(self._serve(found))
             self._serving.add(serving)
             serving.add_done_callback(self._serving.discard)
@@ -207,15 +219,16 @@ class Tailing:
             batches, tailed.taken = tailed.taken, []
             if batch := tailed.fresh.take():
                 batches.append(batch)
-            await loop.run_in_executor(self._threads, self._pass_on, tails, batches)
+            await loop.run_in_executor(self._threads, self._pass_on, tailed.tenant, tails, batches)
             for tail in tails:
                 tail.notify()
             await asyncio.sleep(LOOK_PERIOD_S)
             if any(tail.holds_rows() for tail in tails):
                 tailed.woken.set()
 
-    def _pass_on(self, tails: tuple[Tail, ...], batches: list[Batch]) -> None:
+    def _pass_on(self, tenant: TenantId, tails: tuple[Tail, ...], batches: list[Batch]) -> None:
         now_ns, now_s = self._clock.now_ns(), self._clock.monotonic_s()
+        batches = [replace(batch, view=self._visible(tenant, batch.view)) for batch in batches]
         for tail in tails:
             mine = [batch for batch in batches if batch.number >= tail.first_batch]
             lost_rows = sum(batch.lost_rows for batch in mine)

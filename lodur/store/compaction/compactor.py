@@ -24,10 +24,12 @@ from lodur.model.durations import NS_PER_S
 from lodur.model.errors import DeadlineExceeded, LodurError
 from lodur.model.tenant import TenantId
 from lodur.store.compaction.day_compaction import DayCompaction
+from lodur.store.compaction.deleting import TenantDeletes, begin_deletes, finish_deletes, measure_deletes
 from lodur.store.compaction.merging import Merger
 from lodur.store.compaction.options import KEEP_ALL, CompactorOptions, RetentionPeriods
 from lodur.store.compaction.retention import AskedSegments
 from lodur.store.days import day_name
+from lodur.store.deletes.deletions import Deletions
 from lodur.store.store import Store
 from lodur.store.tenant_store import TenantStore
 from lodur.telemetry.compaction_metrics import CompactionMetrics
@@ -95,13 +97,40 @@ class Compactor:
         if expires:
             self._retention_due_ns = begun_ns + self._options.retention_interval_ns
         self._find_days()
+        for tenant_store in self._store.tenants():
+            self._on_deletes(tenant_store, self._begin_deletes)
         days = [(tenant_store, day) for tenant_store in self._store.tenants() for day in tenant_store.days()]
         self._metrics.pending.set(len(days))
         done = list(self._threads.map(lambda place: self._day_done(*place, expires=expires), days))
+        for tenant_store in self._store.tenants():
+            self._on_deletes(tenant_store, self._finish_deletes)
         self._metrics.rounds.inc()
         self._measure()
         if all(done) and not self._stopped.is_set():
             self._metrics.last_success.set(self._clock.now_ns() / NS_PER_S)
+
+    def _on_deletes(self, tenant_store: TenantStore, work: Callable[[Deletions, TenantStore], None]) -> None:
+        """What is to be done for a tenant's delete requests; a failure is told, and it is done at the next run."""
+        deletions = self._store.deletions
+        if deletions is None or self._stopped.is_set():
+            return
+        try:
+            work(deletions, tenant_store)
+        except (LodurError, OSError) as error:
+            self._metrics.failures.inc()
+            _log.error("delete requests could not be worked on", tenant=str(tenant_store.tenant), err=str(error))
+
+    def _begin_deletes(self, deletions: Deletions, tenant_store: TenantStore) -> None:
+        begin_deletes(
+            deletions,
+            tenant_store.tenant,
+            cancel_period_ns=self._options.delete_cancel_period_ns,
+            starts=self._options.retention_enabled,
+            now_ns=self._clock.now_ns(),
+        )
+
+    def _finish_deletes(self, deletions: Deletions, tenant_store: TenantStore) -> None:
+        finish_deletes(self._store, deletions, tenant_store, self._metrics.deletes)
 
     def _find_days(self) -> None:
         if not self._listings_left:
@@ -133,7 +162,7 @@ class Compactor:
         return True
 
     def _compaction(self, tenant_store: TenantStore, day: int, *, expires: bool) -> DayCompaction:
-        is_kept_all = not self._options.retention_enabled
+        is_kept_all, deletions = not self._options.retention_enabled, self._store.deletions
         return DayCompaction(
             self._store,
             tenant_store,
@@ -142,6 +171,7 @@ class Compactor:
             periods=KEEP_ALL if is_kept_all else self._retention(tenant_store.tenant),
             expires=expires,
             merger=self._merger,
+            deletes=TenantDeletes(deletions, tenant_store.tenant) if deletions is not None else None,
             asked=self._asked,
             stopped=self._stopped,
             clock=self._clock,
@@ -150,6 +180,9 @@ class Compactor:
 
     def _measure(self) -> None:
         segments = [segment for tenant_store in self._store.tenants() for segment in tenant_store.live()]
+        if self._store.deletions is not None:
+            tenants = [tenant_store.tenant for tenant_store in self._store.tenants()]
+            measure_deletes(self._store.deletions, tenants, self._metrics.deletes)
         self._metrics.segments.set(len(segments))
         self._metrics.segment_bytes.set(sum(segment.file_bytes for segment in segments))
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import structlog
@@ -13,6 +13,7 @@ import structlog
 from lodur.kernels.segment import Segment
 from lodur.model.clock import Clock
 from lodur.model.durations import NS_PER_MINUTE
+from lodur.store.compaction.deleting import Effect, TenantDeletes, removals_of
 from lodur.store.compaction.merging import MergeOutcome, Merger
 from lodur.store.compaction.options import CompactorOptions, RetentionPeriods
 from lodur.store.compaction.policy import Compaction, CompactionReason, plan_compactions, rewriting
@@ -25,6 +26,7 @@ from lodur.store.manifest import (
     SegmentMeta,
     has_replaced,
     with_claim,
+    with_cleared,
     with_replaced,
     without_claim,
     without_removed,
@@ -60,6 +62,7 @@ class DayCompaction:
     periods: RetentionPeriods
     expires: bool
     merger: Merger
+    deletes: TenantDeletes | None
     asked: AskedSegments
     stopped: threading.Event
     clock: Clock
@@ -73,7 +76,7 @@ class DayCompaction:
         known = self._known()
         if known is None:
             return
-        known = self._delete_due(known)
+        known = self._cleared(self._delete_due(known))
         if not self._plan(known.manifest):
             return
         known = self._commit(known, partial(_claimed, self._claim(), self.clock.now_ns()))
@@ -106,9 +109,13 @@ class DayCompaction:
     def _delete_due(self, known: Committed) -> Committed:
         """Delete the objects of segments that were removed long enough ago."""
         now_ns = self.clock.now_ns()
-        due = [removed.path for removed in known.manifest.removed if removed.delete_at_ns <= now_ns]
-        if not due:
+        gone = [removed for removed in known.manifest.removed if removed.delete_at_ns <= now_ns]
+        if not gone:
             return known
+        if self.deletes is not None:
+            # When they are forgotten here, the trail must have them.
+            self.deletes.record(gone)
+        due = [removed.path for removed in gone]
         store = self.store.writer.stores.of_day(self.day)
         for path in due:
             store.delete(path)
@@ -116,8 +123,28 @@ class DayCompaction:
         _log.info("segments deleted that were replaced or expired", segments=len(due), **self._place())
         return self._commit(known, partial(_forgotten, frozenset(due)))
 
+    def _cleared(self, known: Committed) -> Committed:
+        """Remember of which segments delete requests have nothing to take."""
+        effects = self._effects(known.manifest.segments, frozenset(self.store.set_aside()))
+        clear = frozenset(path for path, effect in effects.items() if effect.clears())
+        if not clear or self.deletes is None:
+            return known
+        return self._commit(known, partial(_with_cleared, clear, self.deletes.through))
+
+    def _effects(self, segments: Sequence[SegmentMeta], busy: frozenset[str]) -> dict[str, Effect]:
+        """What delete requests do to the segments that they concern, by path."""
+        store = self.store.writer.stores.of_day(self.day)
+        found: dict[str, Effect] = {}
+        for segment in segments if self.deletes is not None else ():
+            assert self.deletes is not None
+            effect = None if segment.path in busy else self.deletes.effect(self.store, store, segment)
+            if effect is not None:
+                found[segment.path] = effect
+        return found
+
     def _plan(self, manifest: Manifest) -> list[Compaction]:
-        """What has expired goes first: it need not be merged any more."""
+        """What is gone as a whole goes first: it need not be merged any more. Merges leave out what was deleted; only
+        segments that are merged with no others are written anew for that."""
         aside = frozenset(self.store.set_aside())
         live = [segment for segment in manifest.segments if segment.path not in aside]
         now_ns, policy = self.clock.now_ns(), self.options.policy
@@ -126,9 +153,18 @@ class DayCompaction:
             retention = plan_retention(live, self.periods, now_ns)
             if retention.dropped:
                 planned.append(Compaction(retention.dropped, (), 0, CompactionReason.EXPIRED))
-            planned += [rewriting(self.day, segment, policy, now_ns) for segment in self._opened(retention.suspects)]
-        busy = aside | {segment.path for compaction in planned for segment in compaction.inputs}
-        return [*planned, *plan_compactions(self.day, manifest.segments, policy, now_ns, busy=busy)]
+            expired = self._opened(retention.suspects)
+            planned += [rewriting(self.day, one, policy, now_ns, CompactionReason.EXPIRED) for one in expired]
+        busy = aside | _inputs(planned)
+        effects = self._effects(manifest.segments, busy)
+        touched = [one for one in live if one.path in effects and not effects[one.path].clears()]
+        gone = [one for one in touched if effects[one.path].drops(one)]
+        planned += [Compaction((one,), (), 0, CompactionReason.DELETED) for one in gone]
+        busy = aside | _inputs(planned)
+        planned += plan_compactions(self.day, manifest.segments, policy, now_ns, busy=busy)
+        busy = aside | _inputs(planned)
+        alone = [one for one in touched if one.path not in busy]
+        return planned + [rewriting(self.day, one, policy, now_ns, CompactionReason.DELETED) for one in alone]
 
     def _opened(self, suspects: tuple[SegmentMeta, ...]) -> list[SegmentMeta]:
         """Those of the segments whose directories show that it is time to rewrite them."""
@@ -155,22 +191,40 @@ class DayCompaction:
         )
         try:
             keep = keep_rules(self.periods, self.clock.now_ns())
-            outcome = self.merger.merge(store, tenant, self.day, compaction, keep)
+            outcome = self.merger.merge(store, tenant, self.day, compaction, keep, self.deletes)
         except DamagedSegment as error:
             self._put_aside(error)
             return known
         except MissingSegment as error:
             return self._without(known, error.segment)
-        replaced = Replaced(compaction.inputs, outcome.outputs, self._delete_at_ns(compaction, outcome))
+        if compaction.reason is CompactionReason.DELETED and not compaction.spans:
+            outcome = replace(outcome, rows_deleted=self._dropped_rows(compaction))
+        replaced = self._replaced(compaction, outcome)
         # Where the answer is lost, the commit may have been made: then the outputs must stay.
         committed = self._commit(known, partial(_replaced, replaced))
         if has_replaced(committed.manifest, replaced):
             self._count(compaction, outcome, self.clock.monotonic_s() - begun_s)
+            if self.deletes is not None and outcome.deleted_rows:
+                gone = {segment.path for segment in compaction.inputs}
+                self.deletes.record([removed for removed in committed.manifest.removed if removed.path in gone])
         else:
             self.metrics.lost_races.inc()
             _log.info("another process has merged these segments, its work stays", **self._place())
             self.merger.discard(store, list(outcome.outputs))
         return committed
+
+    def _dropped_rows(self, compaction: Compaction) -> dict[str, dict[str, int]]:
+        """By path and request, of segments that are dropped as a whole."""
+        found: dict[str, dict[str, int]] = {}
+        for path, effect in self._effects(compaction.inputs, frozenset()).items():
+            counted = zip(effect.requests, effect.covered, strict=True)
+            found[path] = {request.id: rows for request, rows in counted if rows}
+        return found
+
+    def _replaced(self, compaction: Compaction, outcome: MergeOutcome) -> Replaced:
+        now_ns, into = self.clock.now_ns(), tuple(segment.id for segment in outcome.outputs)
+        removals = removals_of(outcome.rows_deleted, at_ns=now_ns, by=self.merger.owner, into=into)
+        return Replaced(compaction.inputs, outcome.outputs, self._delete_at_ns(compaction, outcome), removals)
 
     def _put_aside(self, error: DamagedSegment) -> None:
         """Leave a damaged segment alone; what only came damaged is whole when it is read again."""
@@ -191,23 +245,25 @@ class DayCompaction:
 
     def _delete_at_ns(self, compaction: Compaction, outcome: MergeOutcome) -> int:
         delay_ns = self.options.reader_grace_ns
-        if outcome.rows_expired or not compaction.spans:
+        if outcome.rows_expired or compaction.reason is CompactionReason.EXPIRED:
             delay_ns = max(delay_ns, self.options.retention_delete_delay_ns)
         return self.clock.now_ns() + delay_ns
 
     def _count(self, compaction: Compaction, outcome: MergeOutcome, seconds: float) -> None:
         metrics, tenant = self.metrics, self.tenant_store.tenant.value
         read_bytes = sum(segment.file_bytes for segment in compaction.inputs)
-        expired_rows = outcome.rows_expired
+        expired_rows, deleted_rows = outcome.rows_expired, outcome.deleted_rows
         if compaction.spans:
             metrics.read_bytes.inc(read_bytes)
-        else:
+        elif compaction.reason is CompactionReason.EXPIRED:
             expired_rows = sum(segment.rows for segment in compaction.inputs)
         metrics.compactions.labels(compaction.reason.value).inc()
         metrics.written_bytes.inc(outcome.written_bytes)
         metrics.seconds.observe(seconds)
         if outcome.rows_repeated:
             metrics.repeated_rows.labels(tenant).inc(outcome.rows_repeated)
+        if deleted_rows:
+            metrics.deletes.deleted_rows.labels(tenant).inc(deleted_rows)
         if expired_rows:
             metrics.expired_rows.labels(tenant).inc(expired_rows)
         _log.info(
@@ -218,6 +274,7 @@ class DayCompaction:
             rows=outcome.rows_read,
             repeated_rows=outcome.rows_repeated,
             expired_rows=expired_rows,
+            deleted_rows=deleted_rows,
             read_bytes=read_bytes if compaction.spans else 0,
             written_bytes=outcome.written_bytes,
             seconds=round(seconds, 3),
@@ -226,6 +283,10 @@ class DayCompaction:
 
     def _place(self) -> dict[str, str]:
         return {"tenant": self.tenant_store.tenant.value, "day": day_name(self.day)}
+
+
+def _inputs(planned: Sequence[Compaction]) -> frozenset[str]:
+    return frozenset(segment.path for compaction in planned for segment in compaction.inputs)
 
 
 def _claimed(claim: Claim, now_ns: int, manifest: Manifest) -> Manifest:
@@ -238,6 +299,10 @@ def _unclaimed(owner: str, manifest: Manifest) -> Manifest:
 
 def _forgotten(paths: frozenset[str], manifest: Manifest) -> Manifest:
     return without_removed(manifest, paths)
+
+
+def _with_cleared(paths: frozenset[str], through: int, manifest: Manifest) -> Manifest:
+    return with_cleared(manifest, paths, through)
 
 
 def _replaced(replaced: Replaced, manifest: Manifest) -> Manifest:

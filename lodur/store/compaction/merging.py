@@ -6,9 +6,9 @@ Nothing is committed here: until a manifest names them, outputs are objects that
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 from lodur.kernels.compact import Cancel, KeepRules, SegmentsMerged, merge_segments
 from lodur.kernels.segment import Segment
@@ -16,6 +16,7 @@ from lodur.model.errors import CorruptData, LodurError
 from lodur.model.tenant import TenantId
 from lodur.model.time_span import TimeSpan
 from lodur.store.checksums import file_crc32
+from lodur.store.compaction.deleting import Taken, TenantDeletes
 from lodur.store.compaction.policy import Compaction
 from lodur.store.manifest import SegmentMeta
 from lodur.store.object_store import ObjectStore
@@ -34,6 +35,12 @@ class MergeOutcome:
     rows_read: int
     rows_expired: int
     rows_repeated: int
+    rows_deleted: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    """By path of the input and id of the delete request."""
+
+    @property
+    def deleted_rows(self) -> int:
+        return sum(rows for by_request in self.rows_deleted.values() for rows in by_request.values())
 
     @property
     def written_bytes(self) -> int:
@@ -50,7 +57,13 @@ class Merger:
         self._cancel = cancel
 
     def merge(
-        self, store: ObjectStore, tenant: TenantId, day: int, compaction: Compaction, keep: KeepRules
+        self,
+        store: ObjectStore,
+        tenant: TenantId,
+        day: int,
+        compaction: Compaction,
+        keep: KeepRules,
+        deletes: TenantDeletes | None = None,
     ) -> MergeOutcome:
         """Write the outputs; what was written is removed again where anything is raised.
 
@@ -58,16 +71,22 @@ class Merger:
         """
         if not compaction.spans:
             return MergeOutcome((), 0, 0, 0)
+        taken = deletes.taken(compaction.inputs) if deletes is not None else [None] * len(compaction.inputs)
+        through = deletes.through if deletes is not None else 0
         outputs: list[SegmentMeta] = []
         merges: list[SegmentsMerged] = []
         try:
             with ExitStack() as stack:
-                inputs = [stack.enter_context(opened_whole(store, meta)) for meta in compaction.inputs]
+                whole = [stack.enter_context(opened_whole(store, meta)) for meta in compaction.inputs]
+                inputs = [
+                    segment if one is None else segment.without(one.deletes)
+                    for segment, one in zip(whole, taken, strict=True)
+                ]
                 for span in compaction.spans:
                     with _blamed(inputs, compaction):
                         merged, output = self._write(store, tenant, day, compaction, span, inputs, keep)
                     merges.append(merged)
-                    outputs += [output] if output is not None else []
+                    outputs += [replace(output, deletes_through=through)] if output is not None else []
             self._check_complete(compaction, merges)
         except BaseException:
             self.discard(store, outputs)
@@ -77,6 +96,7 @@ class Merger:
             sum(merged.rows_read for merged in merges),
             sum(merged.rows_expired for merged in merges),
             sum(merged.rows_repeated for merged in merges),
+            _deleted(compaction, taken, merges),
         )
 
     def discard(self, store: ObjectStore, outputs: list[SegmentMeta]) -> None:
@@ -128,18 +148,33 @@ class Merger:
             streams=written.streams,
             level=max(segment.level for segment in compaction.inputs) + 1,
             zstd_level=compaction.zstd_level,
+            accepted_from_ns=min(segment.accepted_from_ns for segment in compaction.inputs),
             crc32=crc32,
         )
 
     def _check_complete(self, compaction: Compaction, merges: list[SegmentsMerged]) -> None:
-        """Every row of the inputs was read, and is written, repeated or expired: else nothing may be replaced."""
+        """Every row was read, and is written, repeated, expired or deleted: else nothing may be replaced."""
         expected = sum(segment.rows for segment in compaction.inputs)
         read = sum(merged.rows_read for merged in merges)
         kept = sum(merged.written.rows if merged.written else 0 for merged in merges)
         gone = sum(merged.rows_expired + merged.rows_repeated for merged in merges)
+        gone += sum(rows for merged in merges for by_request in merged.rows_deleted for rows in by_request)
         if read != expected or kept + gone != read:
             names = ", ".join(segment.path for segment in compaction.inputs)
             raise RuntimeError(f"merge of {names}: {expected} rows, {read} read, {kept} written, {gone} left out")
+
+
+def _deleted(
+    compaction: Compaction, taken: Sequence[Taken | None], merges: Sequence[SegmentsMerged]
+) -> dict[str, dict[str, int]]:
+    """Rows that delete requests took, by path of the input and id of the request."""
+    found: dict[str, dict[str, int]] = {}
+    for number, (meta, one) in enumerate(zip(compaction.inputs, taken, strict=True)):
+        if one is not None:
+            counts = [merged.rows_deleted[number] for merged in merges if merged.rows_deleted[number]]
+            totals = (sum(by_place) for by_place in zip(*counts, strict=True))
+            found[meta.path] = {request.id: rows for request, rows in zip(one.requests, totals, strict=False) if rows}
+    return found
 
 
 @contextmanager

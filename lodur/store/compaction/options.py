@@ -56,6 +56,8 @@ class CompactorOptions:
     retention_enabled: bool = False
     retention_delete_delay_ns: int = 2 * NS_PER_HOUR
     """How long the objects of expired segments stay."""
+    delete_cancel_period_ns: int = 24 * NS_PER_HOUR
+    """How long delete requests wait before they are carried out, which they are only where retention is enabled."""
     reader_grace_ns: int = 15 * NS_PER_MINUTE
     """How long the objects of merged segments stay for queries that read them: longer than any query may take."""
     policy: CompactionPolicy = field(default_factory=CompactionPolicy)

@@ -51,6 +51,7 @@ class CompactionReason(StrEnum):
     SETTLED = "settled"
     COLD = "cold"
     EXPIRED = "expired"
+    DELETED = "deleted"
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,11 +93,13 @@ def plan_compactions(
     return planned
 
 
-def rewriting(day: int, segment: SegmentMeta, policy: CompactionPolicy, now_ns: int) -> Compaction:
-    """Write a segment anew without what has expired of it."""
+def rewriting(
+    day: int, segment: SegmentMeta, policy: CompactionPolicy, now_ns: int, reason: CompactionReason
+) -> Compaction:
+    """Write a segment anew without what has expired of it, or what was deleted."""
     is_cold = _is_cold(day, policy, now_ns)
     level = policy.cold_zstd_level if is_cold else policy.zstd_level
-    return _compaction([segment], level, policy, CompactionReason.EXPIRED)
+    return _compaction([segment], level, policy, reason)
 
 
 def _is_cold(day: int, policy: CompactionPolicy, now_ns: int) -> bool:

@@ -28,6 +28,8 @@ class AdoptionLost(Exception):
 class _TenantRows:
     head: Head = field(default_factory=Head)
     known: dict[int, Committed | None] = field(default_factory=dict)
+    accepted_from_ns: int | None = None
+    """When the first of them was accepted."""
 
 
 class AdoptedRows:
@@ -38,7 +40,7 @@ class AdoptedRows:
         self._writer_id = writer_id
         self._tenants: dict[TenantId, _TenantRows] = {}
 
-    def take(self, tenant: TenantId, push: DecodedPush, seq: int) -> None:
+    def take(self, tenant: TenantId, push: DecodedPush, seq: int, *, accepted_at_ns: int) -> None:
         """Take the rows of a record, but for the days that have them. Raises as `ObjectStore`, and CorruptData."""
         rows = self._tenants.setdefault(tenant, _TenantRows())
         days = push.days()
@@ -46,6 +48,7 @@ class AdoptedRows:
             if day not in rows.known:
                 rows.known[day] = read_manifest(self._store.writer.stores.of_day(day), tenant, day)
         spans = [day_span(day) for day in days if self._covered(rows, day) >= seq]
+        rows.accepted_from_ns = min(accepted_at_ns, rows.accepted_from_ns or accepted_at_ns)
         rows.head.insert(push, skip=[(span.start_ns, span.end_ns) for span in spans])
 
     def bytes(self) -> int:
@@ -71,7 +74,8 @@ class AdoptedRows:
     def _flush_day(self, tenant: TenantId, rows: _TenantRows, frozen: FrozenHead, day: int, up_to_seq: int) -> int:
         writer = self._store.writer
         # A name of this process's own: two that adopt one log must not write one object.
-        segment = writer.write_day(tenant, frozen, day, f"{writer.prefix()}-a{uuid.uuid4().hex[:15]}")
+        segment_id = f"{writer.prefix()}-a{uuid.uuid4().hex[:15]}"
+        segment = writer.write_day(tenant, frozen, day, segment_id, accepted_from_ns=rows.accepted_from_ns or 0)
         if segment is None:
             return 0
         store = writer.stores.of_day(day)

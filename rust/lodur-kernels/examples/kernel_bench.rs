@@ -31,7 +31,7 @@ fn main() {
         .iter()
         .map(|path| {
             let (segment, pages) = Segment::open(Path::new(path)).expect("open segment");
-            Source::Segment(Arc::new(segment), Arc::new(pages))
+            Source::Segment(Arc::new(segment), Arc::new(pages), None)
         })
         .collect();
     for (name, plan) in plans(&sources) {
@@ -103,7 +103,7 @@ fn ingest(bodies: &Path, out: &Path) -> Vec<String> {
 fn plans(sources: &[Source]) -> Vec<(&'static str, ScanPlan)> {
     let (mut start, mut end) = (i64::MAX, i64::MIN);
     for source in sources {
-        if let Source::Segment(segment, _) = source {
+        if let Source::Segment(segment, ..) = source {
             start = start.min(segment.directory.min_ts_ns);
             end = end.max(segment.directory.max_ts_ns + 1);
         }

@@ -5,6 +5,7 @@
 
 pub mod batch;
 pub mod compact;
+pub mod deletes;
 pub mod error;
 pub mod fields;
 pub mod head;

@@ -1,4 +1,5 @@
-//! A merge has every row of its inputs once, in order; what has expired is left out and counted.
+//! A merge has every row of its inputs once, in order; what has expired or was deleted is left out and counted. Scans
+//! leave the same out.
 #![allow(clippy::unwrap_used)]
 
 use std::collections::HashSet;
@@ -8,11 +9,21 @@ use lodur_kernels::batch::{Batch, MetaPair, Rows, Run};
 use lodur_kernels::compact::keep::KeepRules;
 use lodur_kernels::compact::merge::{Input, Merged, merge_segments};
 use lodur_kernels::compact::verify::verify;
+use lodur_kernels::deletes::plan::{DELETE_PLAN_VERSION, DeletePlan};
+use lodur_kernels::deletes::{DeleteRule, Deletes};
 use lodur_kernels::error::KernelError;
 use lodur_kernels::head::Head;
 use lodur_kernels::labels::LabelSet;
+use lodur_kernels::pipeline::plan::{LabelFilter, LineFilterOp, LineMatch, MatchOp, PLAN_VERSION, PipelinePlan, Stage};
+use lodur_kernels::scan::Scan;
+use lodur_kernels::scan::logs::run_logs;
+use lodur_kernels::scan::metric::run_metric;
 use lodur_kernels::scan::parallel::Cancel;
-use lodur_kernels::scan::plan::StreamMatcher;
+use lodur_kernels::scan::plan::{
+    GroupingMode, GroupingPlan, LogsTask, MetricTask, RangeOp, SCAN_PLAN_VERSION, ScanPlan, StreamMatcher, Task,
+};
+use lodur_kernels::scan::source::Source;
+use lodur_kernels::scan::volume::index_stats;
 use lodur_kernels::segment::codec::Codec;
 use lodur_kernels::segment::read::{PageReader, PageSource, Segment};
 use lodur_kernels::segment::write::write_segment;
@@ -91,7 +102,7 @@ fn written(rows: &[Row]) -> Opened {
 }
 
 fn merged(inputs: &[Opened], span: std::ops::Range<i64>, keep: &KeepRules) -> (Merged, Option<Opened>) {
-    let inputs: Vec<Input<'_>> = inputs.iter().map(|input| (&input.segment, &input.source)).collect();
+    let inputs: Vec<Input<'_>> = inputs.iter().map(|input| (&input.segment, &input.source, None)).collect();
     let mut bytes = Vec::new();
     let codec = Codec::Zstd { level: 3 };
     let merged = merge_segments(&inputs, span, keep, codec, &Cancel::default(), &mut bytes).unwrap();
@@ -137,8 +148,158 @@ fn only_app(value: &str) -> Vec<u8> {
     rmp_serde::to_vec_named(&[matcher]).unwrap()
 }
 
+/// What a delete request of these tests names.
+#[derive(Clone, Debug)]
+enum Named {
+    Everything,
+    LinesWith(char),
+    MetaIs(String, String),
+}
+
+#[derive(Clone, Debug)]
+struct Request {
+    app: u8,
+    from: i64,
+    until: i64,
+    named: Named,
+}
+
+impl Request {
+    fn takes(&self, row: &Row) -> bool {
+        row.stream / 2 == self.app
+            && (self.from..self.until).contains(&row.ts_ns)
+            && match &self.named {
+                Named::Everything => true,
+                Named::LinesWith(letter) => row.line.contains(*letter),
+                Named::MetaIs(name, value) => row.meta.iter().any(|pair| pair == &(name.clone(), value.clone())),
+            }
+    }
+
+    fn compiled(&self) -> Arc<DeleteRule> {
+        let stages = match &self.named {
+            Named::Everything => vec![],
+            Named::LinesWith(letter) => vec![Stage::LineFilter {
+                op: LineFilterOp::Contains,
+                matches: vec![LineMatch::Text { value: letter.to_string() }],
+            }],
+            Named::MetaIs(name, value) => vec![Stage::LabelFilter {
+                filter: LabelFilter::Match { name: name.clone(), op: MatchOp::Equal, value: value.clone() },
+            }],
+        };
+        let pipeline = PipelinePlan { version: PLAN_VERSION, stages, unwrap: None };
+        let plan = DeletePlan {
+            matchers: vec![matcher(&format!("a{}", self.app))],
+            pipeline,
+            start_ns: self.from,
+            end_ns: self.until,
+            version: DELETE_PLAN_VERSION,
+        };
+        Arc::new(DeleteRule::compile(&rmp_serde::to_vec_named(&plan).unwrap()).unwrap())
+    }
+}
+
+fn matcher(app: &str) -> StreamMatcher {
+    StreamMatcher { name: "app".into(), op: MatchOp::Equal, value: app.into() }
+}
+
+fn requests() -> impl Strategy<Value = Vec<Request>> {
+    let named = prop_oneof![
+        Just(Named::Everything),
+        "[k-m]".prop_map(|text| Named::LinesWith(text.chars().next().unwrap())),
+        ("[a-d]", "[x-z]").prop_map(|(name, value)| Named::MetaIs(name, value)),
+    ];
+    let request = (0u8..3, 0i64..40, 1i64..45, named).prop_map(|(app, from, length, named)| Request {
+        app,
+        from,
+        until: from + length,
+        named,
+    });
+    proptest::collection::vec(request, 1..4)
+}
+
+fn scan(task: Task) -> Scan {
+    let everywhere = StreamMatcher { name: "app".into(), op: MatchOp::Regex, value: ".+".into() };
+    let pipeline = PipelinePlan { version: PLAN_VERSION, stages: vec![], unwrap: None };
+    let plan = ScanPlan { matchers: vec![everywhere], pipeline, task, needs: vec![], version: SCAN_PLAN_VERSION };
+    Scan::compile(&rmp_serde::to_vec_named(&plan).unwrap()).unwrap()
+}
+
+/// Lines that a log query shows, sorted, and what a count of all says.
+fn scanned(source: &Source) -> (Vec<(i64, String)>, u64) {
+    let logs = LogsTask { start_ns: -10, end_ns: 100, limit: 10_000, backward: true, interval_ns: 0 };
+    let found = run_logs(&scan(Task::Logs(logs)), &[source.clone()], &Cancel::default(), 2, 1 << 30).unwrap();
+    let mut lines: Vec<_> =
+        found.entries.into_iter().map(|entry| (entry.ts_ns, String::from_utf8(entry.line).unwrap())).collect();
+    lines.sort();
+    let count = MetricTask {
+        op: RangeOp::Count,
+        grouping: GroupingPlan { mode: GroupingMode::By, names: vec![] },
+        start_ns: 100,
+        step_ns: 1,
+        steps: 1,
+        range_ns: 200,
+        offset_ns: 0,
+        series_max: 0,
+        parameter: None,
+    };
+    let counted = run_metric(&scan(Task::Metric(count)), &[source.clone()], &Cancel::default(), 2, 1 << 30).unwrap();
+    (lines, counted.values.iter().sum::<f64>() as u64)
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(150))]
+
+    #[test]
+    fn what_was_deleted_is_in_no_scan_and_in_no_merge(
+        inputs in proptest::collection::vec(prop_oneof![rows(8), rows(200)], 1..4), asked in requests(),
+    ) {
+        let deletes = Arc::new(Deletes::new(asked.iter().map(Request::compiled).collect()));
+        let is_deleted = |row: &Row| asked.iter().any(|request| request.takes(row));
+        let files: Vec<Opened> = inputs.iter().map(|rows| written(rows)).collect();
+        let expected = twin(&inputs, |row| !is_deleted(row));
+        let opened_without: Vec<Input<'_>> =
+            files.iter().map(|file| (&file.segment, &file.source, Some(&*deletes))).collect();
+        let mut bytes = Vec::new();
+        let keep = KeepRules::everything();
+        let codec = Codec::Zstd { level: 1 };
+        let facts =
+            merge_segments(&opened_without, i64::MIN..i64::MAX, &keep, codec, &Cancel::default(), &mut bytes).unwrap();
+        let output = facts.written.map(|_| opened(&bytes));
+        prop_assert_eq!(output.iter().flat_map(read_all).collect::<Vec<_>>(), expected.clone());
+        let deleted: u64 = facts.rows_deleted.iter().flatten().sum();
+        prop_assert_eq!(facts.rows_read, expected.len() as u64 + facts.rows_repeated + deleted);
+        for column in output.iter().flat_map(|output| &output.segment.directory.meta_columns) {
+            for value in column.dictionary.iter().flatten() {
+                let pair = (column.name.clone(), value.clone());
+                prop_assert!(expected.iter().any(|row| row.meta.contains(&pair)), "{} is left", value);
+            }
+        }
+
+        for (rows, file) in inputs.iter().zip(files) {
+            let kept = twin(&[rows.clone()], |row| !is_deleted(row));
+            let gone = file.segment.directory.rows - kept.len() as u64;
+            let effect = deletes.effect(&file.segment, &file.source).unwrap();
+            let covered: u64 = effect.covered.iter().sum();
+            prop_assert!(covered <= gone && gone <= covered + effect.open);
+            let head = Head::default();
+            head.insert(&Arc::new(batch_of(rows)), &[]);
+            let view = head.snapshot().remove(0);
+            let segment = Source::Segment(Arc::new(file.segment), Arc::new(file.source), Some(Arc::clone(&deletes)));
+            let mut lines: Vec<_> = kept.iter().map(|row| (row.ts_ns, row.line.clone())).collect();
+            lines.sort();
+            for source in [segment, Source::Head(view, Some(Arc::clone(&deletes)))] {
+                let (seen, counted) = scanned(&source);
+                prop_assert_eq!(&seen, &lines);
+                prop_assert_eq!(counted, kept.len() as u64);
+                if !asked.iter().any(|request| !matches!(request.named, Named::Everything)) {
+                    let everywhere = lodur_kernels::scan::matching::Selector::everything();
+                    let stats = index_stats(&[source.clone()], &everywhere, i64::MIN / 2, i64::MAX / 2);
+                    prop_assert!(stats.entries >= kept.len() as u64);
+                    prop_assert_eq!(stats.entries == 0, kept.is_empty());
+                }
+            }
+        }
+    }
 
     #[test]
     fn every_row_is_there_once(
@@ -218,7 +379,7 @@ fn blocks_stay_bounded_and_merges_stop_when_asked() {
 
     let cancel = Cancel::default();
     cancel.set();
-    let inputs: Vec<Input<'_>> = files.iter().map(|file| (&file.segment, &file.source)).collect();
+    let inputs: Vec<Input<'_>> = files.iter().map(|file| (&file.segment, &file.source, None)).collect();
     let keep = KeepRules::everything();
     let stopped = merge_segments(&inputs, i64::MIN..i64::MAX, &keep, Codec::None, &cancel, Vec::new());
     assert!(matches!(stopped, Err(KernelError::Cancelled)));

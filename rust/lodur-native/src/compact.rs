@@ -23,6 +23,7 @@ struct SegmentsMerged {
     rows_read: u64,
     rows_expired: u64,
     rows_repeated: u64,
+    rows_deleted: Vec<Vec<u64>>,
 }
 
 /// How long rows of which streams are kept, compiled.
@@ -66,9 +67,13 @@ fn merge_segments(
     cancel: &Cancel,
 ) -> PyResult<SegmentsMerged> {
     let codec = codec_named(codec, zstd_level)?;
-    let opened: Vec<_> = inputs.iter().map(|input| (Arc::clone(&input.segment), Arc::clone(&input.pages))).collect();
+    let opened: Vec<_> = inputs
+        .iter()
+        .map(|input| (Arc::clone(&input.segment), Arc::clone(&input.pages), input.deletes.clone()))
+        .collect();
     let merged = py.detach(|| {
-        let inputs: Vec<Input<'_>> = opened.iter().map(|(segment, pages)| (&**segment, &**pages)).collect();
+        let inputs: Vec<Input<'_>> =
+            opened.iter().map(|(segment, pages, deletes)| (&**segment, &**pages, deletes.as_deref())).collect();
         merge_file(&inputs, &path, start_ns..end_ns, &keep.rules, codec, &cancel.flag)
     });
     let merged = merged.map_err(|e| to_py(py, e))?;
@@ -78,6 +83,7 @@ fn merge_segments(
         rows_read: merged.rows_read,
         rows_expired: merged.rows_expired,
         rows_repeated: merged.rows_repeated,
+        rows_deleted: merged.rows_deleted,
     })
 }
 

@@ -4,10 +4,12 @@ use std::collections::BTreeSet;
 use std::ops::Range;
 use std::sync::Arc;
 
+use lodur_kernels::deletes::Deletes as KernelDeletes;
 use lodur_kernels::head::{Head as KernelHead, HeadView as View};
 use lodur_kernels::scan::source::Source;
 use pyo3::prelude::*;
 
+use crate::deletes::Deletes;
 use crate::push::DecodedPush;
 
 const NS_PER_DAY: i64 = 86_400_000_000_000;
@@ -73,6 +75,7 @@ impl FrozenHead {
 #[pyclass(frozen, module = "lodur.kernels._native")]
 pub(crate) struct HeadView {
     pub(crate) views: Vec<Arc<View>>,
+    deletes: Option<Arc<KernelDeletes>>,
 }
 
 #[pymethods]
@@ -81,11 +84,15 @@ impl HeadView {
     fn rows(&self) -> usize {
         self.views.iter().map(|view| view.rows()).sum()
     }
+
+    fn without(&self, deletes: &Deletes) -> HeadView {
+        HeadView { views: self.views.clone(), deletes: Some(Arc::clone(&deletes.deletes)) }
+    }
 }
 
 impl HeadView {
     pub(crate) fn sources(&self) -> impl Iterator<Item = Source> + '_ {
-        self.views.iter().map(|view| Source::Head(Arc::clone(view)))
+        self.views.iter().map(|view| Source::Head(Arc::clone(view), self.deletes.clone()))
     }
 }
 
@@ -119,7 +126,7 @@ impl Head {
     }
 
     fn snapshot(&self, py: Python<'_>) -> HeadView {
-        py.detach(|| HeadView { views: self.head.snapshot() })
+        py.detach(|| HeadView { views: self.head.snapshot(), deletes: None })
     }
 
     fn freeze(&self, py: Python<'_>) -> Option<FrozenHead> {

@@ -3,6 +3,7 @@
 use pyo3::prelude::*;
 
 mod compact;
+mod deletes;
 mod errors;
 mod fields;
 mod head;
@@ -30,6 +31,7 @@ fn _native(m: &Bound<'_, PyModule>) -> PyResult<()> {
     fields::register(m)?;
     patterns::register(m)?;
     compact::register(m)?;
+    deletes::register(m)?;
     relabel::register(m)?;
     Ok(())
 }

@@ -28,6 +28,10 @@ impl PatternScan {
         guarded(py, || self.scan.block_bytes(&sources))
     }
 
+    fn probe_ranges(&self, segment: &Segment) -> Vec<(u64, u64)> {
+        self.scan.probe_ranges(&segment.source())
+    }
+
     fn page_ranges(&self, py: Python<'_>, segment: &Segment) -> PyResult<Vec<(u64, u64)>> {
         guarded(py, || self.scan.page_ranges(&segment.source()))
     }

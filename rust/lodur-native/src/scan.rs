@@ -264,7 +264,7 @@ impl Scan {
     }
 
     fn probe_ranges(&self, segment: &Segment) -> Vec<(u64, u64)> {
-        self.scan.probe_ranges(&segment.segment)
+        self.scan.probe_ranges(&segment.source())
     }
 
     fn page_ranges(&self, py: Python<'_>, segment: &Segment) -> PyResult<Vec<(u64, u64)>> {

@@ -5,6 +5,7 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use lodur_kernels::deletes::Deletes;
 use lodur_kernels::error::KernelError;
 use lodur_kernels::scan::source::Source;
 use lodur_kernels::segment::codec::Codec;
@@ -15,6 +16,7 @@ use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 
+use crate::deletes::Deletes as PyDeletes;
 use crate::errors::to_py;
 use crate::head::FrozenHead;
 
@@ -118,11 +120,12 @@ fn write_file(
 pub(crate) struct Segment {
     pub(crate) segment: Arc<KernelSegment>,
     pub(crate) pages: Arc<PageSource>,
+    pub(crate) deletes: Option<Arc<Deletes>>,
 }
 
 impl Segment {
     pub(crate) fn source(&self) -> Source {
-        Source::Segment(Arc::clone(&self.segment), Arc::clone(&self.pages))
+        Source::Segment(Arc::clone(&self.segment), Arc::clone(&self.pages), self.deletes.clone())
     }
 }
 
@@ -131,7 +134,7 @@ impl Segment {
     #[staticmethod]
     fn open_file(py: Python<'_>, path: PathBuf) -> PyResult<Segment> {
         let (segment, pages) = py.detach(|| KernelSegment::open(&path)).map_err(|e| to_py(py, e))?;
-        Ok(Segment { segment: Arc::new(segment), pages: Arc::new(pages) })
+        Ok(Segment { segment: Arc::new(segment), pages: Arc::new(pages), deletes: None })
     }
 
     #[staticmethod]
@@ -153,12 +156,18 @@ impl Segment {
             KernelSegment::from_directory(path, directory, place)
         };
         let segment = py.detach(open).map_err(|e| to_py(py, e))?;
-        Ok(Segment { segment: Arc::new(segment), pages: Arc::new(PageSource::Ranges(BTreeMap::new())) })
+        Ok(Segment { segment: Arc::new(segment), pages: Arc::new(PageSource::Ranges(BTreeMap::new())), deletes: None })
     }
 
     fn with_ranges(&self, ranges: Vec<(u64, Bound<'_, PyBytes>)>) -> Segment {
         let ranges = ranges.into_iter().map(|(offset, bytes)| (offset, bytes.as_bytes().to_vec().into())).collect();
-        Segment { segment: Arc::clone(&self.segment), pages: Arc::new(PageSource::Ranges(ranges)) }
+        let pages = Arc::new(PageSource::Ranges(ranges));
+        Segment { segment: Arc::clone(&self.segment), pages, deletes: self.deletes.clone() }
+    }
+
+    fn without(&self, deletes: &PyDeletes) -> Segment {
+        let (segment, pages) = (Arc::clone(&self.segment), Arc::clone(&self.pages));
+        Segment { segment, pages, deletes: Some(Arc::clone(&deletes.deletes)) }
     }
 
     #[getter]

@@ -27,7 +27,9 @@ def command(name: str) -> click.Command:
 
 
 def options(of: click.Command) -> list[click.Option]:
-    return [param for param in of.params if isinstance(param, click.Option)]
+    below = of.commands.values() if isinstance(of, click.Group) else ()
+    own = [param for param in of.params if isinstance(param, click.Option)]
+    return own + [option for command in below for option in options(command)]
 
 
 @pytest.mark.parametrize("name", [entry.name for entry in COMMANDS])

@@ -212,7 +212,7 @@ def test_a_file_on_s3_with_the_roles_of_the_pod_loads(tmp_path: Path) -> None:
     assert loaded.config.compactor.retention_enabled
     assert loaded.config.compactor.retention_delete_delay_ns == 2 * NS_PER_HOUR
     assert loaded.config.tenants.retention == RetentionPeriods(48 * NS_PER_HOUR)
-    assert {key.path for key in loaded.ignored} >= {"compactor.delete_request_store", "compactor.working_directory"}
+    assert {key.path for key in loaded.ignored} >= {"compactor.working_directory"}
 
 
 def test_retention_of_streams_is_read(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from lodur.store.manifest import (
     DamagedManifest,
     Flushed,
     Manifest,
+    Removal,
     RemovedSegment,
     Replaced,
     SegmentMeta,
@@ -84,8 +85,8 @@ def test_damage_is_told_with_the_path(data: bytes) -> None:
 
 
 def test_an_unknown_version_is_told() -> None:
-    with pytest.raises(CorruptData, match="version 4 is not known, this build reads 1, 2, 3") as raised:
-        decode_manifest(b'{"version":4,"day":[]}', "x")
+    with pytest.raises(CorruptData, match="version 5 is not known, this build reads 1, 2, 3, 4") as raised:
+        decode_manifest(b'{"version":5,"day":[]}', "x")
     assert not isinstance(raised.value, DamagedManifest)
 
 
@@ -152,8 +153,18 @@ def test_version_2_is_read() -> None:
 def test_version_3_is_read() -> None:
     data = (COMPAT / "v3" / "2024-01-31.json").read_bytes()
     manifest = decode_manifest(data, "x")
-    assert encode_manifest(manifest) == data
+    assert {(segment.accepted_from_ns, segment.deletes_through) for segment in manifest.segments} == {(0, 0)}
     assert [segment.crc32 for segment in manifest.segments] == [0x1A2B3C4D]
+
+
+def test_version_4_is_read() -> None:
+    data = (COMPAT / "v4" / "2024-01-31.json").read_bytes()
+    manifest = decode_manifest(data, "x")
+    assert encode_manifest(manifest) == data
+    assert [(one.accepted_from_ns, one.deletes_through) for one in manifest.segments] == [(1706659300000000000, 7)]
+    assert [one.removals for one in manifest.removed] == [
+        (Removal("17171a0c", 12, 1706832000000000000, "0f6c1e2a-7d3b-4c55-9a53-0a4b1c2d3e4f", ("0f6c1e2a-m3f2",)),)
+    ]
 
 
 def merged(name: str, *inputs: str) -> Replaced:

@@ -2,7 +2,11 @@
 
 use std::collections::{BTreeSet, HashMap};
 
+use crate::compact::cursor::without_deleted;
+use crate::compact::merge::Input;
+use crate::deletes::Prepared;
 use crate::error::Result;
+use crate::scan::load::BlockRun;
 use crate::segment::directory::MetaColumn;
 use crate::segment::read::{PageReader, PageSource, Segment};
 use crate::segment::rows::{COLUMN_SHARE, DICTIONARY_MAX, META_COLUMNS_MAX};
@@ -29,10 +33,16 @@ impl Found {
 }
 
 /// Names on more than one row in `COLUMN_SHARE` get a column, those of few values with a dictionary of all of them.
-pub fn merged_columns(inputs: &[(&Segment, &PageSource)]) -> Result<Vec<MetaColumn>> {
+///
+/// Of inputs with delete requests all rows are read: no value of a deleted entry may stay in a dictionary.
+pub fn merged_columns(inputs: &[Input<'_>]) -> Result<Vec<MetaColumn>> {
     let mut found: HashMap<String, Found> = HashMap::new();
     let mut reader = PageReader::default();
-    for (segment, source) in inputs {
+    for (segment, source, deletes) in inputs {
+        if let Some(deletes) = deletes.and_then(|deletes| Prepared::of(deletes, &segment.streams)) {
+            add_kept_rows(segment, source, &deletes, &mut found).map_err(|error| error.in_file(&segment.path))?;
+            continue;
+        }
         add_columns(segment, &mut found);
         for block in &segment.directory.blocks {
             reader
@@ -44,7 +54,7 @@ pub fn merged_columns(inputs: &[(&Segment, &PageSource)]) -> Result<Vec<MetaColu
                 .map_err(|error| error.in_file(&segment.path))?;
         }
     }
-    let total: u64 = inputs.iter().map(|(segment, _)| segment.directory.rows).sum();
+    let total: u64 = inputs.iter().map(|(segment, ..)| segment.directory.rows).sum();
     let mut frequent: Vec<(String, Found)> =
         found.into_iter().filter(|(_, found)| found.rows * COLUMN_SHARE as u64 > total).collect();
     frequent.sort_by(|a, b| b.1.rows.cmp(&a.1.rows).then_with(|| a.0.cmp(&b.0)));
@@ -58,6 +68,42 @@ pub fn merged_columns(inputs: &[(&Segment, &PageSource)]) -> Result<Vec<MetaColu
 
 fn empty() -> Found {
     Found { rows: 0, values: Some(BTreeSet::new()) }
+}
+
+fn add_kept_rows(
+    segment: &Segment,
+    source: &PageSource,
+    deletes: &Prepared,
+    found: &mut HashMap<String, Found>,
+) -> Result<()> {
+    let mut reader = PageReader::default();
+    let mut deleted = vec![0; deletes.count()];
+    for (number, block) in segment.directory.blocks.iter().enumerate() {
+        if block.rest.is_none() && block.meta.iter().all(Option::is_none) {
+            continue;
+        }
+        let rows = reader.rows(source, segment, block)?;
+        let mut at = 0;
+        let runs = block.runs.iter().map(|run| {
+            let start = at;
+            at += run.rows as usize;
+            BlockRun { stream: run.stream, start, end: at }
+        });
+        let runs: Vec<BlockRun> = runs.collect();
+        let kept = without_deleted(deletes, (segment, source), number, &runs, &rows, &mut deleted)?;
+        for row in kept.iter().flat_map(|run| run.start..run.end) {
+            for (name, value) in rows.meta.of(row) {
+                if !found.contains_key(name) {
+                    found.insert(name.to_string(), empty());
+                }
+                if let Some(known) = found.get_mut(name) {
+                    known.rows += 1;
+                    known.add_value(value);
+                }
+            }
+        }
+    }
+    Ok(())
 }
 
 fn add_columns(segment: &Segment, found: &mut HashMap<String, Found>) {

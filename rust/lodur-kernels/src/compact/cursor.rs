@@ -1,10 +1,15 @@
 //! The rows of one input of a merge, run by run: those of a time span that are kept, one decoded block at a time.
+//!
+//! What has expired is left out first, then what delete requests take.
 
 use std::ops::Range;
 use std::sync::Arc;
 
 use crate::batch::Rows;
+use crate::deletes::Prepared;
 use crate::error::{KernelError, Result};
+use crate::pipeline::Bitmap;
+use crate::scan::load::{BlockRun, Columns, Loaded};
 use crate::segment::directory::BlockEntry;
 use crate::segment::read::{PageReader, PageSource, Segment};
 
@@ -19,20 +24,30 @@ struct RankedRun {
 }
 
 /// What was read of an input, of the rows within the span.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Tally {
     pub rows: u64,
     pub expired: u64,
+    /// By place of the delete request that took them.
+    pub deleted: Vec<u64>,
+}
+
+/// What of an input is written.
+pub struct Kept {
+    /// Half-open.
+    pub span: Range<i64>,
+    /// By stream of the segment, the first timestamp that is kept.
+    pub from_ns: Vec<i64>,
+    /// By stream of the segment, its rank among the streams of all inputs.
+    pub ranks: Vec<u32>,
+    pub deletes: Option<Prepared>,
 }
 
 /// Walks through one segment.
 pub struct Cursor<'a> {
     segment: &'a Segment,
     source: &'a PageSource,
-    span: Range<i64>,
-    /// By stream of the segment: its rank among the streams of all inputs, and the first timestamp that is kept.
-    ranks: Vec<u32>,
-    from_ns: Vec<i64>,
+    kept: Kept,
     reader: PageReader,
     next_block: usize,
     rows: Arc<Rows>,
@@ -42,27 +57,21 @@ pub struct Cursor<'a> {
 }
 
 impl<'a> Cursor<'a> {
-    pub fn new(
-        (segment, source): (&'a Segment, &'a PageSource),
-        span: Range<i64>,
-        ranks: Vec<u32>,
-        from_ns: Vec<i64>,
-    ) -> Self {
+    pub fn new((segment, source): (&'a Segment, &'a PageSource), kept: Kept) -> Self {
+        let deleted = vec![0; kept.deletes.as_ref().map_or(0, Prepared::count)];
         Cursor {
             segment,
             source,
-            span,
-            ranks,
-            from_ns,
+            kept,
             reader: PageReader::default(),
             next_block: 0,
             rows: Arc::default(),
             runs: Vec::new(),
-            tally: Tally::default(),
+            tally: Tally { deleted, ..Tally::default() },
         }
     }
 
-    pub fn tally(&self) -> Tally {
+    pub fn into_tally(self) -> Tally {
         self.tally
     }
 
@@ -70,13 +79,14 @@ impl<'a> Cursor<'a> {
     pub fn fill(&mut self) -> Result<Option<Key>> {
         let segment = self.segment;
         while self.runs.is_empty() {
-            let Some(block) = segment.directory.blocks.get(self.next_block) else { return Ok(None) };
+            let number = self.next_block;
+            let Some(block) = segment.directory.blocks.get(number) else { return Ok(None) };
             self.next_block += 1;
             if self.is_needless(block) {
                 continue;
             }
             let rows = self.reader.rows(self.source, segment, block).map_err(|e| e.in_file(&segment.path))?;
-            self.choose(block, &rows).map_err(|e| e.in_file(&segment.path))?;
+            self.choose(number, block, &rows).map_err(|e| e.in_file(&segment.path))?;
             self.rows = Arc::new(rows);
         }
         Ok(self.key())
@@ -107,19 +117,33 @@ impl<'a> Cursor<'a> {
 
     /// Nothing of the block is kept, which its directory entry says by itself.
     fn is_needless(&mut self, block: &BlockEntry) -> bool {
-        if block.max_ts_ns < self.span.start || block.min_ts_ns >= self.span.end {
+        let Kept { span, from_ns, deletes, .. } = &self.kept;
+        if block.max_ts_ns < span.start || block.min_ts_ns >= span.end {
             return true;
         }
-        let is_inside = block.min_ts_ns >= self.span.start && block.max_ts_ns < self.span.end;
-        let is_expired = block.runs.iter().all(|run| run.last_ts_ns < self.from_ns[run.stream as usize]);
-        if is_inside && is_expired {
-            self.tally.rows += u64::from(block.rows);
-            self.tally.expired += u64::from(block.rows);
+        if block.min_ts_ns < span.start || block.max_ts_ns >= span.end {
+            return false;
         }
-        is_inside && is_expired
+        let mut expired = 0;
+        let mut deleted: Vec<(usize, u64)> = Vec::new();
+        for run in &block.runs {
+            let covering = |deletes: &Prepared| deletes.covering(run.stream, run.first_ts_ns, run.last_ts_ns);
+            if run.last_ts_ns < from_ns[run.stream as usize] {
+                expired += u64::from(run.rows);
+            } else if let Some(place) = deletes.as_ref().and_then(covering) {
+                deleted.push((place, u64::from(run.rows)));
+            } else {
+                return false;
+            }
+        }
+        self.tally.rows += u64::from(block.rows);
+        self.tally.expired += expired;
+        deleted.into_iter().for_each(|(place, rows)| self.tally.deleted[place] += rows);
+        true
     }
 
-    fn choose(&mut self, block: &BlockEntry, rows: &Rows) -> Result<()> {
+    fn choose(&mut self, number: usize, block: &BlockEntry, rows: &Rows) -> Result<()> {
+        let mut chosen = Vec::new();
         let mut at = 0;
         for run in &block.runs {
             let whole = at..at + run.rows as usize;
@@ -129,15 +153,60 @@ impl<'a> Cursor<'a> {
                 return Err(KernelError::corrupt("", block.ts.offset, "rows of a stream are not in the order of time"));
             }
             let inside = |from_ns: i64| whole.start + times.partition_point(|ts_ns| *ts_ns < from_ns);
-            let (start, end) = (inside(self.span.start), inside(self.span.end));
-            let kept = inside(self.from_ns[run.stream as usize]).clamp(start, end);
+            let (start, end) = (inside(self.kept.span.start), inside(self.kept.span.end));
+            let kept = inside(self.kept.from_ns[run.stream as usize]).clamp(start, end);
             self.tally.rows += (end - start) as u64;
             self.tally.expired += (kept - start) as u64;
             if kept < end {
-                self.runs.push(RankedRun { rank: self.ranks[run.stream as usize], rows: kept..end });
+                chosen.push(BlockRun { stream: run.stream, start: kept, end });
             }
         }
-        self.runs.reverse();
+        let left = match &self.kept.deletes {
+            Some(deletes) => {
+                let deleted = &mut self.tally.deleted;
+                without_deleted(deletes, (self.segment, self.source), number, &chosen, rows, deleted)?
+            }
+            None => chosen,
+        };
+        let ranks = &self.kept.ranks;
+        let ranked =
+            left.iter().rev().map(|run| RankedRun { rank: ranks[run.stream as usize], rows: run.start..run.end });
+        self.runs.extend(ranked);
         Ok(())
     }
+}
+
+/// The parts of runs that no delete request takes; `deleted` counts the others by request.
+pub fn without_deleted(
+    deletes: &Prepared,
+    (segment, source): (&Segment, &PageSource),
+    block: usize,
+    runs: &[BlockRun],
+    rows: &Rows,
+    deleted: &mut [u64],
+) -> Result<Vec<BlockRun>> {
+    let mut kept = Bitmap::empty(rows.len());
+    runs.iter().for_each(|run| kept.set_range(run.start..run.end));
+    deletes.clear_by_time(runs, &rows.ts_ns, &mut kept, |place, count| deleted[place] += count);
+    let times = runs.iter().filter_map(|run| {
+        let (first, last) = (rows.ts_ns.get(run.start)?, rows.ts_ns.get(run.end.checked_sub(1)?)?);
+        Some((run.stream, *first, *last))
+    });
+    if deletes.reads_content(Some((segment, source)), block, times)? {
+        let columns = Columns::of_rows(rows, &segment.streams, Loaded { lines: true, metadata: true });
+        deletes.clear_by_content(runs, &columns, &mut kept, |place, count| deleted[place] += count);
+    }
+    Ok(runs.iter().flat_map(|run| parts(run, &kept)).collect())
+}
+
+/// The stretches of a run whose rows are all kept.
+fn parts(run: &BlockRun, kept: &Bitmap) -> Vec<BlockRun> {
+    let mut found: Vec<BlockRun> = Vec::new();
+    for row in kept.iter(run.start..run.end) {
+        match found.last_mut() {
+            Some(last) if last.end == row => last.end = row + 1,
+            _ => found.push(BlockRun { stream: run.stream, start: row, end: row + 1 }),
+        }
+    }
+    found
 }

@@ -1,7 +1,7 @@
 //! Merge segments: their rows by (label set, timestamp, arrival), each entry once, into one new segment.
 //!
 //! Of each input one block is in memory at a time, so memory does not grow with the segments. Equal entries (stream,
-//! timestamp, line, level, metadata) of different inputs become one; rows that have expired are left out. Start at
+//! timestamp, line, level, metadata) of different inputs become one; rows that have expired or were deleted are left out. Start at
 //! `merge_segments`.
 
 use std::collections::{HashMap, HashSet};
@@ -14,8 +14,9 @@ use xxhash_rust::xxh3::xxh3_128_with_seed;
 
 use crate::batch::Rows;
 use crate::compact::columns::merged_columns;
-use crate::compact::cursor::{Cursor, Key};
+use crate::compact::cursor::{Cursor, Kept, Key};
 use crate::compact::keep::KeepRules;
+use crate::deletes::{Deletes, Prepared};
 use crate::error::Result;
 use crate::labels::LabelSet;
 use crate::scan::parallel::Cancel;
@@ -24,17 +25,19 @@ use crate::segment::read::{PageSource, Segment};
 use crate::segment::rows::{MetaSource, SortedRow};
 use crate::segment::write::{BLOCK_LINE_BYTES, BLOCK_ROWS, SegmentWriter, Written};
 
-/// An input: its directory, and where its pages are.
-pub type Input<'a> = (&'a Segment, &'a PageSource);
+/// An input: its directory, where its pages are, and the delete requests that it is written without.
+pub type Input<'a> = (&'a Segment, &'a PageSource, Option<&'a Deletes>);
 
 /// What a merge did with the rows of the span.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Merged {
     /// None, and nothing of use in `out`, where no row was left.
     pub written: Option<Written>,
     pub rows_read: u64,
     pub rows_expired: u64,
     pub rows_repeated: u64,
+    /// By input, and by place of the delete request that took them.
+    pub rows_deleted: Vec<Vec<u64>>,
 }
 
 /// Write the rows of `inputs` (oldest first) with timestamps in `span` to `out`.
@@ -50,7 +53,11 @@ pub fn merge_segments<W: Write + Send>(
     let mut cursors: Vec<Cursor<'_>> = inputs
         .iter()
         .zip(streams.ranks)
-        .map(|(input, ranks)| Cursor::new(*input, span.clone(), ranks, keep.from_ns(&input.0.streams)))
+        .map(|((segment, source, deletes), ranks)| {
+            let deletes = deletes.and_then(|deletes| Prepared::of(deletes, &segment.streams));
+            let from_ns = keep.from_ns(&segment.streams);
+            Cursor::new((segment, source), Kept { span: span.clone(), from_ns, ranks, deletes })
+        })
         .collect();
     let meta = MetaSource::new(merged_columns(inputs)?);
     let mut output = Output::new(SegmentWriter::new(out, &streams.labels, meta, codec)?, streams.labels);
@@ -67,10 +74,13 @@ pub fn merge_segments<W: Write + Send>(
             cancel.check()?;
         }
     }
-    let mut merged = Merged { written: output.finish()?, rows_read: 0, rows_expired: 0, rows_repeated: repeated };
-    for cursor in &cursors {
-        merged.rows_read += cursor.tally().rows;
-        merged.rows_expired += cursor.tally().expired;
+    let written = output.finish()?;
+    let mut merged =
+        Merged { written, rows_read: 0, rows_expired: 0, rows_repeated: repeated, rows_deleted: Vec::new() };
+    for tally in cursors.into_iter().map(Cursor::into_tally) {
+        merged.rows_read += tally.rows;
+        merged.rows_expired += tally.expired;
+        merged.rows_deleted.push(tally.deleted);
     }
     Ok(merged)
 }
@@ -83,11 +93,12 @@ struct Streams {
 
 impl Streams {
     fn of(inputs: &[Input<'_>]) -> Self {
-        let mut labels: Vec<Arc<LabelSet>> = inputs.iter().flat_map(|(segment, _)| &segment.streams).cloned().collect();
+        let mut labels: Vec<Arc<LabelSet>> =
+            inputs.iter().flat_map(|(segment, ..)| &segment.streams).cloned().collect();
         labels.sort();
         labels.dedup();
         let places: HashMap<&Arc<LabelSet>, u32> = labels.iter().enumerate().map(|(i, l)| (l, i as u32)).collect();
-        let ranked = |(segment, _): &Input<'_>| segment.streams.iter().map(|labels| places[labels]).collect();
+        let ranked = |(segment, ..): &Input<'_>| segment.streams.iter().map(|labels| places[labels]).collect();
         let ranks = inputs.iter().map(ranked).collect();
         Streams { labels, ranks }
     }

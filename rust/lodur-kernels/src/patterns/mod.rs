@@ -74,25 +74,38 @@ impl PatternScan {
 
     /// Ranges of the pages that a run reads.
     pub fn page_ranges(&self, source: &Source) -> Result<Vec<(u64, u64)>> {
-        let Source::Segment(segment, _) = source else {
+        let Source::Segment(segment, ..) = source else {
             return Err(KernelError::Input("only segments have pages".into()));
         };
         let sources = [source.clone()];
         let selected = select(&sources, &self.selector);
         let pruned = prune(&selected, &self.ts_range(), &Required::Nothing)?;
         let kept = pruned.blocks.iter().filter(|block| self.keeps(source, block));
-        let pages = kept.flat_map(|block| {
+        let mut pages = Vec::new();
+        for block in kept {
             let entry = &segment.directory.blocks[block.block];
-            [Some(entry.ts), Some(entry.line), entry.level]
-        });
-        Ok(pages.flatten().map(|page| (page.offset, u64::from(page.length))).collect())
+            pages.extend([Some(entry.ts), Some(entry.line), entry.level].into_iter().flatten());
+            if selected[0].deletes_read(block.block)? {
+                pages.extend(entry.meta.iter().flatten());
+                pages.extend(entry.rest.iter().flat_map(|(keys, values)| [*keys, *values]));
+            }
+        }
+        Ok(pages.into_iter().map(|page| (page.offset, u64::from(page.length))).collect())
+    }
+
+    /// Ranges of the gram filter that tell which blocks delete requests may touch.
+    pub fn probe_ranges(&self, source: &Source) -> Vec<(u64, u64)> {
+        match source {
+            Source::Segment(segment, _, Some(deletes)) => deletes.probe_ranges(segment),
+            Source::Head(..) | Source::Segment(..) => Vec::new(),
+        }
     }
 
     /// Whether a block is among those that are read: the same choice wherever it is asked.
     fn keeps(&self, source: &Source, block: &BlockRef) -> bool {
         let first = match source {
-            Source::Head(_) => 0,
-            Source::Segment(segment, _) => xxh3_64(segment.path.as_bytes()),
+            Source::Head(..) => 0,
+            Source::Segment(segment, ..) => xxh3_64(segment.path.as_bytes()),
         };
         first.wrapping_add(block.block as u64).is_multiple_of(self.plan.keep_every)
     }

@@ -5,7 +5,8 @@ use std::sync::{Arc, OnceLock};
 
 use parking_lot::Mutex;
 
-use crate::batch::Metadata;
+use crate::batch::{Metadata, Rows};
+use crate::deletes::Prepared;
 use crate::error::Result;
 use crate::head::HeadView;
 use crate::labels::LabelSet;
@@ -78,6 +79,8 @@ pub struct BlockRun {
 }
 
 /// Runs of accepted streams, cut to the time range where rows are sorted; elsewhere rows must be tested one by one.
+///
+/// What delete requests take is cleared from `rows`; for that the other columns may have been loaded.
 pub fn load_runs(
     selected: &Selected<'_>,
     block: &BlockRef,
@@ -85,8 +88,51 @@ pub fn load_runs(
     buffers: &mut Buffers,
     rows: &mut Bitmap,
 ) -> Result<Vec<BlockRun>> {
+    let runs = load_stored_runs(selected, block, ts_range, buffers, rows)?;
+    if let Some(deletes) = &selected.deletes {
+        clear_deleted(deletes, selected, block, &runs, buffers, rows)?;
+    }
+    Ok(runs)
+}
+
+fn clear_deleted(
+    deletes: &Prepared,
+    selected: &Selected<'_>,
+    block: &BlockRef,
+    runs: &[BlockRun],
+    buffers: &mut Buffers,
+    rows: &mut Bitmap,
+) -> Result<()> {
+    let columns = Columns::of(selected, block, buffers, Loaded::default());
+    deletes.clear_by_time(runs, columns.ts_ns, rows, |_, _| {});
+    let left = runs.iter().filter_map(|run| {
+        let times = || rows.iter(run.start..run.end).map(|row| columns.ts_ns[row]);
+        Some((run.stream, times().min()?, times().max()?))
+    });
+    let left: Vec<(u32, i64, i64)> = left.collect();
+    let segment = match selected.source {
+        Source::Head(..) => None,
+        Source::Segment(segment, pages, _) => Some((&**segment, &**pages)),
+    };
+    if deletes.reads_content(segment, block.block, left.into_iter())? {
+        load_lines(selected, block, buffers)?;
+        load_metadata(selected, block, buffers)?;
+        let columns = Columns::of(selected, block, buffers, Loaded { lines: true, metadata: true });
+        deletes.clear_by_content(runs, &columns, rows, |_, _| {});
+    }
+    Ok(())
+}
+
+/// The same with the rows that delete requests take.
+pub fn load_stored_runs(
+    selected: &Selected<'_>,
+    block: &BlockRef,
+    ts_range: &Range<i64>,
+    buffers: &mut Buffers,
+    rows: &mut Bitmap,
+) -> Result<Vec<BlockRun>> {
     match selected.source {
-        Source::Head(view) => {
+        Source::Head(view, _) => {
             let batch = &view.batches[block.block];
             rows.reset(batch.rows.len());
             let mut runs = Vec::new();
@@ -102,7 +148,7 @@ pub fn load_runs(
             }
             Ok(runs)
         }
-        Source::Segment(segment, pages) => {
+        Source::Segment(segment, pages, _) => {
             let entry = &segment.directory.blocks[block.block];
             buffers.pages.timestamps(pages, entry, &mut buffers.ts_ns).map_err(|e| e.in_file(&segment.path))?;
             rows.reset(entry.rows as usize);
@@ -129,7 +175,7 @@ pub fn load_runs(
 
 /// Decode the lines of a segment's block; the head's are there.
 pub fn load_lines(selected: &Selected<'_>, block: &BlockRef, buffers: &mut Buffers) -> Result<()> {
-    if let Source::Segment(segment, pages) = selected.source {
+    if let Source::Segment(segment, pages, _) = selected.source {
         let entry = &segment.directory.blocks[block.block];
         let codec = segment.directory.codec;
         buffers.lines_at = buffers
@@ -142,7 +188,7 @@ pub fn load_lines(selected: &Selected<'_>, block: &BlockRef, buffers: &mut Buffe
 
 /// Decode levels alone of a segment's block; rows then read as if they had no other metadata. The head's are there.
 pub fn load_levels(selected: &Selected<'_>, block: &BlockRef, buffers: &mut Buffers) -> Result<()> {
-    if let Source::Segment(segment, pages) = selected.source {
+    if let Source::Segment(segment, pages, _) = selected.source {
         let entry = &segment.directory.blocks[block.block];
         let codec = segment.directory.codec;
         buffers.meta = Metadata::default();
@@ -153,7 +199,7 @@ pub fn load_levels(selected: &Selected<'_>, block: &BlockRef, buffers: &mut Buff
 
 /// Decode levels and structured metadata of a segment's block; the head's are there.
 pub fn load_metadata(selected: &Selected<'_>, block: &BlockRef, buffers: &mut Buffers) -> Result<()> {
-    if let Source::Segment(segment, pages) = selected.source {
+    if let Source::Segment(segment, pages, _) = selected.source {
         let entry = &segment.directory.blocks[block.block];
         let codec = segment.directory.codec;
         buffers
@@ -188,8 +234,8 @@ pub struct Loaded {
 impl<'a> Columns<'a> {
     pub fn of(selected: &Selected<'a>, block: &BlockRef, buffers: &'a Buffers, loaded: Loaded) -> Columns<'a> {
         match selected.source {
-            Source::Head(view) => Columns::of_head(view, block.block, loaded),
-            Source::Segment(segment, _) => Columns {
+            Source::Head(view, _) => Columns::of_head(view, block.block, loaded),
+            Source::Segment(segment, ..) => Columns {
                 ts_ns: &buffers.ts_ns,
                 lines: buffers.raw.get(buffers.lines_at..).unwrap_or(&[]),
                 line_ends: &buffers.ends,
@@ -203,14 +249,18 @@ impl<'a> Columns<'a> {
     }
 
     fn of_head(view: &'a HeadView, block: usize, loaded: Loaded) -> Columns<'a> {
-        let rows = &view.batches[block].rows;
+        Columns::of_rows(&view.batches[block].rows, &view.streams, loaded)
+    }
+
+    /// Of rows that are decoded as a whole.
+    pub fn of_rows(rows: &'a Rows, streams: &'a [Arc<LabelSet>], loaded: Loaded) -> Columns<'a> {
         Columns {
             ts_ns: &rows.ts_ns,
             lines: &rows.lines,
             line_ends: &rows.line_ends,
             levels: &rows.levels,
             meta: &rows.meta,
-            streams: &view.streams,
+            streams,
             has_lines: loaded.lines,
             has_metadata: loaded.metadata,
         }

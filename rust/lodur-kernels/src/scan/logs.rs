@@ -16,7 +16,8 @@ use xxhash_rust::xxh3::Xxh3Default;
 use crate::error::{KernelError, Result};
 use crate::pipeline::{Bitmap, Category, RowLabels, Scratch};
 use crate::scan::Scan;
-use crate::scan::load::{BlockRun, Columns, Loaded, PooledBuffers, load_lines, load_metadata, load_runs};
+use crate::scan::load::{BlockRun, Columns, Loaded, PooledBuffers};
+use crate::scan::load::{load_lines, load_metadata, load_runs, load_stored_runs};
 use crate::scan::parallel::{Cancel, Flow, run};
 use crate::scan::plan::{LogsTask, Task};
 use crate::scan::source::{BlockRef, Selected, Source, prune_needed, select_needed};
@@ -372,7 +373,7 @@ impl LogScan<'_> {
             let block = &self.blocks[group[0].place.block];
             let selected = &self.selected[block.source];
             let mut buffers = PooledBuffers::take();
-            load_runs(selected, block, &self.ts_range, &mut buffers, &mut Bitmap::default())?;
+            load_stored_runs(selected, block, &self.ts_range, &mut buffers, &mut Bitmap::default())?;
             load_lines(selected, block, &mut buffers)?;
             load_metadata(selected, block, &mut buffers)?;
             let columns = Columns::of(selected, block, &buffers, Loaded { lines: true, metadata: true });
@@ -397,11 +398,11 @@ pub fn count_read(stats: &mut ScanStats, selected: &Selected<'_>, block: &BlockR
     stats.lines += lines;
     stats.bytes += bytes;
     match selected.source {
-        Source::Head(_) => {
+        Source::Head(..) => {
             stats.head_lines += lines;
             stats.head_bytes += bytes;
         }
-        Source::Segment(segment, _) => {
+        Source::Segment(segment, ..) => {
             stats.stored_bytes += u64::from(segment.directory.blocks[block.block].line.length);
         }
     }

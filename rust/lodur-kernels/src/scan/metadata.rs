@@ -25,7 +25,7 @@ pub fn list_streams(sources: &[Source], selectors: &[Selector], start_ns: i64, e
 fn active_streams(selected: &Selected<'_>, start_ns: i64, end_ns: i64) -> Vec<usize> {
     let mut active = vec![false; selected.accepted.len()];
     match selected.source {
-        Source::Head(view) => {
+        Source::Head(view, _) => {
             for batch in &view.batches {
                 if batch.max_ts_ns < start_ns || batch.min_ts_ns >= end_ns {
                     continue;
@@ -33,11 +33,12 @@ fn active_streams(selected: &Selected<'_>, start_ns: i64, end_ns: i64) -> Vec<us
                 for run in batch.runs.iter().filter(|run| selected.accepted[run.stream as usize]) {
                     let stream = run.stream as usize;
                     let times = &batch.rows.ts_ns[run.start as usize..run.end as usize];
-                    active[stream] = active[stream] || times.iter().any(|ts| (start_ns..end_ns).contains(ts));
+                    let is_seen = |ts: &i64| (start_ns..end_ns).contains(ts) && !selected.is_deleted(run.stream, *ts);
+                    active[stream] = active[stream] || times.iter().any(is_seen);
                 }
             }
         }
-        Source::Segment(segment, _) => {
+        Source::Segment(segment, ..) => {
             for run in segment.directory.blocks.iter().flat_map(|block| &block.runs) {
                 // Run edges are exact; a run around the span may have a gap there, which is taken for activity.
                 if is_wanted(selected, run, &(start_ns..end_ns)) {

@@ -14,7 +14,6 @@ use crate::scan::parallel::Cancel;
 use crate::scan::plan::{GroupingMode, ScanPlan, Task};
 use crate::scan::source::{BlockRef, Selected, Source, prune_needed, select_needed};
 use crate::segment::grams;
-use crate::segment::read::Segment;
 
 pub mod json;
 pub mod load;
@@ -117,11 +116,13 @@ impl Scan {
     }
 
     /// Ranges of the gram filter that pruning reads; empty if nothing can be pruned with it.
-    pub fn probe_ranges(&self, segment: &Segment) -> Vec<(u64, u64)> {
+    pub fn probe_ranges(&self, source: &Source) -> Vec<(u64, u64)> {
+        let Source::Segment(segment, _, deletes) = source else { return Vec::new() };
         let Some(layout) = &segment.directory.grams else { return Vec::new() };
         let needs = (0..self.needs.len()).map(|need| self.needs.required(need));
         let all = std::iter::once(&self.required).chain(needs);
         let mut ranges: Vec<_> = all.flat_map(|required| grams::probe_ranges(layout, required)).collect();
+        ranges.extend(deletes.iter().flat_map(|deletes| deletes.probe_ranges(segment)));
         ranges.sort_unstable();
         ranges.dedup();
         ranges
@@ -129,7 +130,7 @@ impl Scan {
 
     /// Ranges of the pages that a run reads; the source must know the ranges of `probe_ranges`.
     pub fn page_ranges(&self, source: &Source) -> Result<Vec<(u64, u64)>> {
-        let Source::Segment(segment, _) = source else {
+        let Source::Segment(segment, ..) = source else {
             return Err(KernelError::Input("only segments have pages".into()));
         };
         let sources = [source.clone()];
@@ -140,10 +141,11 @@ impl Scan {
         for block in &pruned.blocks {
             let entry = &segment.directory.blocks[block.block];
             ranges.push(entry.ts);
-            if lines {
+            let for_deletes = selected[0].deletes_read(block.block)?;
+            if lines || for_deletes {
                 ranges.push(entry.line);
             }
-            if metadata {
+            if metadata || for_deletes {
                 ranges.extend(entry.level);
                 ranges.extend(entry.meta.iter().flatten());
                 ranges.extend(entry.rest.iter().flat_map(|(keys, values)| [*keys, *values]));

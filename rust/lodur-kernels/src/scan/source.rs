@@ -3,6 +3,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 
+use crate::deletes::{Deletes, Prepared};
 use crate::error::Result;
 use crate::head::HeadView;
 use crate::labels::LabelSet;
@@ -13,11 +14,11 @@ use crate::scan::matching::Selector;
 use crate::segment::directory::{BlockEntry, RunEntry};
 use crate::segment::read::{PageSource, Segment};
 
-/// One source; a scan takes them oldest first.
+/// One source, and the delete requests that it is read without; a scan takes them oldest first.
 #[derive(Clone)]
 pub enum Source {
-    Head(Arc<HeadView>),
-    Segment(Arc<Segment>, Arc<PageSource>),
+    Head(Arc<HeadView>, Option<Arc<Deletes>>),
+    Segment(Arc<Segment>, Arc<PageSource>, Option<Arc<Deletes>>),
 }
 
 /// Which streams of a source a selector accepts, and where its blocks begin in the order of arrival.
@@ -29,6 +30,8 @@ pub struct Selected<'a> {
     pub open_needs: Vec<usize>,
     /// Order of the source's first row among equal timestamps.
     pub first_order: u64,
+    /// Requests that may delete rows of accepted streams.
+    pub deletes: Option<Prepared>,
 }
 
 /// Rows below 2^40 in one source: far above the rows of any segment.
@@ -59,13 +62,46 @@ pub struct Pruned {
 impl Source {
     pub fn streams(&self) -> &[Arc<LabelSet>] {
         match self {
-            Source::Head(view) => &view.streams,
-            Source::Segment(segment, _) => &segment.streams,
+            Source::Head(view, _) => &view.streams,
+            Source::Segment(segment, ..) => &segment.streams,
+        }
+    }
+
+    fn deletes(&self) -> Option<&Deletes> {
+        match self {
+            Source::Head(_, deletes) | Source::Segment(_, _, deletes) => deletes.as_deref(),
+        }
+    }
+
+    /// First and last timestamp; None when empty.
+    fn ts_range(&self) -> Option<(i64, i64)> {
+        match self {
+            Source::Head(view, _) => view.ts_range(),
+            Source::Segment(segment, ..) => Some((segment.directory.min_ts_ns, segment.directory.max_ts_ns)),
         }
     }
 }
 
 impl Selected<'_> {
+    /// Whether delete requests may need the lines of a block, which `load_runs` then reads.
+    pub fn deletes_read(&self, block: usize) -> Result<bool> {
+        let Some(deletes) = &self.deletes else { return Ok(false) };
+        match self.source {
+            Source::Head(..) => Ok(false),
+            Source::Segment(segment, pages, _) => {
+                let runs = segment.directory.blocks[block].runs.iter();
+                let runs = runs.filter(|run| self.accepted[run.stream as usize]);
+                let runs = runs.map(|run| (run.stream, run.first_ts_ns, run.last_ts_ns));
+                deletes.reads_content(Some((segment, pages)), block, runs)
+            }
+        }
+    }
+
+    /// Whether a row of the head is deleted by its stream and time alone.
+    pub fn is_deleted(&self, stream: u32, ts_ns: i64) -> bool {
+        self.deletes.as_ref().is_some_and(|deletes| deletes.covers(stream, ts_ns))
+    }
+
     /// The open needs of a block whose rows have the labels at stake from their lines alone.
     pub fn needs_of_lines<'s>(&'s self, block: usize, needs: &'s Needs) -> impl Iterator<Item = usize> + 's {
         self.open_needs.iter().copied().filter(move |need| !self.metadata_may_name(block, needs, *need))
@@ -73,11 +109,11 @@ impl Selected<'_> {
 
     fn metadata_may_name(&self, block: usize, needs: &Needs, need: usize) -> bool {
         match self.source {
-            Source::Head(view) => {
+            Source::Head(view, _) => {
                 let mut names = view.batches[block].rows.meta.names.iter();
                 needs.names(need, LEVEL_NAME) || names.any(|name| needs.names(need, name))
             }
-            Source::Segment(segment, _) => {
+            Source::Segment(segment, ..) => {
                 let entry = &segment.directory.blocks[block];
                 let mut columns = segment.directory.meta_columns.iter().zip(&entry.meta);
                 entry.rest.is_some()
@@ -101,8 +137,13 @@ pub fn select_needed<'a>(sources: &'a [Source], selector: &Selector, needs: &Nee
         .map(|(number, source)| {
             let mut accepted = selector.accept(source.streams());
             let open_needs = (0..needs.len()).filter(|need| is_open(*need, needs, source, &mut accepted)).collect();
+            let deletes = source.deletes().and_then(|deletes| Prepared::of(deletes, source.streams()));
+            if let (Some(deletes), Some((first, last))) = (&deletes, source.ts_range()) {
+                let gone = |stream: usize| deletes.covering(stream as u32, first, last).is_some();
+                accepted.iter_mut().enumerate().for_each(|(stream, yes)| *yes = *yes && !gone(stream));
+            }
             let any = accepted.iter().any(|yes| *yes);
-            Selected { source, accepted, any, open_needs, first_order: (number as u64) << ORDER_BITS }
+            Selected { source, accepted, any, open_needs, first_order: (number as u64) << ORDER_BITS, deletes }
         })
         .collect()
 }
@@ -137,8 +178,8 @@ pub fn prune_needed(
     let mut pruned = Pruned::default();
     for (number, source) in selected.iter().enumerate() {
         match source.source {
-            Source::Head(view) => prune_head(number, source, view, ts_range, needs, &mut pruned),
-            Source::Segment(segment, pages) => {
+            Source::Head(view, _) => prune_head(number, source, view, ts_range, needs, &mut pruned),
+            Source::Segment(segment, pages, _) => {
                 pruned.segments += 1;
                 let kept = wanted_blocks(source, segment, ts_range);
                 let kept = probed_blocks(kept, source, (segment, pages), required, needs)?;
@@ -240,7 +281,11 @@ fn wanted_blocks(selected: &Selected<'_>, segment: &Segment, ts_range: &Range<i6
 }
 
 pub fn is_wanted(selected: &Selected<'_>, run: &RunEntry, ts_range: &Range<i64>) -> bool {
-    selected.accepted[run.stream as usize] && run.last_ts_ns >= ts_range.start && run.first_ts_ns < ts_range.end
+    let is_gone = |deletes: &Prepared| deletes.covering(run.stream, run.first_ts_ns, run.last_ts_ns).is_some();
+    selected.accepted[run.stream as usize]
+        && run.last_ts_ns >= ts_range.start
+        && run.first_ts_ns < ts_range.end
+        && !selected.deletes.as_ref().is_some_and(is_gone)
 }
 
 fn run_times(selected: &Selected<'_>, entry: &BlockEntry) -> (i64, i64) {

@@ -162,7 +162,7 @@ fn keys_of<'a>(labels: &'a LabelSet, plan: &VolumePlan) -> Vec<Key<'a>> {
 /// Visit the rows of accepted streams that may lie in the range: runs of segments, single rows of the head.
 fn each_part(selected: &Selected<'_>, range: &Range<i64>, mut visit: impl FnMut(Part)) {
     match selected.source {
-        Source::Head(view) => {
+        Source::Head(view, _) => {
             let mut metadata = MetadataSize::default();
             for batch in &view.batches {
                 if batch.max_ts_ns < range.start || batch.min_ts_ns >= range.end {
@@ -171,7 +171,7 @@ fn each_part(selected: &Selected<'_>, range: &Range<i64>, mut visit: impl FnMut(
                 for run in batch.runs.iter().filter(|run| selected.accepted[run.stream as usize]) {
                     for row in run.start as usize..run.end as usize {
                         let ts_ns = batch.rows.ts_ns[row];
-                        if range.contains(&ts_ns) {
+                        if range.contains(&ts_ns) && !selected.is_deleted(run.stream, ts_ns) {
                             let pairs = batch.rows.meta.of(row);
                             let bytes = batch.rows.line_range(row).len() as u64
                                 + metadata.add(run.stream, batch.rows.levels[row], pairs);
@@ -181,7 +181,7 @@ fn each_part(selected: &Selected<'_>, range: &Range<i64>, mut visit: impl FnMut(
                 }
             }
         }
-        Source::Segment(segment, _) => {
+        Source::Segment(segment, ..) => {
             for block in &segment.directory.blocks {
                 for run in block.runs.iter().filter(|run| is_wanted(selected, run, range)) {
                     visit(Part {
@@ -234,19 +234,20 @@ fn count_entries(selected: &Selected<'_>, range: &Range<i64>, blocks: &mut u64) 
     let mut entries = 0;
     let mut active = vec![false; selected.accepted.len()];
     match selected.source {
-        Source::Head(view) => {
+        Source::Head(view, _) => {
             for batch in &view.batches {
                 let before = entries;
                 for run in batch.runs.iter().filter(|run| selected.accepted[run.stream as usize]) {
                     let times = &batch.rows.ts_ns[run.start as usize..run.end as usize];
-                    let within = times.iter().filter(|ts_ns| range.contains(*ts_ns)).count() as u64;
+                    let is_seen = |ts_ns: &&i64| range.contains(*ts_ns) && !selected.is_deleted(run.stream, **ts_ns);
+                    let within = times.iter().filter(is_seen).count() as u64;
                     active[run.stream as usize] |= within > 0;
                     entries += within;
                 }
                 *blocks += u64::from(entries > before);
             }
         }
-        Source::Segment(segment, _) => {
+        Source::Segment(segment, ..) => {
             for block in &segment.directory.blocks {
                 let before = entries;
                 for run in block.runs.iter().filter(|run| is_wanted(selected, run, range)) {
