@@ -24,7 +24,7 @@ from lodur.model.limits import DeletionMode, IngestLimits, QueryLimits
 from lodur.model.tenant import TenantId
 from lodur.model.time_span import TimeSpan
 from lodur.query.answers import StreamsAnswer
-from lodur.query.delete_queries import deletion_plan
+from lodur.query.delete_queries import plan_of_request
 from lodur.query.engine import Engine
 from lodur.query.options import QuerierOptions
 from lodur.query.requests import RangeRequest
@@ -32,7 +32,6 @@ from lodur.store.compaction.compactor import Compactor
 from lodur.store.compaction.options import KEEP_ALL, CompactorOptions, RetentionPeriods
 from lodur.store.delete_service import DeleteOptions, DeleteService, status_text
 from lodur.store.deletes.deletions import Deletions
-from lodur.store.deletes.requests import DeleteRequest
 from lodur.store.filesystem_store import FilesystemStore
 from lodur.store.journal import REENCODED, Wal, WalOptions
 from lodur.store.manifest_store import Committed, stored_days
@@ -49,10 +48,6 @@ Row = tuple[str, int, str]
 """Application, timestamp, line."""
 
 FOREVER_NS = (-(2**62), 2**62)
-
-
-def plan_of(request: DeleteRequest) -> bytes:
-    return deletion_plan(request.query, request.start_ns, request.end_ns)
 
 
 class Crash(BaseException):
@@ -117,7 +112,7 @@ class Node:
         """Begin, as after a restart."""
         self.objects = CrashingStore(self.directory / self.target)
         self.wal = Wal.open(WalOptions(path=self.directory / f"wal-{self.name}", max_file_bytes=4096))
-        self.deletions = Deletions(self.objects, plan_of, self.clock, mode_of=lambda _: self.mode)
+        self.deletions = Deletions(self.objects, plan_of_request, self.clock, mode_of=lambda _: self.mode)
         self.store = Store(
             ObjectStores([(-(2**63), self.objects)]), self.wal, deletions=self.deletions if self.keeps_deletes else None
         )

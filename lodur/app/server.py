@@ -66,13 +66,12 @@ from lodur.ingest.writer import Writer
 from lodur.model.clock import Clock
 from lodur.model.errors import LodurError, NotFound, Unauthenticated, Unavailable
 from lodur.query.catalog import Catalog
-from lodur.query.delete_queries import deletion_plan
+from lodur.query.delete_queries import plan_of_request
 from lodur.query.engine import Engine
 from lodur.query.tail.tailing import Tailing
 from lodur.store.compaction.compactor import Compactor
 from lodur.store.delete_service import DeleteOptions, DeleteService
 from lodur.store.deletes.deletions import Deletions
-from lodur.store.deletes.requests import DeleteRequest
 from lodur.store.journal import Journal, Wal
 from lodur.store.object_stores import ObjectStores
 from lodur.store.object_wal.writing import ObjectWal
@@ -133,7 +132,7 @@ class Server:
         self.limits = LimitsInForce(config.runtime, config.tenants, RuntimeConfigMetrics(self.registry))
         options = config.ingester
         deletions = Deletions(
-            stores.oldest(), _plan_of, clock, mode_of=lambda tenant: self.limits.of(tenant).deletion_mode
+            stores.oldest(), plan_of_request, clock, mode_of=lambda tenant: self.limits.of(tenant).deletion_mode
         )
         cache_metrics = CacheMetrics(self.registry)
         self.store = open_store(config, stores, journal, self._metrics, cache_metrics, deletions)
@@ -521,10 +520,6 @@ def _delete_service(
         return secrets.token_hex(REQUEST_ID_BYTES)
 
     return DeleteService(store, deletions, options, clock, new_id=new_id, metrics=metrics.deletes)
-
-
-def _plan_of(request: DeleteRequest) -> bytes:
-    return deletion_plan(request.query, request.start_ns, request.end_ns)
 
 
 def _config_text(config: ServerConfig, mode: str) -> str:

@@ -22,12 +22,14 @@ from lodur.ingest.recent_pushes import RecentPushes
 from lodur.ingest.replay import Replay
 from lodur.model.clock import SystemClock
 from lodur.model.errors import InvalidRequest, LimitExceeded, Unavailable
-from lodur.model.limits import QueryLimits
+from lodur.model.limits import DeletionMode, QueryLimits
 from lodur.model.tenant import TenantId
 from lodur.query.answers import StreamsAnswer
+from lodur.query.delete_queries import plan_of_request
 from lodur.query.engine import Engine
 from lodur.query.options import QuerierOptions
 from lodur.query.requests import RangeRequest
+from lodur.store.deletes.deletions import Deletions
 from lodur.store.inspection import days_in
 from lodur.store.journal import Journal, NoJournal, Wal, WalOptions, WalProblem, WalRecord
 from lodur.store.manifest_store import Committed, read_manifest
@@ -82,7 +84,9 @@ def opened_logs(
     configure_log(level="warn", is_json=False)
     journal = _free_journal(config)
     stores = ObjectStores.of(storage, spool_directory=spool)
-    store = Store(stores, _OfTenant(journal, tenant) if isinstance(journal, Wal) else journal)
+    mode = config.tenants.limits.deletion_mode if config is not None else DeletionMode.FILTER_AND_DELETE
+    deletions = Deletions(stores.oldest(), plan_of_request, SystemClock(), mode_of=lambda _: mode)
+    store = Store(stores, _OfTenant(journal, tenant) if isinstance(journal, Wal) else journal, deletions=deletions)
     follower = _follower(store, stores, config) if config is not None else None
     try:
         if follower is not None:
