@@ -15,7 +15,7 @@ import statistics
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from hashlib import blake2b
@@ -249,29 +249,34 @@ def _compacted(directory: Path, mb: int) -> Path:
     server = LodurServer(directory, config_text=COMPACTING)
     server.start()
     try:
-        connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=600)
-        for body in corpus.bodies():
-            connection.request(
-                "POST", "/loki/api/v1/push", body.read_bytes(), {"Content-Type": "application/x-protobuf"}
-            )
-            answer = connection.getresponse()
-            if answer.read() and answer.status != 204:
-                raise click.ClickException(f"a push was answered with {answer.status}")
-        connection.request("POST", "/flush")
-        connection.getresponse().read()
-        wait_until(
-            lambda: len(_segments(server)) == 1 and "left=0" in server.log(),
-            deadline_s=BUILD_S_MAX,
-            what="one segment",
-        )
+        bodies = corpus.bodies()
+        # At least two segments, so that there is something to merge.
+        for half in (bodies[: len(bodies) // 2], bodies[len(bodies) // 2 :]):
+            _push(server, half)
+        wait_until(lambda: len(_merged(server)) == 1, deadline_s=BUILD_S_MAX, what="one merged segment")
     finally:
         server.terminate()
-    (only,) = _segments(server)
+    (only,) = _merged(server)
     return only
 
 
-def _segments(server: LodurServer) -> list[Path]:
-    return list(server.data.rglob("*.parquet"))
+def _push(server: LodurServer, bodies: Sequence[Path]) -> None:
+    """Push some bodies and flush what is in memory then."""
+    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=600)
+    for body in bodies:
+        connection.request("POST", "/loki/api/v1/push", body.read_bytes(), {"Content-Type": "application/x-protobuf"})
+        answer = connection.getresponse()
+        if answer.read() or answer.status != 204:
+            raise click.ClickException(f"a push was answered with {answer.status}")
+    connection.request("POST", "/flush")
+    connection.getresponse().read()
+    connection.close()
+
+
+def _merged(server: LodurServer) -> list[Path]:
+    """All segments, once there is none left as it was flushed."""
+    found = list(server.data.rglob("*.parquet"))
+    return found if all("-m" in segment.name for segment in found) else []
 
 
 def _say(text: str) -> None:

@@ -31,7 +31,7 @@ from lodur.query.requests import RangeRequest
 from lodur.store.filesystem_store import FilesystemStore
 from lodur.store.journal import REENCODED, NoJournal
 from lodur.store.manifest_store import Committed
-from lodur.store.object_store import ListedObject, StoredObject
+from lodur.store.object_store import ListedObject, ObjectStore, StoredObject
 from lodur.store.object_stores import ObjectStores
 from lodur.store.object_wal.groups import Group
 from lodur.store.object_wal.options import ObjectWalOptions
@@ -187,13 +187,16 @@ class WalNode:
     pushes: list[Push] = field(default_factory=list)
     sending: list[tuple[Group, bytes]] = field(default_factory=list)
     is_frozen: bool = False
+    faulty: ObjectStore | None = None
+    """In place of a store that fails when it is told to."""
     _frozen_work: threading.Thread | None = None
 
     def __post_init__(self) -> None:
         self.clock = SkewedClock(self.time, self.skew_s)
         self.objects = FailingStore(self.directory)
-        stores = ObjectStores([(-(2**63), self.objects)])
-        self.wal = ObjectWal(self.objects, self.options, self.clock)
+        objects = self.faulty or self.objects
+        stores = ObjectStores([(-(2**63), objects)])
+        self.wal = ObjectWal(objects, self.options, self.clock)
         self.store = Store(stores, self.wal)
         metrics, own_id = ObjectWalMetrics(CollectorRegistry()), self.wal.writer_id
         self.shown_rows = 0
@@ -273,13 +276,26 @@ class WalNode:
         while self.wal.waiting()[0] and not self.wal.is_fenced():
             self.time.advance(self.options.interval_s * 1.1)
             self.take_group()
-            self.send()
+            if self.sending:
+                self.send()
+            else:
+                # All is durable, and waits for a sign of life.
+                self.beat()
 
     def flush(self) -> None:
         """All acknowledged rows to committed segments. Raises as the store."""
+        self.begin_flush()
+        self.finish_flush()
+
+    def begin_flush(self) -> None:
+        """Close the generations of all tenants: rows that come from now on are not in the flush."""
         self.send_all()
         for tenant_store in self.store.tenants():
             tenant_store.freeze()
+
+    def finish_flush(self) -> None:
+        """The rows of closed generations to committed segments. Raises as the store."""
+        for tenant_store in self.store.tenants():
             for generation in tenant_store.unflushed():
                 done: dict[int, Committed] = {}
                 self.store.writer.flush(tenant_store, generation, done)
@@ -346,7 +362,8 @@ class WalNode:
         """Those that are answered by now put their rows into the head on their own threads."""
         waiting, _ = self.wal.waiting()
         unanswered = [push for push in self.pushes if not push.is_answered()]
-        for push in unanswered[: len(unanswered) - waiting]:
+        # Notices wait too.
+        for push in unanswered[: max(0, len(unanswered) - waiting)]:
             push.wait()
 
 

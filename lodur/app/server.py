@@ -128,13 +128,7 @@ class Server:
         self.store = open_store(config, stores, journal, self._metrics, cache_metrics)
         self._flusher = self._new_flusher()
         self._tailing = self._new_tailing()
-        self._compactor = Compactor(
-            self.store,
-            config.compactor,
-            retention=self.limits.retention,
-            clock=clock,
-            metrics=CompactionMetrics(self.registry),
-        )
+        self._compactor = self._new_compactor()
         keeps_wal = isinstance(journal, Wal)
         self._disk = (
             DiskSpace(options.wal.directory, full_ratio=options.wal.disk_full_ratio, clock=clock) if keeps_wal else None
@@ -169,6 +163,15 @@ class Server:
             clock=self._clock,
             metrics=self._metrics,
             when_quiet=give_back_memory,
+        )
+
+    def _new_compactor(self) -> Compactor:
+        return Compactor(
+            self.store,
+            self._config.compactor,
+            retention=self.limits.retention,
+            clock=self._clock,
+            metrics=CompactionMetrics(self.registry),
         )
 
     def _new_tailing(self) -> Tailing:
@@ -402,6 +405,8 @@ class Server:
             routes += self._push_routes(tenancy)
         if Role.READ in config.roles:
             routes += self._query_routes(tenancy, catalog)
+        if config.roles & {Role.READ, Role.BACKEND}:
+            routes += self._rules.routes(tenancy)
         return routes
 
     def _push_routes(self, tenancy: Tenancy) -> list[BaseRoute]:
@@ -437,7 +442,6 @@ class Server:
                     patterns_enabled=config.querier.patterns_enabled,
                 )
             ),
-            *self._rules.routes(tenancy),
             *loki_tail.routes(self._engine, self._tailing, tenancy, clock),
         ]
 

@@ -118,7 +118,8 @@ class SharedLog:
         metrics, own_id = ObjectWalMetrics(registry), store.journal.writer_id
         if isinstance(store.journal, ObjectWal):
             registry.register(ObjectWalCollector(partial(_size, store.journal)))
-        if Role.READ in config.roles:
+        # Rules ask for the newest rows too.
+        if config.roles & {Role.READ, Role.BACKEND}:
             self.follower = Follower(
                 store,
                 stores,

@@ -79,13 +79,15 @@ class LokiClient:
         """The server's address, for messages."""
         return self._connection.url
 
-    def get(self, path: str, params: Params = (), headers: Mapping[str, str] = NO_HEADERS) -> bytes:
+    def get(
+        self, path: str, params: Params = (), headers: Mapping[str, str] = NO_HEADERS, *, retries: int = 0
+    ) -> bytes:
         """Ask, and give the body of a 2xx answer; any other status is raised as the error that its receiver expects.
 
-        What can pass is asked again, as often as the connection's options say.
+        What can pass is asked again, as often as the connection's options say, or `retries` where that is more.
         """
         transport = self._connection.transport
-        for attempt in range(transport.retries):
+        for attempt in range(max(retries, transport.retries)):
             try:
                 return self._get(path, params, headers)
             except (Unavailable, LimitExceeded, DeadlineExceeded) as error:

@@ -33,6 +33,9 @@ WINDOW_NS = 24 * 3600 * 10**9
 BATCH_MAX = 1_000_000
 """Entries that share a moment, and are held at once, at most."""
 
+RETRIES = 8
+"""Of each page but the first: about a minute, in which a server has begun anew."""
+
 CATEGORIZE = {"X-Loki-Response-Encoding-Flags": "categorize-labels"}
 
 ANOTHER_TENANT = "fake"
@@ -51,6 +54,7 @@ class ServerSource:
     def __init__(self, client: LokiClient, text: str) -> None:
         self._client = client
         self._text = text
+        self._reached = False
 
     def fetch(self, page: PageRequest) -> list[LogStream]:
         params = [
@@ -61,7 +65,9 @@ class ServerSource:
             ("direction", Direction.FORWARD.value),
         ]
         with pointing_at_syntax(self._text, read=read_query):
-            body = self._client.get(QUERY_RANGE_PATH, params, CATEGORIZE)
+            # A server that has answered once is waited for: much may be written already.
+            body = self._client.get(QUERY_RANGE_PATH, params, CATEGORIZE, retries=RETRIES if self._reached else 0)
+        self._reached = True
         data = decode(body, QueryAnswer, url=self._client.url).data
         if not isinstance(data, Streams):
             raise Unavailable(f"{self._client.url} answered a log query with a {type(data).__name__.lower()}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import sys
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import AbstractContextManager, closing, nullcontext
 from datetime import UTC
 from enum import Enum
@@ -148,9 +148,10 @@ def command(
     sys.exit(code)
 
 
-def _run(delivery: ImportDelivery, reading: Iterator[Batch]) -> int:
+def _run(delivery: ImportDelivery, reading: Generator[Batch]) -> int:
     try:
-        delivery.deliver(reading)
+        with closing(reading):
+            delivery.deliver(reading)
     except LodurError as error:
         write_err(f"Error: {error}\n")
         return 1
@@ -166,7 +167,7 @@ def _all_batches(
     start_ns: int,
     state: ImportState,
     bar: Progress | None,
-) -> Iterator[Batch]:
+) -> Generator[Batch]:
     for name, form in files:
         source = ParquetRows(name, mapping) if form is ImportFormat.PARQUET else open_lines(name)
         with closing(source):

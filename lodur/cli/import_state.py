@@ -45,8 +45,11 @@ class ImportState:
             return
         self._state.files[_key(name)] = FileState(place, _size(name))
         unfinished = self._path.with_name(f"{self._path.name}.tmp")
-        unfinished.write_bytes(msgspec.json.encode(self._state))
-        os.replace(unfinished, self._path)
+        try:
+            unfinished.write_bytes(msgspec.json.encode(self._state))
+            os.replace(unfinished, self._path)
+        except OSError as error:
+            raise InvalidRequest(f"{self._path} cannot be written: {error.strerror or error}") from error
 
 
 def _key(name: str) -> str:

@@ -21,7 +21,7 @@ from pathlib import Path
 import click
 
 from lodur.model.durations import NS_PER_S
-from lodur.model.errors import Unavailable
+from lodur.model.errors import InvalidRequest, Unavailable
 from lodur.model.time_span import TimeSpan
 
 PARTS_MAX = 100_000
@@ -75,7 +75,10 @@ def parts_of(span: TimeSpan, duration_ns: int, prefix: str) -> list[Part]:
 
 
 def read_parts(options: PartOptions, span: TimeSpan, read: ReadPart, *, newest_first: bool, say: Write) -> None:
-    """Read all parts and, where that is wanted, print them in order. Raises what `read` raises, and OSError."""
+    """Read all parts and, where that is wanted, print them in order.
+
+    Raises what `read` raises, InvalidRequest for files that cannot be written, OSError where nobody takes the output.
+    """
     with _prefix(options) as prefix:
         parts = parts_of(span, options.duration_ns, prefix)
         if newest_first:
@@ -106,15 +109,18 @@ def _complete(part: Part, options: PartOptions, read: ReadPart, stopped: threadi
         say(f"{part.path} is there already\n")
         return
     unfinished = part.path.with_name(f"{part.path.name}.tmp")
-    with unfinished.open("wb") as file:
+    try:
+        with unfinished.open("wb") as file:
 
-        def write(text: str) -> None:
-            if stopped.is_set():
-                raise Unavailable("another part could not be read")
-            file.write(text.encode("utf-8", "replace"))
+            def write(text: str) -> None:
+                if stopped.is_set():
+                    raise Unavailable("another part could not be read")
+                file.write(text.encode("utf-8", "replace"))
 
-        read(part.span, write)
-    os.replace(unfinished, part.path)
+            read(part.span, write)
+        os.replace(unfinished, part.path)
+    except OSError as error:
+        raise InvalidRequest(f"{unfinished} cannot be written: {error.strerror or error}") from error
 
 
 @contextmanager

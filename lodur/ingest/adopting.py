@@ -79,6 +79,8 @@ class Adopter:
         self._clock = clock
         self._metrics = metrics
         self._seen: dict[str, _Seen] = {}
+        self._unfinished: set[str] = set()
+        """Logs that this process was about to adopt when others did something to them."""
         self._stopped = threading.Event()
 
     async def run(self) -> None:
@@ -91,14 +93,14 @@ class Adopter:
         self._stopped.set()
 
     def poll(self) -> None:
-        """Look at all leases once, and do what is due. Raises as `ObjectStore`, and CorruptData for a lease."""
+        """Look at all leases once, and do what is due. Raises as `ObjectStore` where they cannot be listed."""
         listed: set[str] = set()
         for store in self._stores.each():
             for one in store.list_objects(LEASES):
                 writer_id = lease_writer(one.path)
                 if writer_id is not None and writer_id != self._own_id:
                     listed.add(writer_id)
-                    self._look(store, writer_id)
+                    self._try_look(store, writer_id)
         self._seen = {writer_id: seen for writer_id, seen in self._seen.items() if writer_id in listed}
 
     def _try_poll(self) -> None:
@@ -110,6 +112,14 @@ class Adopter:
         except Exception:  # noqa: BLE001 - the top of a task: a bug is logged, the next look tries again
             self._metrics.adoption_failures.inc()
             _log.exception("adoption ended unexpectedly, trying again")
+
+    def _try_look(self, store: ObjectStore, writer_id: str) -> None:
+        """A log that makes trouble must not keep others from being adopted."""
+        try:
+            self._look(store, writer_id)
+        except LodurError as error:
+            self._metrics.adoption_failures.inc()
+            _log.warning("write-ahead log is looked at again later", writer=writer_id, err=str(error))
 
     def _look(self, store: ObjectStore, writer_id: str) -> None:
         known = self._seen.get(writer_id)
@@ -127,8 +137,7 @@ class Adopter:
             case LeaseState.CLOSED:
                 self._adopt(store, writer_id, found)
             case LeaseState.LIVE | LeaseState.ADOPTING:
-                # What this process has begun and could not finish, it goes on with.
-                if silent_s >= self._lease_s or found.lease.owner == self._own_id:
+                if silent_s >= self._lease_s or writer_id in self._unfinished:
                     self._adopt(store, writer_id, found)
             case LeaseState.ADOPTED:
                 if silent_s >= READERS_GRACE_S:
@@ -146,6 +155,7 @@ class Adopter:
             end_number=found.lease.end_number,
             said_at_ns=self._clock.now_ns(),
         )
+        self._unfinished.discard(writer_id)
         taken = write_lease(store, writer_id, lease, found)
         if taken is None:
             return
@@ -167,6 +177,9 @@ class Adopter:
             adoption.run(end_log(store, writer_id, by=self._own_id, first_number=lease.first_number))
         except AdoptionLost as error:
             log.info("adoption is left to another process, or begun anew", why=str(error))
+            found_again = read_lease(store, writer_id)
+            if found_again is not None and found_again.lease.owner == self._own_id:
+                self._unfinished.add(writer_id)
             return
         self._metrics.adopted.inc()
         log.info("write-ahead log adopted", objects=adoption.objects, rows=adoption.rows)

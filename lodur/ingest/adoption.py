@@ -75,27 +75,28 @@ class Adoption:
                 # Trimmed: its rows were in committed segments.
                 continue
             self.objects += 1
-            if found.is_damaged:
+            # All records are taken, whatever is wrong with others.
+            are_read = [self._take(record) for record in found.records]
+            if found.is_damaged or not all(are_read):
                 self._note_damage(number)
-            for record in found.records:
-                self._take(record)
             if self._rows.bytes() >= self._flush_bytes:
                 self._flush()
         self._flush()
         self._say(replace(self._lease.lease, state=LeaseState.ADOPTED))
 
-    def _take(self, record: WalRecord) -> None:
+    def _take(self, record: WalRecord) -> bool:
+        """Whether the record can be read."""
         self._up_to_seq = record.seq
         if record.kind == NOTICE:
-            return
+            return True
         try:
             tenant = TenantId(record.tenant)
             push, _ = self._decoder.decode(tenant, record)
         except LodurError as error:
-            self._metrics.damaged.inc()
             _log.error("record of a write-ahead log cannot be read", file=str(record.file), err=str(error))
-            return
+            return False
         self._rows.take(tenant, push, record.seq)
+        return True
 
     def _note_damage(self, number: int) -> None:
         """An object that could not be read whole stays for people."""

@@ -1,12 +1,14 @@
 """Put the WAL's records back into the heads at start, but for what segments have already.
 
-Rows in memory are bounded: a head that is full is flushed before reading on. Start at `replay_wal`.
+Rows in memory are bounded: a head that is full is flushed while others are read, and where all of them together are too
+much, reading waits for that. Start at `Replay.run`.
 """
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -27,6 +29,9 @@ from lodur.store.tenant_store import TenantStore
 from lodur.telemetry.ingest_metrics import IngestMetrics
 
 PROGRESS_EVERY_S = 2.0
+
+FLUSHES_AT_ONCE = 2
+"""Beside the reading: more tenants' rows are seldom full at a time, and reading is what the start waits for."""
 
 _log = structlog.get_logger(__name__)
 
@@ -69,6 +74,9 @@ class Replay:
         self._metrics = metrics
         self._decoder = RecordDecoder(limits_of)
         self._so_far = Replayed()
+        self._threads: ThreadPoolExecutor
+        """While it runs."""
+        self._flushes: dict[TenantStore, Future[None]] = {}
 
     def progress(self) -> str:
         """For `/ready`."""
@@ -82,15 +90,17 @@ class Replay:
         so_far, begun_s = self._so_far, self._clock.monotonic_s()
         said_s = begun_s
         self._metrics.replay_active.set(1)
-        for batch in self._store.journal.replay():
-            for record in batch:
-                if self._stopping.is_set():
-                    raise Unavailable("the server is stopping")
-                self._replay_record(record)
-                now_s = self._clock.monotonic_s()
-                if now_s - said_s >= PROGRESS_EVERY_S:
-                    said_s = now_s
-                    self._say("reading back the write-ahead log", begun_s)
+        with ThreadPoolExecutor(FLUSHES_AT_ONCE, "replay-flush") as self._threads:
+            for batch in self._store.journal.replay():
+                for record in batch:
+                    if self._stopping.is_set():
+                        raise Unavailable("the server is stopping")
+                    self._replay_record(record)
+                    now_s = self._clock.monotonic_s()
+                    if now_s - said_s >= PROGRESS_EVERY_S:
+                        said_s = now_s
+                        self._say("reading back the write-ahead log", begun_s)
+            self._finish_flushes()
         for problem in self._store.journal.problems():
             self._metrics.replay_damage.inc()
             _log.error(
@@ -132,9 +142,32 @@ class Replay:
             )
             return
         if tenant_store.head_size().bytes >= self._flush_bytes:
-            self._flush(tenant_store)
+            self._begin_flush(tenant_store)
         while self._store.head_bytes() >= self._memory_max_bytes:
-            self._flush(max(self._store.tenants(), key=lambda each: each.head_size().bytes))
+            self._make_room()
+
+    def _begin_flush(self, tenant_store: TenantStore) -> None:
+        """Flush a tenant's rows while others are read, unless that is being done. Raises what an earlier one raised."""
+        running = self._flushes.get(tenant_store)
+        if running is not None and not running.done():
+            return
+        if running is not None:
+            running.result()
+        self._flushes[tenant_store] = self._threads.submit(self._flush, tenant_store)
+
+    def _make_room(self) -> None:
+        running = [flush for flush in self._flushes.values() if not flush.done()]
+        if running:
+            wait(running, return_when=FIRST_COMPLETED)
+        else:
+            self._begin_flush(max(self._store.tenants(), key=lambda each: each.head_size().bytes))
+        for tenant_store in [each for each, flush in self._flushes.items() if flush.done()]:
+            self._flushes.pop(tenant_store).result()
+
+    def _finish_flushes(self) -> None:
+        for flush in self._flushes.values():
+            flush.result()
+        self._flushes.clear()
 
     def _kept(self, keep: Callable[[Quarantine], Path | None]) -> str | None:
         """Where something was put aside. Where that failed, no record is trimmed until the next start tries again."""

@@ -6,6 +6,7 @@ Reads no clock but for how long things take, keeps nothing: the state goes in an
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
@@ -25,6 +26,9 @@ METRIC_NAME = "__name__"
 ALERT_NAME = "alertname"
 ALERTS = "ALERTS"
 ALERTS_FOR_STATE = "ALERTS_FOR_STATE"
+
+TEMPLATES_S_MAX = 5.0
+"""For all series of a rule: thousands of alerts as people write them."""
 
 _log = structlog.get_logger(__name__)
 
@@ -118,7 +122,8 @@ class GroupEvaluation:
         found = await self._ask(group.id.tenant, rule.expr, ts_ns)
         if isinstance(rule, RecordingRule):
             return _RuleOutcome(series=recorded(rule, found, group.limit, tenant=group.id.tenant.value))
-        seen = self._seen(rule, found, at_ns)
+        # Templates are a tenant's own: what they take must not be taken from others.
+        seen = await asyncio.to_thread(self._seen, rule, found, at_ns)
         alerts = next_alerts(rule, seen, {alert.labels: alert for alert in known.alerts}, at_ns)
         active = [alert for alert in alerts.values() if not alert.resolved_at_ns]
         if 0 < group.limit < len(active):
@@ -137,7 +142,14 @@ class GroupEvaluation:
     def _seen(self, rule: AlertingRule, found: Vector, at_ns: int) -> list[Alert]:
         """An alert for each series, as if it were new."""
         seen: dict[LabelSet, Alert] = {}
+        began_s = self._clock.monotonic_s()
         for series, value in found:
+            if self._clock.monotonic_s() - began_s > TEMPLATES_S_MAX:
+                raise LimitExceeded(
+                    f"the templates of {len(found)} series take longer than {TEMPLATES_S_MAX:g} s",
+                    limit="templates",
+                    tenant=self._group.id.tenant.value,
+                )
 
             def expand(
                 texts: tuple[tuple[str, str], ...], series: LabelSet = series, value: float = value

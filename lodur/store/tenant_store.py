@@ -112,10 +112,12 @@ class TenantStore:
     def replay(self, push: DecodedPush, *, seq: int, now_s: float) -> Appended:
         """Put the rows of a record back into the head, but for the days that have them in segments."""
         skip = [day_span(day) for day, committed in self._days.items() if self._covers(committed, seq)]
-        new_rows, repeated_rows = self._head.insert(push, skip=[(span.start_ns, span.end_ns) for span in skip])
+        with self._gate.append():
+            new_rows, repeated_rows = self._head.insert(push, skip=[(span.start_ns, span.end_ns) for span in skip])
+            if new_rows:
+                self._marks.appended(self.tenant, seq)
+                self._touched(now_s)
         if new_rows:
-            self._marks.appended(self.tenant, seq)
-            self._touched(now_s)
             self._measure()
         return Appended(new_rows, repeated_rows)
 

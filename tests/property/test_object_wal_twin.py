@@ -22,7 +22,7 @@ from lodur.model.errors import Unavailable
 from lodur.store.days import NS_PER_DAY
 from tests.wal_node import Row, WalNode
 
-EXAMPLES = int(os.environ.get("LODUR_OBJECT_WAL_EXAMPLES", "15"))
+EXAMPLES = int(os.environ.get("LODUR_OBJECT_WAL_EXAMPLES", "10"))
 """Histories; a soak takes thousands."""
 
 STEPS = 30
@@ -97,6 +97,14 @@ class Cluster(RuleBasedStateMachine):
     @rule(place=places, fault=faults)
     def flush(self, place: int, fault: Fault) -> None:
         self._work(place, fault, WalNode.flush)
+
+    @rule(place=places, fault=faults)
+    def begin_flush(self, place: int, fault: Fault) -> None:
+        self._work(place, fault, WalNode.begin_flush)
+
+    @rule(place=places, fault=faults)
+    def finish_flush(self, place: int, fault: Fault) -> None:
+        self._work(place, fault, WalNode.finish_flush)
 
     @rule(place=places, fault=faults)
     def adopt(self, place: int, fault: Fault) -> None:

@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from lodur.logql.template_syntax import TemplateSyntaxError, check_template
 from lodur.model.label_set import LabelSet
 from lodur.ruler.groups import Labels
-from lodur.ruler.template.functions import FUNCTIONS, Surroundings, functions_of
-from lodur.ruler.template.running import run_template
+from lodur.ruler.template.functions import FUNCTIONS, Budget, Surroundings, functions_of
+from lodur.ruler.template.running import STEPS_MAX, run_template
 from lodur.ruler.template.tree import Template, parse_template
 from lodur.ruler.template.values import TemplateFailure, Value
 
@@ -53,13 +53,14 @@ class AlertTemplates:
             "ExternalURL": self.external_url,
             "Value": value,
         }
-        functions = functions_of(Surroundings(now_ns, self.external_url))
 
         def expanded(text: str) -> str:
             if "{{" not in text:
                 return text
             try:
-                return run_template(self._template(text), data, functions)[:EXPANDED_CHARS_MAX]
+                budget = Budget(STEPS_MAX)
+                functions = functions_of(Surroundings(now_ns, self.external_url, budget))
+                return run_template(self._template(text), data, functions, budget)[:EXPANDED_CHARS_MAX]
             except TemplateFailure as failure:
                 name = f"__alert_{alert}"
                 return f"<error expanding template: error executing template {name}: template: {name}: {failure}>"

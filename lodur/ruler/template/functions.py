@@ -10,6 +10,7 @@ import html as html_escapes
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TypeAlias
 from urllib.parse import quote_plus, urlsplit
 
@@ -27,13 +28,26 @@ from lodur.ruler.template.humanize import (
 from lodur.ruler.template.printf import printf
 from lodur.ruler.template.values import Duration, TemplateFailure, Value, is_true, kind_of, printed, to_float
 
-REPLACEMENTS_MAX = 1000
-"""Matches of one `reReplaceAll`: each costs a call, and texts of alerts are short."""
+EXPRESSION_STEPS = 50
+"""What one use of a regular expression costs, which is compiled for it: some of a millisecond."""
 
 Function: TypeAlias = Callable[[Sequence[Value]], Value]
 
 _JS_ESCAPES = {"\\": "\\\\", "'": "\\'", '"': '\\"', "<": "\\u003C", ">": "\\u003E", "&": "\\u0026", "=": "\\u003D"}
 _NUMBERED = re.compile(r"\$(?:(\d+)|\{(\d+)\})")
+
+
+@dataclass(slots=True)
+class Budget:
+    """Steps that a template may still take."""
+
+    left: int
+
+    def spend(self, steps: int) -> None:
+        """Take steps. Raises TemplateFailure where there are none any more."""
+        self.left -= steps
+        if self.left < 0:
+            raise TemplateFailure("more steps than a template may take")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +56,7 @@ class Surroundings:
 
     now_ns: int
     external_url: str
+    budget: Budget
 
 
 def functions_of(around: Surroundings) -> Mapping[str, Function]:
@@ -49,6 +64,8 @@ def functions_of(around: Surroundings) -> Mapping[str, Function]:
     return {
         **_OF_GO,
         **_OF_PROMETHEUS,
+        "match": _texts(2, partial(_matches, around.budget)),
+        "reReplaceAll": _texts(3, partial(_replace_all, around.budget)),
         "now": lambda _: around.now_ns / 1e9,
         "externalURL": lambda _: around.external_url,
         "pathPrefix": lambda _: urlsplit(around.external_url).path,
@@ -189,23 +206,23 @@ def _js(arguments: Sequence[Value]) -> Value:
     )
 
 
-def _matches(pattern: str, text: str) -> Value:
-    return _replaced([text], f"(?s:.*)(?:{pattern})(?s:.*)", "x")[0] is not None
+def _matches(budget: Budget, pattern: str, text: str) -> Value:
+    return _replaced(budget, [text], f"(?s:.*)(?:{pattern})(?s:.*)", "x")[0] is not None
 
 
-def _replace_all(pattern: str, replacement: str, text: str) -> Value:
+def _replace_all(budget: Budget, pattern: str, replacement: str, text: str) -> Value:
     """One match after the other: what stands before it is the shortest, so it is the first."""
     # The match as a whole is the second group here, and the pattern's own groups follow.
     shifted = _NUMBERED.sub(lambda found: f"${{{int((found[1] or found[2])[:9]) + 2}}}", replacement)
     whole = f"(?P<lodur_before>(?s:.*?))({pattern})(?P<lodur_after>(?s:.*))"
     done: list[str] = []
     rest = text
-    for _ in range(REPLACEMENTS_MAX):
-        (after,) = _replaced([rest], whole, "${lodur_after}")
+    while True:
+        (after,) = _replaced(budget, [rest], whole, "${lodur_after}")
         if after is None:
             return "".join(done) + rest
-        (before,) = _replaced([rest], whole, "${lodur_before}")
-        (filled,) = _replaced([rest], whole, shifted)
+        (before,) = _replaced(budget, [rest], whole, "${lodur_before}")
+        (filled,) = _replaced(budget, [rest], whole, shifted)
         done += [before or "", filled or ""]
         if len(before or "") + len(after) == len(rest):
             # An empty match: the character after it stays.
@@ -214,10 +231,10 @@ def _replace_all(pattern: str, replacement: str, text: str) -> Value:
         if not after:
             return "".join(done)
         rest = after
-    raise TemplateFailure(f"more than {REPLACEMENTS_MAX} matches in one text")
 
 
-def _replaced(values: list[str], pattern: str, replacement: str) -> list[str | None]:
+def _replaced(budget: Budget, values: list[str], pattern: str, replacement: str) -> list[str | None]:
+    budget.spend(EXPRESSION_STEPS)
     try:
         return replace_values(values, pattern, replacement)
     except InvalidRequest as error:
@@ -294,8 +311,6 @@ _OF_PROMETHEUS: Mapping[str, Function] = {
     "toLower": _texts(1, str.lower),
     "stripPort": _texts(1, _strip_port),
     "stripDomain": _texts(1, _strip_domain),
-    "match": _texts(2, _matches),
-    "reReplaceAll": _texts(3, _replace_all),
     "urlQueryEscape": _texts(1, lambda text: quote_plus(text, safe="~")),
     "parseDuration": _texts(1, _parsed_duration),
     "safeHtml": _texts(1, lambda text: text),
@@ -304,5 +319,7 @@ _OF_PROMETHEUS: Mapping[str, Function] = {
     "tableLink": _texts(1, _link(1)),
 }
 
-FUNCTIONS = frozenset({*_OF_GO, *_OF_PROMETHEUS, "and", "or", "call", "now", "externalURL", "pathPrefix"})
+FUNCTIONS = frozenset(
+    {*_OF_GO, *_OF_PROMETHEUS, "match", "reReplaceAll", "and", "or", "call", "now", "externalURL", "pathPrefix"}
+)
 """The names that a template may call."""

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import assert_never
 
-from lodur.ruler.template.functions import Function
+from lodur.ruler.template.functions import Budget, Function
 from lodur.ruler.template.tree import (
     Body,
     Call,
@@ -46,9 +46,9 @@ class _Left(Exception):
         self.is_continue = is_continue
 
 
-def run_template(template: Template, data: Value, functions: Mapping[str, Function]) -> str:
+def run_template(template: Template, data: Value, functions: Mapping[str, Function], budget: Budget) -> str:
     """The text that a template gives for these data. Raises TemplateFailure."""
-    run = _Run(template.defined, functions)
+    run = _Run(template.defined, functions, budget)
     run.body(template.body, _Scope(data, [("$", data)]))
     return "".join(run.parts)
 
@@ -80,9 +80,9 @@ class _Scope:
 class _Run:
     defined: Mapping[str, Body]
     functions: Mapping[str, Function]
+    budget: Budget
     parts: list[str] = field(default_factory=list)
     chars: int = 0
-    steps: int = 0
     depth: int = 0
 
     def body(self, body: Body, scope: _Scope) -> None:
@@ -90,7 +90,7 @@ class _Run:
         known = len(scope.variables)
         try:
             for item in body:
-                self._step()
+                self.budget.spend(1)
                 match item:
                     case Text(text=text):
                         self._write(text)
@@ -166,7 +166,7 @@ class _Run:
         return value
 
     def _command(self, command: Command, scope: _Scope, final: tuple[Value, ...]) -> Value:
-        self._step()
+        self.budget.spend(1)
         first = command.operands[0]
         if isinstance(first, Call):
             return self._call(first.name, command.operands[1:], scope, final)
@@ -223,11 +223,6 @@ class _Run:
             raise TemplateFailure(f"more than {OUTPUT_CHARS_MAX} characters")
         self.parts.append(text)
 
-    def _step(self) -> None:
-        self.steps += 1
-        if self.steps > STEPS_MAX:
-            raise TemplateFailure(f"more than {STEPS_MAX} steps")
-
 
 def _field(value: Value, name: str) -> Value:
     if isinstance(value, Mapping):
@@ -243,7 +238,7 @@ def _pairs(value: Value) -> list[tuple[Value, Value]]:
         return list(enumerate(value))
     if isinstance(value, int) and not isinstance(value, bool):
         if value > STEPS_MAX:
-            raise TemplateFailure(f"more than {STEPS_MAX} steps")
+            raise TemplateFailure("more steps than a template may take")
         return [(number, number) for number in range(value)]
     if value is None:
         return []

@@ -105,11 +105,21 @@ def test_long_spans_are_asked_for_day_by_day(cli: Cli, lines: FakeLoki) -> None:
     assert (spans[0][0], spans[-1][1]) == (T0, T0 + 200_000 * S)
 
 
+def test_a_server_that_is_busy_for_a_moment_is_waited_for(cli: Cli, loki: FakeLoki) -> None:
+    entries = [{"stream": {"app": "a"}, "values": [[str(T0 + n), f"line {n}"]]} for n in range(2)]
+    page, last = ({"status": "success", "data": {"resultType": "streams", "result": found}} for found in (entries, []))
+    loki.will_answer(RANGE, page)
+    loki.will_answer(RANGE, "too many outstanding requests", status=429)
+    loki.will_answer(RANGE, last)
+    result = cli("export", '{app="a"}', *SPAN, "--batch", "2", "--format", "raw")
+    assert (result.exit_code, result.stdout) == (0, "line 0\nline 1\n")
+
+
 def test_an_export_that_fails_leaves_no_file(cli: Cli, loki: FakeLoki, tmp_path: Path) -> None:
     entry = {"stream": {"app": "a"}, "values": [[str(T0 + n), "x"] for n in range(2)]}
     page = {"status": "success", "data": {"resultType": "streams", "result": [entry], "stats": {}}}
     loki.will_answer(RANGE, page)
-    loki.will_answer(RANGE, "broken", status=500)
+    loki.will_answer(RANGE, "refused", status=400)
     result = cli("export", '{app="a"}', str(tmp_path / "x.jsonl"), *SPAN, "--batch", "2")
     assert result.exit_code == 1
     assert list(tmp_path.iterdir()) == []

@@ -66,6 +66,13 @@ def test_a_part_that_cannot_be_read_leaves_no_complete_file(cli: Cli, loki: Fake
     assert [file.suffix for file in tmp_path.iterdir() if file.suffix != ".tmp"] == []
 
 
+def test_files_that_cannot_be_written_are_named(cli: Cli, lines: FakeLoki) -> None:
+    result = cli("query", '{app="a"}', *SPAN, *PARTS, "--part-path-prefix", "/no/such/folder/p")
+    assert result.exit_code == 1
+    assert "/no/such/folder/p_20241027T" in result.stderr
+    assert "cannot be written: No such file or directory" in result.stderr
+
+
 def test_limit_counts_for_each_part(cli: Cli, lines: FakeLoki) -> None:
     result = cli("query", '{app="a"}', *SPAN, *PARTS, "--parallel-max-workers", "2", "--limit", "2", "--forward")
     assert result.stdout.splitlines() == ["line 0", "line 1", "line 30", "line 31", "line 60", "line 61"]

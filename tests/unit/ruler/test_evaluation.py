@@ -165,6 +165,31 @@ def test_the_delay_is_not_of_the_alerts() -> None:
     assert alert.sent_at_ns == alert.fired_at_ns == T0_NS + 5 * NS_PER_MINUTE
 
 
+class FlyingClock(ManualClock):
+    """A second passes with each look at it."""
+
+    def monotonic_s(self) -> float:
+        self.advance(1)
+        return super().monotonic_s()
+
+
+def test_templates_that_take_too_long_fail_the_rule() -> None:
+    rule = AlertingRule("A", "q", annotations=(("x", "{{ $value }}"),))
+
+    async def ask(tenant: TenantId, expr: str, time_ns: int) -> Vector:
+        return vector(**{f"pod{number}": 1.0 for number in range(20)})
+
+    evaluation = GroupEvaluation(
+        RuleGroup(ID, NS_PER_MINUTE, 0, (rule,)),
+        ask,
+        AlertTemplates(LabelSet(), ""),
+        FlyingClock(T0_NS),
+        resend_delay_ns=NS_PER_MINUTE,
+    )
+    outcome = asyncio.run(evaluation.turn(T0_NS, GroupState()))
+    assert outcome.state.rules[0].error == "the templates of 20 series take longer than 5 s"
+
+
 def test_values_that_json_has_none_for_are_kept() -> None:
     group = Group((AlertingRule("A", "q"),))
     group.turn(0, {"q": vector(a=float("inf"), b=float("nan"))})

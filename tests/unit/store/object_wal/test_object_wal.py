@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -17,6 +18,7 @@ from lodur.store.object_wal.lease import LeaseState, read_lease
 from lodur.store.object_wal.names import object_path
 from lodur.store.object_wal.reading import listed_numbers
 from lodur.store.object_wal.writing import TRIM_GRACE_S
+from tests.servers.process import wait_until
 from tests.wal_node import OPTIONS, Row, WalNode
 
 NOW_NS = 20_000 * NS_PER_DAY + NS_PER_DAY // 2
@@ -176,6 +178,17 @@ def test_a_reader_sees_rows_once_before_and_after_their_flush(writer: WalNode, r
     assert follow(reader) == sorted(rows)
     assert sum(meta.rows for tenant in reader.store.tenants() for meta in tenant.live()) == 8
     assert reader.shown_rows == len(rows)
+
+
+def test_rows_that_came_during_a_flush_stay(writer: WalNode, reader: WalNode) -> None:
+    rows = pushed(writer, 1, 2)
+    writer.begin_flush()
+    rows += pushed(writer, 3, 4)
+    assert follow(reader) == sorted(rows)
+    writer.finish_flush()
+    writer.send_all()
+    assert follow(reader) == sorted(rows)
+    assert sum(meta.rows for tenant in reader.store.tenants() for meta in tenant.live()) == 4
 
 
 def test_a_manifest_may_be_read_before_the_objects_that_it_covers(writer: WalNode, reader: WalNode) -> None:
@@ -367,6 +380,25 @@ def test_a_damaged_object_costs_its_records_and_is_kept(writer: WalNode, reader:
     assert 2 in listed_numbers(reader.objects, writer.wal.writer_id)
     assert follow(reader) == sorted(rows)
     assert not set(lost) & set(reader.rows())
+
+
+def test_an_object_with_a_record_that_cannot_be_read_is_kept(writer: WalNode, reader: WalNode) -> None:
+    rows = pushed(writer, 1)
+    unknown_kind = 0xEE
+    later = threading.Thread(target=writer.wal.append, args=("t", unknown_kind, 0, b"from a later build"))
+    later.start()
+    wait_until(lambda: writer.wal.waiting()[0] > 0, deadline_s=10.0, what="the append")
+    writer.send_all()
+    later.join()
+    rows += pushed(writer, 3)
+    writer.die()
+    adopt(reader)
+    for _ in range(2):
+        reader.time.advance(READERS_GRACE_S)
+        reader.adopter.poll()
+    assert state_of(reader, writer) is LeaseState.DONE
+    assert 2 in listed_numbers(reader.objects, writer.wal.writer_id)
+    assert follow(reader) == sorted(rows)
 
 
 def test_a_reader_refuses_queries_rather_than_to_leave_rows_out(
