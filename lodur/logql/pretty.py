@@ -109,10 +109,13 @@ def _pretty_operation(query: BinaryOperation, level: int) -> str:
 
 
 def _pretty_operand(operand: MetricQuery, needs_parentheses: bool, level: int) -> str:
-    text = _pretty(operand, level)
-    if not needs_parentheses or "\n" not in text:
-        return text  # the one-line form of an operation has parentheses of its own
-    return f"{_indented('(', level)}\n{_pretty(operand, level + 1)}\n{_indented(')', level)}"
+    if not needs_parentheses:
+        return _pretty(operand, level)
+    # Once, whatever comes of it: to lay each operand out twice would double the work with every level.
+    text = _pretty(operand, level + 1)
+    if "\n" not in text:
+        return text.removeprefix(_INDENT)  # the one-line form of an operation has parentheses of its own
+    return f"{_indented('(', level)}\n{text}\n{_indented(')', level)}"
 
 
 def _binds_looser(parent: BinaryOperation, operand: MetricQuery, *, is_right: bool) -> bool:

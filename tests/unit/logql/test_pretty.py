@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from lodur.logql.parser import parse_query
+from lodur.logql.parser import parse_query, parse_tree
 from lodur.logql.pretty import LINE_BYTES_MAX, format_query
 
 _LONG = '{namespace="payments-production", container="checkout-frontend-server-with-a-very-long-name-indeed"}'
@@ -115,3 +115,16 @@ def test_operators_that_bind_tighter_need_none() -> None:
         "or",
         "unless ignoring (a)",
     ]
+
+
+def test_nested_operations_are_laid_out_once() -> None:
+    """Each level costs as much as the one below, not twice as much: this deep nobody would wait for the end."""
+    depth = 60
+    text = (
+        "1 + (" * depth
+        + 'sum(count_over_time({app="a"}[1h])) / on (app) sum by (app) (rate({b="c"}[1h]))'
+        + ")" * depth
+    )
+    formatted = format_query(parse_tree(text))
+    assert formatted.count("(\n") > depth - 10
+    assert str(parse_tree(formatted)) == str(parse_tree(text))
