@@ -97,6 +97,7 @@ def test_a_store_is_read_with_its_server_up_and_down(server: LodurServer, tmp_pa
     assert len(after) == ENTRIES + 1 - 1  # one more in the log, and one deleted
     assert exported(server, server.directory, *own) == after
     stored = exported(server, tmp_path, "--directory", str(server.data / "store"))
-    assert len(stored) == ENTRIES - 1 and set(stored) <= set(before)
+    assert len(stored) == ENTRIES - 1
+    assert set(stored) <= set(before)
     server.start()
     assert exported(server, tmp_path) == after
