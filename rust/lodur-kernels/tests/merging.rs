@@ -227,7 +227,8 @@ fn scan(task: Task) -> Scan {
 /// Lines that a log query shows, sorted, and what a count of all says.
 fn scanned(source: &Source) -> (Vec<(i64, String)>, u64) {
     let logs = LogsTask { start_ns: -10, end_ns: 100, limit: 10_000, backward: true, interval_ns: 0 };
-    let found = run_logs(&scan(Task::Logs(logs)), &[source.clone()], &Cancel::default(), 2, 1 << 30).unwrap();
+    let found =
+        run_logs(&scan(Task::Logs(logs)), std::slice::from_ref(source), &Cancel::default(), 2, 1 << 30).unwrap();
     let mut lines: Vec<_> =
         found.entries.into_iter().map(|entry| (entry.ts_ns, String::from_utf8(entry.line).unwrap())).collect();
     lines.sort();
@@ -242,7 +243,8 @@ fn scanned(source: &Source) -> (Vec<(i64, String)>, u64) {
         series_max: 0,
         parameter: None,
     };
-    let counted = run_metric(&scan(Task::Metric(count)), &[source.clone()], &Cancel::default(), 2, 1 << 30).unwrap();
+    let counted =
+        run_metric(&scan(Task::Metric(count)), std::slice::from_ref(source), &Cancel::default(), 2, 1 << 30).unwrap();
     (lines, counted.values.iter().sum::<f64>() as u64)
 }
 
@@ -276,7 +278,7 @@ proptest! {
         }
 
         for (rows, file) in inputs.iter().zip(files) {
-            let kept = twin(&[rows.clone()], |row| !is_deleted(row));
+            let kept = twin(std::slice::from_ref(rows), |row| !is_deleted(row));
             let gone = file.segment.directory.rows - kept.len() as u64;
             let effect = deletes.effect(&file.segment, &file.source).unwrap();
             let covered: u64 = effect.covered.iter().sum();
@@ -293,7 +295,7 @@ proptest! {
                 prop_assert_eq!(counted, kept.len() as u64);
                 if !asked.iter().any(|request| !matches!(request.named, Named::Everything)) {
                     let everywhere = lodur_kernels::scan::matching::Selector::everything();
-                    let stats = index_stats(&[source.clone()], &everywhere, i64::MIN / 2, i64::MAX / 2);
+                    let stats = index_stats(std::slice::from_ref(&source), &everywhere, i64::MIN / 2, i64::MAX / 2);
                     prop_assert!(stats.entries >= kept.len() as u64);
                     prop_assert_eq!(stats.entries == 0, kept.is_empty());
                 }
