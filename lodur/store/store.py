@@ -110,10 +110,13 @@ class Store:
             store.check()
         if self._disk_cache is not None:
             self._disk_cache.load()
+        tenants = self._stored_tenants()
         with ThreadPoolExecutor(LOAD_TENANTS, "load-tenant") as threads:
             # Taken one by one, so that the first failure is raised.
-            for _ in threads.map(self._load_tenant, self._stored_tenants()):
+            for _ in threads.map(self._load_tenant, tenants):
                 pass
+        if self.deletions is not None:
+            self.deletions.note_stored(tenants)
 
     def tenant(self, tenant: TenantId) -> TenantStore:
         """A tenant's rows; a new tenant has none."""

@@ -21,6 +21,7 @@ CONFIG = """
 auth_enabled: false
 limits_config: {reject_old_samples: false, max_entries_limit_per_query: 1000}
 ingester: {wal: {flush_on_shutdown: false}}
+compactor: {retention_enabled: true, delete_request_store: filesystem}
 """
 T0 = 1_730_000_000_000_000_000
 SPAN = ("--from", "2024-10-26", "--to", "2024-10-29")

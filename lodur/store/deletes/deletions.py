@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
@@ -68,6 +68,11 @@ class Deletions:
         self._lock = threading.Lock()
         self._tenants: dict[TenantId, _Known] = {}
         self._reading: dict[TenantId, asyncio.Task[DeleteLog]] = {}
+        self._stored: frozenset[TenantId] | None = None
+
+    def note_stored(self, tenants: Iterable[TenantId]) -> None:
+        """Take it that tenants other than these have no requests yet, as long as the store cannot be asked."""
+        self._stored = frozenset(tenants)
 
     @property
     def object_store(self) -> ObjectStore:
@@ -94,7 +99,7 @@ class Deletions:
         return self._adopt(tenant, read_log(self._store, tenant), begun_s)
 
     async def fresh(self, tenant: TenantId) -> DeleteLog:
-        """A tenant's requests, not older than `STALE_S`. Raises as `refresh`."""
+        """A tenant's requests, not older than `STALE_S` as long as the store answers. Raises as `refresh`."""
         with self._lock:
             found = self._tenants.get(tenant)
             age_s = self._clock.monotonic_s() - found.read_at_s if found is not None else STALE_S
@@ -110,9 +115,11 @@ class Deletions:
             # A query that is cancelled leaves the reading to others that wait for it.
             return await asyncio.shield(reading)
         except Unavailable:
-            if found is None:
+            if found is not None:
+                return found.stored.log
+            if self._stored is None or tenant in self._stored:
                 raise
-            return found.stored.log
+            return NO_REQUESTS
 
     def change(self, tenant: TenantId, change: Callable[[DeleteLog], DeleteLog]) -> DeleteLog:
         """Commit a change of a tenant's requests. Blocks. Raises as `commit_log`."""
