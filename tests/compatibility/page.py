@@ -97,7 +97,7 @@ def _endpoints(evidence: Evidence) -> Iterator[Row]:
             status,
             own or differs or "",
             evidence.recorded_at(path),
-            (*evidence.asking(path), *EVERY_ROUTE)[:3],
+            tuple(_distinct((*evidence.asking(path), *EVERY_ROUTE)))[:3],
         )
 
 
