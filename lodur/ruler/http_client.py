@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import base64
-import ssl
-from collections.abc import Generator
 from dataclasses import dataclass
-from typing import assert_never
 
 import httpx
 
 from lodur.model.errors import InvalidRequest
-from lodur.ruler.options import BasicAuth, HeaderAuth, HttpOptions, Secret, Tls
+from lodur.ruler.options import HttpOptions
+from lodur.wire.client_auth import FileAuth, tls_context
 
 ANSWER_CHARS_MAX = 300
 """How much of a refusal is logged."""
@@ -47,9 +44,9 @@ def build_client(options: HttpOptions, *, is_https: bool) -> httpx.AsyncClient:
     """A client with these options. Raises InvalidRequest for files that cannot be used."""
     try:
         return httpx.AsyncClient(
-            auth=_FileAuth(options.auth) if options.auth is not None else None,
+            auth=FileAuth(options.auth) if options.auth is not None else None,
             headers=dict(options.headers),
-            verify=_tls_context(options.tls) if is_https else True,
+            verify=tls_context(options.tls, failing="TLS cannot be set up") if is_https else True,
             proxy=options.proxy_url or None,
             follow_redirects=options.follow_redirects,
             timeout=options.timeout_s,
@@ -77,42 +74,3 @@ def mask_credentials(url: str) -> str:
     scheme, separator, rest = url.partition("://")
     host, slash, path = rest.partition("/")
     return f"{scheme}{separator}{host.rpartition('@')[2]}{slash}{path}"
-
-
-class _FileAuth(httpx.Auth):
-    """Puts the `Authorization` header on; a secret's file is read for each request."""
-
-    def __init__(self, auth: BasicAuth | HeaderAuth) -> None:
-        self._auth = auth
-
-    def auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
-        request.headers["Authorization"] = _header(self._auth)
-        yield request
-
-
-def _header(auth: BasicAuth | HeaderAuth) -> str:
-    match auth:
-        case BasicAuth(username, password):
-            pair = f"{username}:{_read(password)}".encode()
-            return "Basic " + base64.b64encode(pair).decode("ascii")
-        case HeaderAuth(scheme, credentials):
-            return f"{scheme} {_read(credentials)}"
-        case _:
-            assert_never(auth)
-
-
-def _read(secret: Secret) -> str:
-    return secret.text if secret.file is None else secret.file.read_text(encoding="utf-8").strip()
-
-
-def _tls_context(tls: Tls) -> ssl.SSLContext:
-    try:
-        context = ssl.create_default_context(cafile=str(tls.ca_file) if tls.ca_file else None)
-        if tls.cert_file is not None:
-            context.load_cert_chain(tls.cert_file, tls.key_file)
-    except (OSError, ssl.SSLError) as error:
-        raise InvalidRequest(f"TLS cannot be set up: {error}") from error
-    if tls.insecure_skip_verify:
-        context.check_hostname = False
-        context.verify_mode = ssl.CERT_NONE
-    return context

@@ -13,44 +13,7 @@ from typing import Literal, TypeAlias
 from lodur.model.durations import NS_PER_HOUR, NS_PER_MINUTE
 from lodur.model.label_set import LabelSet
 from lodur.model.tenant import TenantId
-
-
-@dataclass(frozen=True, slots=True)
-class Secret:
-    """A secret as text, or the file that holds it, read again for each request so that it can be changed."""
-
-    text: str = ""
-    file: Path | None = None
-
-    def __repr__(self) -> str:
-        return f"Secret(file={self.file})" if self.file else "Secret(<secret>)"
-
-
-@dataclass(frozen=True, slots=True)
-class BasicAuth:
-    """`Authorization: Basic`."""
-
-    username: str
-    password: Secret
-
-
-@dataclass(frozen=True, slots=True)
-class HeaderAuth:
-    """`Authorization: <scheme> <credentials>`."""
-
-    scheme: str
-    credentials: Secret
-
-
-@dataclass(frozen=True, slots=True)
-class Tls:
-    """How an https server is checked, and what we show it."""
-
-    ca_file: Path | None = None
-    cert_file: Path | None = None
-    key_file: Path | None = None
-    server_name: str = ""
-    insecure_skip_verify: bool = False
+from lodur.wire.client_auth import PLAIN_TLS, Auth, Tls
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,8 +22,8 @@ class HttpOptions:
 
     timeout_s: float = 30.0
     headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)
-    auth: BasicAuth | HeaderAuth | None = None
-    tls: Tls = Tls()
+    auth: Auth | None = None
+    tls: Tls = PLAIN_TLS
     proxy_url: str = field(default="", repr=False)
     follow_redirects: bool = True
 

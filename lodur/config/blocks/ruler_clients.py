@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TypeVar, cast, get_args
 from urllib.parse import urlsplit
 
+from lodur.config.client_auth import read_auth, read_secret, read_tls
 from lodur.config.errors import BadValue, Problem
 from lodur.config.kinds import (
     BOOL,
@@ -42,15 +43,12 @@ from lodur.model.errors import InvalidRequest
 from lodur.query.evaluate.relabel import replace_values
 from lodur.ruler.options import (
     AlertmanagerOptions,
-    BasicAuth,
-    HeaderAuth,
     HttpOptions,
     RelabelAction,
     RelabelRule,
     RemoteWriteClient,
-    Secret,
-    Tls,
 )
+from lodur.wire.client_auth import BasicAuth, HeaderAuth, Secret, Tls
 
 T = TypeVar("T")
 
@@ -173,7 +171,7 @@ def _queue_given(queue: Section) -> set[str]:
 
 
 def _http(section: Section, timeout_ns: int, given: set[str]) -> HttpOptions:
-    auth = _auth(section)
+    auth = read_auth(section)
     keys = {"headers": "headers", "tls_config": "tls", "proxy_url": "proxy_url", "follow_redirects": "follow_redirects"}
     given |= {field for key, field in keys.items() if section.has(key)}
     if auth is not None:
@@ -182,57 +180,10 @@ def _http(section: Section, timeout_ns: int, given: set[str]) -> HttpOptions:
         timeout_s=timeout_ns / NS_PER_S,
         headers=section.get("headers", TEXT_MAP, ()),
         auth=auth,
-        tls=_tls(section),
+        tls=read_tls(section),
         proxy_url=section.get("proxy_url", SECRET, ""),
         follow_redirects=section.get("follow_redirects", BOOL, True),
     )
-
-
-def _auth(section: Section) -> BasicAuth | HeaderAuth | None:
-    kinds = [name for name in ("basic_auth", "authorization", "bearer_token", "bearer_token_file") if section.has(name)]
-    if len(kinds) > 1:
-        section.report(f"at most one of basic_auth, authorization, bearer_token and bearer_token_file, not {kinds}")
-    basic = section.section("basic_auth", "config.BasicAuth")
-    authorization = section.section("authorization", "config.Authorization")
-    password, username = _secret(basic, "password"), basic.get("username", TEXT, "")
-    credentials, scheme = _secret(authorization, "credentials"), authorization.get("type", TEXT, "Bearer")
-    bearer = _secret(section, "bearer_token")
-    basic.finish()
-    authorization.finish()
-    match kinds[:1]:
-        case ["basic_auth"]:
-            return BasicAuth(username, password)
-        case ["authorization"]:
-            return HeaderAuth(scheme, credentials)
-        case ["bearer_token" | "bearer_token_file"]:
-            return HeaderAuth("Bearer", bearer)
-        case _:
-            return None
-
-
-def _secret(section: Section, name: str) -> Secret:
-    text, file = section.get(name, SECRET, ""), section.get(f"{name}_file", TEXT, "")
-    if text and file:
-        section.report(f"at most one of {name} and {name}_file must be configured", name)
-    return Secret(text, Path(file) if file else None)
-
-
-def _tls(section: Section) -> Tls:
-    tls = section.section("tls_config", "config.TLSConfig")
-    files = [tls.get(name, TEXT, "") for name in ("ca_file", "cert_file", "key_file")]
-    ca_file, cert_file, key_file = (Path(text) if text else None for text in files)
-    options = Tls(
-        ca_file=ca_file,
-        cert_file=cert_file,
-        key_file=key_file,
-        server_name=tls.get("server_name", TEXT, ""),
-        insecure_skip_verify=tls.get("insecure_skip_verify", BOOL, False),
-    )
-    if (cert_file is None) != (key_file is None):
-        tls.report("cert_file and key_file must be configured together")
-    tls.refuse("min_version", "max_version", "ca", "cert", "key")
-    tls.finish()
-    return options
 
 
 def _alertmanager(section: Section) -> AlertmanagerOptions:
@@ -259,7 +210,7 @@ def _alertmanager(section: Section) -> AlertmanagerOptions:
 def notifier_http(client: Section, timeout_ns: int) -> HttpOptions:
     """How requests to Alertmanagers are made, by the keys of `alertmanager_client`."""
     user, password = client.get("basic_auth_username", TEXT, ""), client.get("basic_auth_password", SECRET, "")
-    credentials = _secret(client, "credentials")
+    credentials = read_secret(client, "credentials")
     scheme = client.get("type", TEXT, "") or "Bearer"
     has_credentials = bool(credentials.text or credentials.file)
     if user and has_credentials:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-from pathlib import Path
 from urllib.parse import SplitResult, urlsplit
 
 from lodur.agent.delivery import Labels
 from lodur.agent.label_text import print_labels, sort_labels
 from lodur.agent.sinks.loki.http import OWN_HEADERS
-from lodur.agent.sinks.loki.options import Auth, Backoff, BasicAuth, HeaderAuth, LokiOptions, Secret, Tls
-from lodur.config.kinds import BOOL, COUNT, POSITIVE, SECRET, TEXT, TEXT_MAP, mask_url
+from lodur.agent.sinks.loki.options import Backoff, LokiOptions
+from lodur.config.client_auth import read_auth, read_tls
+from lodur.config.kinds import BOOL, COUNT, POSITIVE, TEXT, TEXT_MAP, mask_url
 from lodur.config.promtail.durations import GO_DURATION_S
 from lodur.config.section import Section
 
@@ -84,10 +84,10 @@ def _read_client(section: Section, warnings: list[str]) -> LokiOptions:
         headers=_read_headers(section, warnings),
         external_labels=external_labels,
         drop_rate_limited=section.get("drop_rate_limited_batches", BOOL, False),
-        auth=_read_auth(section),
+        auth=read_auth(section, refused=("username_file",)),
         proxy_url=section.get("proxy_url", TEXT, ""),
         follow_redirects=section.get("follow_redirects", BOOL, True),
-        tls=_read_tls(section),
+        tls=read_tls(section),
     )
     section.refuse("oauth2", "stream_lag_labels", "no_proxy", "proxy_connect_header")
     section.require("proxy_from_environment", BOOL, False)
@@ -122,53 +122,3 @@ def _read_headers(section: Section, warnings: list[str]) -> tuple[tuple[str, str
         if not (name + value).isascii() or not (name + value).isprintable():
             section.report(f"headers: {name!r} has characters that a header cannot carry", "headers")
     return headers
-
-
-def _read_auth(section: Section) -> Auth | None:
-    kinds = [name for name in ("basic_auth", "authorization", "bearer_token", "bearer_token_file") if section.has(name)]
-    if len(kinds) > 1:
-        section.report(f"at most one of basic_auth, authorization, bearer_token and bearer_token_file, not {kinds}")
-    basic = section.section("basic_auth", "config.BasicAuth")
-    authorization = section.section("authorization", "config.Authorization")
-    password = _read_secret(basic, "password")
-    username = basic.get("username", TEXT, "")
-    basic.refuse("username_file")
-    credentials = _read_secret(authorization, "credentials")
-    scheme = authorization.get("type", TEXT, "Bearer")
-    bearer = _read_secret(section, "bearer_token")
-    basic.finish()
-    authorization.finish()
-    match kinds[:1]:
-        case ["basic_auth"]:
-            return BasicAuth(username, password)
-        case ["authorization"]:
-            return HeaderAuth(scheme, credentials)
-        case ["bearer_token" | "bearer_token_file"]:
-            return HeaderAuth("Bearer", bearer)
-        case _:
-            return None
-
-
-def _read_secret(section: Section, name: str) -> Secret:
-    text, file = section.get(name, SECRET, ""), section.get(f"{name}_file", TEXT, "")
-    if text and file:
-        section.report(f"at most one of {name} and {name}_file must be configured", name)
-    return Secret(text, Path(file) if file else None)
-
-
-def _read_tls(section: Section) -> Tls:
-    tls = section.section("tls_config", "config.TLSConfig")
-    files = [tls.get(name, TEXT, "") for name in ("ca_file", "cert_file", "key_file")]
-    ca_file, cert_file, key_file = (Path(text) if text else None for text in files)
-    options = Tls(
-        ca_file=ca_file,
-        cert_file=cert_file,
-        key_file=key_file,
-        server_name=tls.get("server_name", TEXT, ""),
-        insecure_skip_verify=tls.get("insecure_skip_verify", BOOL, False),
-    )
-    if (cert_file is None) != (key_file is None):
-        tls.report("cert_file and key_file must be configured together")
-    tls.refuse("min_version", "max_version", "ca", "cert", "key")
-    tls.finish()
-    return options

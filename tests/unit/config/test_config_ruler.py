@@ -18,17 +18,14 @@ from lodur.model.label_set import LabelSet
 from lodur.model.tenant import TenantId
 from lodur.ruler.options import (
     AlertmanagerOptions,
-    BasicAuth,
-    HeaderAuth,
     HttpOptions,
     RelabelRule,
     RemoteWriteClient,
     RulerLimits,
     RulerOptions,
     RulerWalOptions,
-    Secret,
-    Tls,
 )
+from lodur.wire.client_auth import BasicAuth, HeaderAuth, Secret, Tls
 
 FULL = """
 ruler:

@@ -20,18 +20,16 @@ from lodur.ruler.alerts import Alert
 from lodur.ruler.groups import AlertingRule, GroupId, RuleGroup
 from lodur.ruler.options import (
     AlertmanagerOptions,
-    BasicAuth,
-    HeaderAuth,
     HttpOptions,
     RelabelRule,
     RemoteWriteClient,
     RulerLimits,
     RulerOptions,
     RulerWalOptions,
-    Secret,
 )
 from lodur.ruler.outputs import Outputs, alert_message, clients_of, directory_name
 from lodur.telemetry.ruler_metrics import RulerMetrics
+from lodur.wire.client_auth import BasicAuth, HeaderAuth, Secret
 from lodur.wire.remote_write import STALE, Sample
 from tests.servers.process import free_port
 from tests.servers.receiver import Receiver

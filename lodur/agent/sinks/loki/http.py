@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import base64
 import ssl
-from collections.abc import Generator
-from typing import assert_never
 
 import httpx
 
-from lodur.agent.sinks.loki.options import Auth, BasicAuth, HeaderAuth, LokiOptions, Secret, Tls
+from lodur.agent.sinks.loki.options import LokiOptions
 from lodur.model.errors import InvalidRequest
+from lodur.wire.client_auth import FileAuth, tls_context
 
 OWN_HEADERS = frozenset({"content-type", "user-agent", "x-scope-orgid", "content-length", "host"})
 """Headers that `headers` of a client cannot replace."""
@@ -26,9 +24,9 @@ def build_http(options: LokiOptions, *, version: str) -> httpx.AsyncClient:
     try:
         httpx.URL(options.url)
         return httpx.AsyncClient(
-            auth=_FileAuth(options.auth) if options.auth is not None else None,
+            auth=FileAuth(options.auth) if options.auth is not None else None,
             headers=headers,
-            verify=_tls_context(options.tls) if options.url.startswith("https:") else True,
+            verify=_verification(options),
             proxy=options.proxy_url or None,
             follow_redirects=options.follow_redirects,
             timeout=options.timeout_s,
@@ -38,40 +36,6 @@ def build_http(options: LokiOptions, *, version: str) -> httpx.AsyncClient:
         raise InvalidRequest(f"client {options.name}: its address or proxy_url cannot be used: {error}") from error
 
 
-class _FileAuth(httpx.Auth):
-    """Puts the `Authorization` header on; a secret's file is read for each request."""
-
-    def __init__(self, auth: Auth) -> None:
-        self._auth = auth
-
-    def auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
-        request.headers["Authorization"] = _header(self._auth)
-        yield request
-
-
-def _header(auth: Auth) -> str:
-    match auth:
-        case BasicAuth(username, password):
-            pair = f"{username}:{_read(password)}".encode()
-            return "Basic " + base64.b64encode(pair).decode("ascii")
-        case HeaderAuth(scheme, credentials):
-            return f"{scheme} {_read(credentials)}"
-        case _:
-            assert_never(auth)
-
-
-def _read(secret: Secret) -> str:
-    return secret.text if secret.file is None else secret.file.read_text(encoding="utf-8").strip()
-
-
-def _tls_context(tls: Tls) -> ssl.SSLContext:
-    try:
-        context = ssl.create_default_context(cafile=str(tls.ca_file) if tls.ca_file else None)
-        if tls.cert_file is not None:
-            context.load_cert_chain(tls.cert_file, tls.key_file)
-    except (OSError, ssl.SSLError) as error:
-        raise InvalidRequest(f"tls_config cannot be used: {error}") from error
-    if tls.insecure_skip_verify:
-        context.check_hostname = False
-        context.verify_mode = ssl.CERT_NONE
-    return context
+def _verification(options: LokiOptions) -> ssl.SSLContext | bool:
+    is_https = options.url.startswith("https:")
+    return tls_context(options.tls, failing="tls_config cannot be used") if is_https else True

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 
 from lodur.agent.delivery import Labels
+from lodur.wire.client_auth import PLAIN_TLS, Auth, Tls
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,47 +16,6 @@ class Backoff:
     max_period_s: float = 300.0
     max_tries: int = 10
     """Requests for one batch, the first included; 0 tries for ever."""
-
-
-@dataclass(frozen=True, slots=True)
-class Secret:
-    """A secret as text, or the file that holds it, read again for each request so that it can be changed."""
-
-    text: str = ""
-    file: Path | None = None
-
-    def __repr__(self) -> str:
-        return f"Secret(file={self.file})" if self.file else "Secret(<secret>)"
-
-
-@dataclass(frozen=True, slots=True)
-class BasicAuth:
-    """`Authorization: Basic`."""
-
-    username: str
-    password: Secret
-
-
-@dataclass(frozen=True, slots=True)
-class HeaderAuth:
-    """`Authorization: <scheme> <credentials>`."""
-
-    scheme: str
-    credentials: Secret
-
-
-Auth = BasicAuth | HeaderAuth
-
-
-@dataclass(frozen=True, slots=True)
-class Tls:
-    """How an https server is checked, and what we show it."""
-
-    ca_file: Path | None = None
-    cert_file: Path | None = None
-    key_file: Path | None = None
-    server_name: str = ""
-    insecure_skip_verify: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,4 +37,4 @@ class LokiOptions:
     auth: Auth | None = None
     proxy_url: str = ""
     follow_redirects: bool = True
-    tls: Tls = Tls()
+    tls: Tls = PLAIN_TLS

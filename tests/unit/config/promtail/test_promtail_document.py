@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from lodur.agent.sinks.loki.options import BasicAuth, HeaderAuth, Secret
 from lodur.agent.sources.file.options import Compression, Decompression
 from lodur.config.errors import ConfigError
 from lodur.config.promtail.document import LoadedAgent, build_agent
 from lodur.config.promtail.load import load_agent
 from lodur.config.promtail.rendering import render_agent
+from lodur.wire.client_auth import BasicAuth, HeaderAuth, Secret
 
 PUBLISHED = """\
 clients:

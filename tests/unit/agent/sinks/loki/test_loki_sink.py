@@ -13,9 +13,13 @@ from prometheus_client import CollectorRegistry
 from lodur.agent.delivery import Chunk, FanOut, Labels, Receipt
 from lodur.agent.metrics import AgentMetrics
 from lodur.agent.sinks.loki.http import build_http
-from lodur.agent.sinks.loki.options import Backoff, BasicAuth, LokiOptions, Secret
+from lodur.agent.sinks.loki.options import (
+    Backoff,
+    LokiOptions,
+)
 from lodur.agent.sinks.loki.sink import QUEUE_BYTES_MAX, LokiSink
 from lodur.model.clock import SystemClock
+from lodur.wire.client_auth import BasicAuth, Secret
 
 OPTIONS = LokiOptions(
     name="test",
