@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import os
 import sys
-import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from lodur.cli.store_options import StorePlace, opened_stores, store_options
 from lodur.cli.terminal import write_err, write_out
 from lodur.model.byte_size import format_byte_size
 from lodur.model.tenant import TenantId
@@ -31,25 +28,15 @@ STREAMS_SHOWN = 20
 class Where:
     """Which store, and which part of it."""
 
-    arguments: tuple[str, ...]
-    """Of `lodur serve`, which say where its store is."""
-    directory: Path | None
+    place: StorePlace
     tenant: TenantId | None
 
 
 @click.group(name="segments")
-@click.option("--config-file", type=click.Path(exists=True, path_type=Path), help="The server's configuration.")
-@click.option("--expand-env", is_flag=True, help="Replace ${VAR} in that file before it is read.")
-@click.option(
-    "--directory",
-    type=click.Path(exists=True, file_okay=False, path_type=Path),
-    help="A store on disk, in place of the configuration's.",
-)
+@store_options
 @click.option("--tenant", help="Look at this tenant only.")
 @click.pass_context
-def command(
-    ctx: click.Context, *, config_file: Path | None, expand_env: bool, directory: Path | None, tenant: str | None
-) -> None:
+def command(ctx: click.Context, *, place: StorePlace, tenant: str | None) -> None:
     """List, describe and check the segments of a store.
 
     Without options: of the store that `lodur serve` uses when it is started in this directory. Nothing is changed, and
@@ -62,10 +49,7 @@ def command(
       lodur segments inspect 0f6c1e2a-m3f2a9c41d07b8e65
       lodur segments verify
     """
-    arguments = [f"-config.file={config_file}"] if config_file else []
-    if expand_env:
-        arguments.append("-config.expand-env=true")
-    ctx.obj = Where(tuple(arguments), directory, TenantId(tenant) if tenant else None)
+    ctx.obj = Where(place, TenantId(tenant) if tenant else None)
 
 
 @command.command(name="ls")
@@ -77,7 +61,7 @@ def ls(where: Where) -> None:
         f"{'FROM':<8} {'TO':<8} ID\n"
     )
     count = raw_bytes = stored_bytes = waiting = 0
-    with opened(where) as stores:
+    with opened_stores(where.place) as stores:
         for stored in _days(stores, where):
             for segment in stored.manifest.segments:
                 write_out(_line(stored, segment))
@@ -99,7 +83,7 @@ def inspect(where: Where, name: str) -> None:
     """Describe a segment by its id, or the end of its path: sizes of its parts, columns, streams."""
     from lodur.store.whole_segments import opened_whole
 
-    with opened(where) as stores:
+    with opened_stores(where.place) as stores:
         for stored in _days(stores, where):
             for segment in stored.manifest.segments:
                 if segment.id == name or segment.path.endswith(name):
@@ -142,7 +126,7 @@ def verify(where: Where) -> None:
 
     count = damaged = 0
     tenants: dict[TenantId, None] = {}
-    with opened(where) as stores:
+    with opened_stores(where.place) as stores:
         for stored in _days(stores, where):
             tenants[stored.tenant] = None
             for segment in stored.manifest.segments:
@@ -160,22 +144,6 @@ def verify(where: Where) -> None:
     write_err(f"{count} segments, {damaged} damaged\n")
     if damaged:
         sys.exit(1)
-
-
-@contextmanager
-def opened(where: Where) -> Iterator[ObjectStores]:
-    """The stores that are meant."""
-    # Imported here: most commands need none of it.
-    from lodur.config.loading import load_server_config
-    from lodur.store.object_stores import ObjectStores
-    from lodur.store.options import FilesystemOptions, PeriodOptions, StorageOptions
-
-    if where.directory is not None:
-        storage = StorageOptions((PeriodOptions(0, FilesystemOptions(where.directory)),))
-    else:
-        storage = load_server_config(where.arguments, os.environ, Path.cwd()).config.storage
-    with tempfile.TemporaryDirectory() as spool:
-        yield ObjectStores.of(storage, spool_directory=Path(spool))
 
 
 def _days(stores: ObjectStores, where: Where) -> Iterator[StoredDay]:

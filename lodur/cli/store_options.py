@@ -15,6 +15,7 @@ import click
 
 if TYPE_CHECKING:
     from lodur.config.server_config import ServerConfig
+    from lodur.store.object_stores import ObjectStores
     from lodur.store.options import StorageOptions
 
 
@@ -57,6 +58,15 @@ def spool_directory() -> Iterator[Path]:
     """A folder for what a remote store's client keeps on the disk meanwhile."""
     with tempfile.TemporaryDirectory(prefix="lodur-") as folder:
         yield Path(folder)
+
+
+@contextmanager
+def opened_stores(place: StorePlace) -> Iterator[ObjectStores]:
+    """The object stores that are meant. Raises as `StorePlace.config`, InvalidRequest for useless credentials."""
+    from lodur.store.object_stores import ObjectStores
+
+    with spool_directory() as spool:
+        yield ObjectStores.of(place.storage(place.config()), spool_directory=spool)
 
 
 _OPTIONS = (

@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 import sys
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from lodur.cli.store_options import StorePlace, opened_stores, store_options
 from lodur.cli.terminal import write_err, write_out
 from lodur.model.byte_size import format_byte_size
 from lodur.model.errors import LodurError
@@ -47,19 +47,11 @@ class Progress:
 
 
 @click.command(name="verify")
-@click.option("--config-file", type=click.Path(exists=True, path_type=Path), help="The server's configuration.")
-@click.option("--expand-env", is_flag=True, help="Replace ${VAR} in that file before it is read.")
-@click.option(
-    "--directory",
-    type=click.Path(exists=True, file_okay=False, path_type=Path),
-    help="A store on disk, in place of the configuration's.",
-)
+@store_options
 @click.option("--tenant", help="Look at this tenant only.")
 @click.option("-o", "--output", type=click.Choice(["text", "json"]), default="text", help="How findings are printed.")
 @click.option("-q", "--quiet", is_flag=True, help="No progress and no sum, findings only.")
-def command(
-    *, config_file: Path | None, expand_env: bool, directory: Path | None, tenant: str | None, output: str, quiet: bool
-) -> None:
+def command(*, place: StorePlace, tenant: str | None, output: str, quiet: bool) -> None:
     """Check every checksum and every reference of a store.
 
     The whole store is read, and objects that no manifest names are told too.
@@ -77,18 +69,13 @@ def command(
       lodur verify --config-file loki.yaml --tenant team-a
       lodur verify --directory ./data/store -o json
     """
-    from lodur.cli.segments import Where, opened
     from lodur.store.verification import Verification
 
-    arguments = [f"-config.file={config_file}"] if config_file else []
-    if expand_env:
-        arguments.append("-config.expand-env=true")
-    where = Where(tuple(arguments), directory, TenantId(tenant) if tenant else None)
     progress = Progress(is_quiet=quiet)
     found: list[Finding] = []
     try:
-        with opened(where) as stores:
-            verification = Verification(stores, where.tenant, progress)
+        with opened_stores(place) as stores:
+            verification = Verification(stores, TenantId(tenant) if tenant else None, progress)
             for finding in verification.run():
                 progress.end()
                 found.append(finding)
