@@ -10,7 +10,7 @@ from typing import Self
 from urllib.parse import parse_qs, unquote, urlsplit
 from xml.sax.saxutils import escape
 
-from tests.servers.http_handler import QuietHandler
+from tests.servers.http_handler import answering_handler
 
 Answer = tuple[int, dict[str, str], bytes]
 """Status, headers and body."""
@@ -30,7 +30,7 @@ class FakeAzure:
         self._blocks: dict[str, bytes] = {}
         self._etags = itertools.count(1)
         self._lock = threading.Lock()
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), answering_handler(self.answer))
         self._server.daemon_threads = True
         self._server.block_on_close = False
         self.endpoint = f"http://127.0.0.1:{self._server.server_address[1]}"
@@ -116,20 +116,3 @@ class FakeAzure:
             f"<BlobPrefix><Name>{escape(prefix + folder + delimiter)}</Name></BlobPrefix>" for folder in sorted(folders)
         )
         return f"<EnumerationResults><Blobs>{found}</Blobs><NextMarker/></EnumerationResults>".encode()
-
-    def _handler(self) -> type[QuietHandler]:
-        fake = self
-
-        class Handler(QuietHandler):
-            def respond(self) -> None:
-                sent = {name.lower(): value for name, value in self.headers.items()}
-                status, headers, data = fake.answer(self.command, self.path, sent, self.body())
-                self.send_response_only(status)
-                for name, value in headers.items():
-                    self.send_header(name, value)
-                self.send_header("Content-Length", str(len(data)))
-                self.end_headers()
-                self.wfile.write(b"" if self.command == "HEAD" else data)
-                self.wfile.flush()
-
-        return Handler

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler
 
 
@@ -37,3 +38,25 @@ class QuietHandler(BaseHTTPRequestHandler):
 
     def log_message(self, *_: object) -> None:
         """Tests look at what was asked."""
+
+
+FullAnswer = Callable[[str, str, dict[str, str], bytes], tuple[int, dict[str, str], bytes]]
+"""From method, path, headers (names in lower case) and body to status, headers and body."""
+
+
+def answering_handler(answer: FullAnswer) -> type[QuietHandler]:
+    """A handler whose answers a function gives."""
+
+    class Handler(QuietHandler):
+        def respond(self) -> None:
+            sent = {name.lower(): value for name, value in self.headers.items()}
+            status, headers, data = answer(self.command, self.path, sent, self.body())
+            self.send_response_only(status)
+            for name, value in headers.items():
+                self.send_header(name, value)
+            self.send_header("Content-Length", str(len(data)))
+            self.end_headers()
+            self.wfile.write(b"" if self.command == "HEAD" else data)
+            self.wfile.flush()
+
+    return Handler

@@ -11,7 +11,7 @@ from typing import Self
 
 import trustme
 
-from tests.servers.http_handler import QuietHandler
+from tests.servers.http_handler import answering_handler
 
 Answer = Callable[[str, str, dict[str, str], bytes], tuple[int, bytes]]
 """From method, path, headers (names in lower case) and body to status and body."""
@@ -50,14 +50,8 @@ class TlsServer(PlainServer):
 
 
 def _handler(answer: Answer) -> type[BaseHTTPRequestHandler]:
-    class Handler(QuietHandler):
-        def respond(self) -> None:
-            headers = {name.lower(): value for name, value in self.headers.items()}
-            status, data = answer(self.command, self.path, headers, self.body())
-            self.send_response_only(status)
-            self.send_header("Content-Length", str(len(data)))
-            self.end_headers()
-            self.wfile.write(data)
-            self.wfile.flush()
+    def with_headers(method: str, path: str, headers: dict[str, str], body: bytes) -> tuple[int, dict[str, str], bytes]:
+        status, data = answer(method, path, headers, body)
+        return status, {}, data
 
-    return Handler
+    return answering_handler(with_headers)
