@@ -23,7 +23,7 @@ from lodur.config.blocks.s3_store import s3_options, s3_settings
 from lodur.config.blocks.schema_periods import SchemaPeriod
 from lodur.config.blocks.uniform_store import NO_CLIENT, PREFIX, USE_UNIFORM, with_uniform_store
 from lodur.config.errors import BadValue, ConfigError
-from lodur.config.kinds import BOOL, DURATION, POSITIVE, SHOWN_CHARS_MAX, TEXT, choice
+from lodur.config.kinds import DURATION, POSITIVE, SHOWN_CHARS_MAX, TEXT
 from lodur.config.records import record_map
 from lodur.config.schema import Entry, InertKey, MisplacedKey, RemovedKey, Schema, Setting, inert_keys
 from lodur.config.values import Values
