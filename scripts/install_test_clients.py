@@ -1,18 +1,14 @@
 """Install the real clients that the tests send and ask with, and print where they lie.
 
 Each is installed once into .cache/clients: from the locked package.json of tests/clients/node, from the go.mod and
-go.sum of tests/clients/⟨name⟩, or from Debian's packages. The Go programs take minutes to build, so that only `--all`
-builds them (`make test-clients`); tests of what is not there are skipped, saying why. Exit status 1 when something is
-missing.
+go.sum of tests/clients/⟨name⟩, or from Debian's packages. Microsoft's server for Azure is among them, out of
+tests/servers/azurite. It and the Go programs take minutes, so that only `--all` installs them (`make test-clients`);
+tests of what is not there are skipped, saying why. Exit status 1 when something is missing.
 """
 
 from __future__ import annotations
 
 import argparse
-import hashlib
-import os
-import shutil
-import subprocess
 import sys
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -20,14 +16,11 @@ from pathlib import Path
 
 from scripts.debian_programs import CannotInstall, DebianProgram, debian_program
 from scripts.go_programs import CACHE, ROOT, CannotBuild, GoProgram, build_program
+from scripts.node_packages import install_node_packages, place_of
 
 SOURCES = ROOT / "tests" / "clients"
 CLIENTS = CACHE / "clients"
-
-NODE_MAJOR_MIN = 20
-"""What the newest pino asks for."""
-
-NPM_SECONDS_MAX = 180
+AZURITE = ROOT / "tests" / "servers" / "azurite"
 
 GO_CLIENTS: Mapping[str, GoProgram] = {
     each.name: each
@@ -73,6 +66,7 @@ def main() -> int:
     missing = False
     installs: dict[str, Callable[[], Path]] = {
         "node": install_node_clients,
+        "azurite": partial(azurite, builds=builds),
         **{name: partial(_debian_path, name) for name in DEBIAN_CLIENTS},
         **{name: partial(go_client, name, builds=builds) for name in GO_CLIENTS},
     }
@@ -107,41 +101,14 @@ def _debian_path(name: str) -> Path:
 
 def install_node_clients() -> Path:
     """The node_modules for the scripts of tests/clients/node. Raises CannotInstall."""
-    source = SOURCES / "node"
-    locked = [source / "package.json", source / "package-lock.json"]
-    digest = hashlib.sha256(b"".join(each.read_bytes() for each in locked)).hexdigest()[:16]
-    place = CLIENTS / f"node-{digest}"
-    if place.exists():
-        return place / "node_modules"
-    _need_node()
-    unfinished = place.with_suffix(f".{os.getpid()}")
-    unfinished.mkdir(parents=True, exist_ok=True)
-    for each in locked:
-        shutil.copy(each, unfinished)
-    # Scripts of packages are not run: nothing of what is locked needs one.
-    quiet = ["--ignore-scripts", "--no-audit", "--no-fund", "--fetch-retries=1", "--fetch-timeout=20000"]
-    _run(["npm", "ci", *quiet], cwd=unfinished, seconds_max=NPM_SECONDS_MAX)
-    unfinished.rename(place)
-    return place / "node_modules"
+    return install_node_packages(SOURCES / "node", CLIENTS)
 
 
-def _need_node() -> None:
-    if shutil.which("node") is None or shutil.which("npm") is None:
-        raise CannotInstall("node and npm are not installed")
-    shown = _run(["node", "--version"], cwd=ROOT, seconds_max=30).strip()
-    if int(shown.removeprefix("v").split(".")[0]) < NODE_MAJOR_MIN:
-        raise CannotInstall(f"node {shown} is too old, {NODE_MAJOR_MIN} or newer is needed")
-
-
-def _run(command: list[str], *, cwd: Path, seconds_max: float) -> str:
-    try:
-        ran = subprocess.run(command, cwd=cwd, check=True, timeout=seconds_max, capture_output=True, text=True)
-    except subprocess.CalledProcessError as error:
-        lines = error.stderr.strip().splitlines()
-        raise CannotInstall(lines[-1] if lines else str(error)) from error
-    except (OSError, subprocess.SubprocessError) as error:
-        raise CannotInstall(str(error)) from error
-    return ran.stdout
+def azurite(*, builds: bool = False) -> Path:
+    """The script of Microsoft's server for Azure, installed only if asked: it is 450 packages. Raises CannotInstall."""
+    if not builds and not place_of(AZURITE, CLIENTS).exists():
+        raise CannotInstall("azurite has not been installed: make test-clients does, in about a minute")
+    return install_node_packages(AZURITE, CLIENTS) / "azurite" / "dist" / "src" / "blob" / "main.js"
 
 
 if __name__ == "__main__":

@@ -1,4 +1,5 @@
-"""Fixtures over real processes: `lodur_server` makes Lodur servers, `s3_server` is one S3 server for the session."""
+"""Fixtures over real processes: `lodur_server` makes Lodur servers; `s3_server` and `azurite_server` are one for the
+session each."""
 
 from __future__ import annotations
 
@@ -8,6 +9,9 @@ from typing import Protocol
 
 import pytest
 
+from scripts.debian_programs import CannotInstall
+from scripts.install_test_clients import azurite
+from tests.servers.azurite import AzuriteServer
 from tests.servers.lodur import LODUR, LodurServer
 from tests.servers.s3 import S3Server, ServerNotBuilt, s3_server_program
 
@@ -57,6 +61,19 @@ def s3_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
         pytest.skip(str(error))
     directory: Path = tmp_path_factory.mktemp("s3")
     server = S3Server(program, directory)
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def azurite_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AzuriteServer]:
+    """A running server for Azure's blob service: `endpoint`, `account`, `account_key`, `new_container()`."""
+    try:
+        script = azurite()
+    except CannotInstall as error:
+        pytest.skip(str(error))
+    server = AzuriteServer(script, tmp_path_factory.mktemp("azurite"))
     server.start()
     yield server
     server.stop()

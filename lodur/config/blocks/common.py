@@ -52,7 +52,6 @@ ENTRIES: tuple[Entry, ...] = (
     HEDGE_UP_TO,
     HEDGE_PER_SECOND,
     *inert_keys("common.storage", "reads are retried and hedged, nothing else slows them down", "congestion_control"),
-    *inert_keys("common.storage", "use storage_config.object_store", "object_store"),
     *inert_keys(
         "common",
         NO_RING,
@@ -63,10 +62,9 @@ ENTRIES: tuple[Entry, ...] = (
 )
 
 
-def copied(values: Values, source: str, target: str) -> Values:
-    """The values, and those of the block `source` for the block `target` where nobody set anything in it."""
-    if values.given_in(target):
-        return values
-    start = len(source)
-    moved = {target + path[start:]: node for path, node in values.nodes.items() if path.startswith(source + ".")}
-    return Values({**values.nodes, **moved})
+def filled_from(values: Values, source: str, target: str) -> Values:
+    """The values, with those of the block `source` for the keys of the block `target` that nobody set."""
+    moved = {
+        target + path.removeprefix(source): node for path, node in values.nodes.items() if path.startswith(source + ".")
+    }
+    return values.over(Values(moved))

@@ -85,7 +85,7 @@ def s3_settings(block: str, flag_block: str = "") -> S3Settings:
             at(block, "s3"),
             SECRET_URL,
             "",
-            "`s3://key:secret@region/bucket`, or an endpoint for the region.",
+            "`s3://key:secret@region/bucket`, or an endpoint for the region; a prefix may follow.",
             flag("url"),
         ),
         buckets=Setting(at(block, "bucketnames"), TEXTS, "", "The bucket; one.", flag("buckets")),
@@ -143,8 +143,9 @@ def s3_options(values: Values, settings: S3Settings) -> S3Options:
         raise BadValue(Problem(0, f"{given} is given without {missing}, set both or neither"))
     if values.get(settings.sse_key) and values.get(settings.sse_type) != "SSE-KMS":
         raise BadValue(Problem(0, "sse.kms_key_id is given, set sse.type to SSE-KMS"))
+    bucket, prefix = _bucket_and_prefix(values.get(settings.buckets), url.path.strip("/") if url else "")
     return S3Options(
-        bucket=_one_bucket(values.get(settings.buckets), url.path.strip("/") if url else ""),
+        bucket=bucket,
         region=values.get(settings.region) or (host if is_region else ""),
         endpoint_url=endpoint_url,
         access_key_id=access_key_id,
@@ -157,6 +158,7 @@ def s3_options(values: Values, settings: S3Settings) -> S3Options:
         server_side_encryption=_SSE[values.get(settings.sse_type)],
         kms_key_id=values.get(settings.sse_key),
         storage_class=values.get(settings.storage_class),
+        prefix=prefix,
         http=http_options(values, settings.client),
         retries=retry_options(values, settings.client),
     )
@@ -176,10 +178,12 @@ def _s3_url(text: str) -> SplitResult | None:
     return url
 
 
-def _one_bucket(names: tuple[str, ...], from_url: str) -> str:
+def _bucket_and_prefix(names: tuple[str, ...], from_url: str) -> tuple[str, str]:
+    """The bucket, and what the URL puts before the paths in it where it names the bucket."""
     if len(names) > 1:
-        raise BadValue(Problem(0, f"bucketnames has {len(names)} buckets, use one"))
-    bucket = names[0] if names else from_url
+        named = "for more give periods stores of their own, from storage_config.named_stores"
+        raise BadValue(Problem(0, f"bucketnames has {len(names)} buckets, use one; {named}"))
+    bucket, _, prefix = (names[0], "", "") if names else from_url.partition("/")
     if not bucket or "/" in bucket:
         raise BadValue(Problem(0, "no bucket is named, set bucketnames or s3: s3://region/bucket"))
-    return bucket
+    return bucket, prefix

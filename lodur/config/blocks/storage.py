@@ -9,7 +9,8 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from lodur.config.blocks.common import CHUNKS_DIRECTORY, PATH_PREFIX, copied
+from lodur.config.blocks import uniform_store
+from lodur.config.blocks.common import CHUNKS_DIRECTORY, PATH_PREFIX, filled_from
 from lodur.config.blocks.object_stores import (
     azure_options,
     azure_settings,
@@ -20,8 +21,9 @@ from lodur.config.blocks.object_stores import (
 from lodur.config.blocks.reasons import NO_CHUNKS, NO_INDEX_SHIPPING
 from lodur.config.blocks.s3_store import s3_options, s3_settings
 from lodur.config.blocks.schema_periods import SchemaPeriod
+from lodur.config.blocks.uniform_store import NO_CLIENT, PREFIX, USE_UNIFORM, with_uniform_store
 from lodur.config.errors import BadValue, ConfigError
-from lodur.config.kinds import BOOL, DURATION, POSITIVE, SHOWN_CHARS_MAX, TEXT, choice
+from lodur.config.kinds import DURATION, POSITIVE, SHOWN_CHARS_MAX, TEXT
 from lodur.config.records import record_map
 from lodur.config.schema import Entry, InertKey, MisplacedKey, RemovedKey, Schema, Setting, inert_keys
 from lodur.config.values import Values
@@ -45,7 +47,7 @@ TYPE_NAMES = {
     "storage_config.tsdb_shipper": "indexshipper.Config",
     "storage_config.boltdb_shipper": "indexshipper.Config",
     "storage_config.named_stores": "storage.NamedStores",
-    "storage_config.object_store": "bucket.ConfigWithNamedStores",
+    **uniform_store.TYPE_NAMES,
 }
 
 DIRECTORY = Setting(
@@ -115,20 +117,6 @@ HEDGE_PER_SECOND = Setting(
     ("store.hedge-max-per-second",),
 )
 
-_UNIFORM = "storage_config.object_store"
-USE_UNIFORM = Setting(
-    "storage_config.use_thanos_objstore", BOOL, "false", "Take the store from `storage_config.object_store`."
-)
-UNIFORM_PREFIX = Setting(f"{_UNIFORM}.storage_prefix", TEXT, "", "Put before every object's path.")
-UNIFORM_BUCKET = Setting(f"{_UNIFORM}.s3.bucket_name", TEXT, "", "The bucket.")
-UNIFORM_LOOKUP = Setting(
-    f"{_UNIFORM}.s3.bucket_lookup_type",
-    choice("", "auto", "virtual-hosted", "path"),
-    "",
-    "`path` names the bucket in the path.",
-)
-UNIFORM_DIRECTORY = Setting(f"{_UNIFORM}.filesystem.dir", TEXT, "", "The directory.")
-
 _SHIPPER_KEYS = (
     "active_index_directory",
     "cache_location",
@@ -137,7 +125,6 @@ _SHIPPER_KEYS = (
     "query_ready_num_days",
     "index_gateway_client",
 )
-_NO_CLIENT = "this object store has no client here"
 
 ENTRIES: tuple[Entry, ...] = (
     DIRECTORY,
@@ -148,18 +135,9 @@ ENTRIES: tuple[Entry, ...] = (
     NAMED_GCS,
     NAMED_AZURE,
     NAMED_FILESYSTEM,
-    *inert_keys("storage_config.named_stores", _NO_CLIENT, "alibabacloud bos cos swift"),
-    USE_UNIFORM,
-    UNIFORM_PREFIX,
-    UNIFORM_BUCKET,
-    UNIFORM_LOOKUP,
-    *s3_settings(f"{_UNIFORM}.s3").entries(),
-    *gcs_settings(f"{_UNIFORM}.gcs").entries(),
-    *azure_settings(f"{_UNIFORM}.azure").entries(),
-    UNIFORM_DIRECTORY,
-    *inert_keys(_UNIFORM, _NO_CLIENT, "alibabacloud bos cos swift"),
-    *inert_keys(_UNIFORM, "use storage_config.named_stores", "named_stores"),
-    *inert_keys("storage_config", _NO_CLIENT, "alibabacloud bos cos swift"),
+    *inert_keys("storage_config.named_stores", NO_CLIENT, "alibabacloud bos cos swift"),
+    *uniform_store.ENTRIES,
+    *inert_keys("storage_config", NO_CLIENT, "alibabacloud bos cos swift"),
     HEDGE_AT,
     HEDGE_UP_TO,
     HEDGE_PER_SECOND,
@@ -183,26 +161,14 @@ ENTRIES: tuple[Entry, ...] = (
 def with_stores_filled(values: Values) -> Values:
     """The values with `storage_config` filled from the other blocks that can describe a store."""
     if values.get(USE_UNIFORM):
-        values = _from_uniform(values)
+        values = with_uniform_store(values)
     for kind, name in (("s3", "aws"), ("gcs", "gcs"), ("azure", "azure")):
-        values = copied(values, f"common.storage.{kind}", f"storage_config.{name}")
-    values = copied(values, "common.storage.hedging", "storage_config.hedging")
+        values = filled_from(values, f"common.storage.{kind}", f"storage_config.{name}")
+    values = filled_from(values, "common.storage.hedging", "storage_config.hedging")
     if directory := values.get(CHUNKS_DIRECTORY):
         values = values.filled(DIRECTORY, directory)
     if prefix := values.get(PATH_PREFIX):
         values = values.filled(DIRECTORY, str(Path(prefix) / "chunks"))
-    return values
-
-
-def _from_uniform(values: Values) -> Values:
-    for kind, name in (("s3", "aws"), ("gcs", "gcs"), ("azure", "azure")):
-        values = copied(values, f"{_UNIFORM}.{kind}", f"storage_config.{name}")
-    if bucket := values.get(UNIFORM_BUCKET):
-        values = values.filled(S3.buckets, bucket)
-    if values.get(UNIFORM_LOOKUP) == "path":
-        values = values.filled(S3.path_style, "true")
-    if directory := values.get(UNIFORM_DIRECTORY):
-        values = values.filled(DIRECTORY, directory)
     return values
 
 
@@ -236,7 +202,7 @@ class _UnknownStore(Exception):
 
 
 def _object_store(values: Values, name: str) -> ObjectStoreOptions:
-    prefix = values.get(UNIFORM_PREFIX) if values.get(USE_UNIFORM) else ""
+    prefix = values.get(PREFIX) if values.get(USE_UNIFORM) else ""
     named: dict[str, ObjectStoreOptions] = {
         **dict(values.get(NAMED_S3)),
         **dict(values.get(NAMED_GCS)),
@@ -251,7 +217,8 @@ def _object_store(values: Values, name: str) -> ObjectStoreOptions:
         case "inmemory":
             return MemoryOptions()
         case "s3" | "aws":
-            return replace(s3_options(values, S3), prefix=prefix)
+            options = s3_options(values, S3)
+            return replace(options, prefix=prefix or options.prefix)
         case "gcs":
             return replace(gcs_options(values, GCS), prefix=prefix)
         case "azure":

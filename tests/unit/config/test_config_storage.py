@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -84,6 +85,7 @@ def store(text: str) -> ObjectStoreOptions:
             ),
         ),
         ("s3: s3://eu-west-3/logs, bucketnames: other", S3Options("other", region="eu-west-3")),
+        ("s3: s3://eu-west-3/logs/loki/a", S3Options("logs", region="eu-west-3", prefix="loki/a")),
         (
             "s3: s3://eu-west-3/logs, access_key_id: 012, secret_access_key: 0x3",
             S3Options("logs", region="eu-west-3", access_key_id="012", secret_access_key="0x3"),
@@ -112,8 +114,12 @@ def test_s3(text: str, options: S3Options) -> None:
     ("text", "reason"),
     [
         ("region: eu-west-3", "no bucket is named, set bucketnames or s3: s3://region/bucket"),
-        ("s3: s3://eu-west-3/a/b", "no bucket is named, set bucketnames or s3: s3://region/bucket"),
-        ("bucketnames: 'a,b'", "bucketnames has 2 buckets, use one"),
+        ("bucketnames: a/b", "no bucket is named, set bucketnames or s3: s3://region/bucket"),
+        (
+            "bucketnames: 'a,b'",
+            "bucketnames has 2 buckets, use one; for more give periods stores of their own, from "
+            "storage_config.named_stores",
+        ),
         ("bucketnames: a, access_key_id: k", "access_key_id is given without secret_access_key, set both or neither"),
         (
             "bucketnames: a, secret_access_key: k",
@@ -181,17 +187,61 @@ def test_a_local_store_needs_a_directory() -> None:
         store("schema_config: {configs: [{from: 2020-01-01, object_store: filesystem}]}")
 
 
-def test_the_uniform_block_describes_a_bucket() -> None:
+def test_what_common_says_of_a_store_holds_where_its_own_block_is_silent() -> None:
+    text = """\
+common: {storage: {s3: {endpoint: 'http://minio:9000', s3forcepathstyle: true, region: a, bucketnames: x}}}
+storage_config: {aws: {bucketnames: logs, region: b}}
+"""
+    assert store(text) == S3Options(
+        "logs", region="b", endpoint_url="http://minio:9000", path_style=True, allow_http=True
+    )
+
+
+UNIFORM = "s3: {bucket_name: logs, endpoint: minio:9000, region: r, insecure: true, http: {}, sse: {}}"
+
+UNIFORM_OPTIONS = S3Options(
+    "logs", region="r", endpoint_url="http://minio:9000", path_style=True, allow_http=True, prefix="loki"
+)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"storage_config: {{use_thanos_objstore: true, object_store: {{{UNIFORM}, storage_prefix: loki}}}}",
+        "storage_config: {use_thanos_objstore: true}\n"
+        f"common: {{storage: {{object_store: {{{UNIFORM}, storage_prefix: loki}}}}}}",
+        "storage_config: {use_thanos_objstore: true, object_store: {storage_prefix: loki}, "
+        "aws: {bucketnames: old, endpoint: old}}\n"
+        f"common: {{storage: {{object_store: {{{UNIFORM}, storage_prefix: other}}, s3: {{bucketnames: older}}}}}}",
+    ],
+)
+def test_the_uniform_block_describes_the_bucket_alone(text: str) -> None:
+    assert store(text) == UNIFORM_OPTIONS
+
+
+def test_keys_of_the_uniform_block() -> None:
     text = """\
 storage_config:
   use_thanos_objstore: true
   object_store:
-    s3: {bucket_name: logs, endpoint: minio:9000, insecure: true, bucket_lookup_type: path}
-    storage_prefix: loki
+    s3:
+      bucket_name: logs
+      endpoint: s3.eu-west-3.amazonaws.com
+      bucket_lookup_type: %s
+      max_retries: 9
+      part_size: 5
+      http: {response_header_timeout: 2s, idle_conn_timeout: 5s, tls_config: {ca_path: ca.pem}, max_idle_connections: 1}
 """
-    assert store(text) == S3Options(
-        "logs", endpoint_url="http://minio:9000", path_style=True, allow_http=True, prefix="loki"
+    http = HttpOptions(read_timeout_s=2.0, idle_timeout_s=5.0, ca_file=BASE / "ca.pem")
+    options = S3Options(
+        "logs", endpoint_url="https://s3.eu-west-3.amazonaws.com", http=http, retries=RetryOptions(9, 0.1, 3.0)
     )
+    assert store(text % "auto") == options
+    assert store(text % "path") == replace(options, path_style=True)
+    _, ignored = parse_config_text(text % "''", "loki.yaml")
+    assert [key.path.rpartition(".")[2] for key in ignored] == ["part_size", "max_idle_connections"]
+    google = "storage_config: {use_thanos_objstore: true, object_store: {gcs: {bucket_name: b, max_retries: 1}}}"
+    assert store(google) == GcsOptions("b")
 
 
 def test_periods_are_sorted_and_choose_their_store() -> None:

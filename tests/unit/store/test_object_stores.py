@@ -1,10 +1,12 @@
-"""What every object store must do, asked of memory, of a directory and of a real S3 server; and whose day is whose."""
+"""What every object store must do, asked of memory, of a directory, of real servers for S3 and Azure and of small ones
+for Azure and Google; and whose day is whose."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -18,6 +20,7 @@ from lodur.store.filesystem_store import FilesystemStore
 from lodur.store.object_store import ObjectStore
 from lodur.store.object_stores import ObjectStores
 from lodur.store.options import AzureOptions, FilesystemOptions, GcsOptions, PeriodOptions, S3Options, StorageOptions
+from tests.servers.azurite import AzuriteServer
 from tests.servers.fake_azure import FakeAzure
 from tests.servers.fake_gcs import FakeGcs
 from tests.servers.s3 import S3Server
@@ -27,7 +30,7 @@ MakeStore = Callable[[Path], ObjectStore]
 WRITERS = 8
 
 
-@pytest.fixture(params=["memory", "filesystem", "s3", "gcs", "azure"])
+@pytest.fixture(params=["memory", "filesystem", "s3", "gcs", "azure", "azurite"])
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[ObjectStore]:
     spool = tmp_path / "spool"
     made: ObjectStore
@@ -48,6 +51,9 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[ObjectStor
             made.check()
             yield made
         return
+    elif request.param == "azurite":
+        service: AzuriteServer = request.getfixturevalue("azurite_server")
+        made = open_object_store(azurite_options(service), spool_directory=spool)
     else:
         server = request.getfixturevalue("s3_server")
         made = open_object_store(s3_options(server, server.new_bucket()), spool_directory=spool)
@@ -62,6 +68,12 @@ def azure_options(server: FakeAzure, *, container: str = "", account_key: str = 
         account_key or server.account_key,
         endpoint_url=server.endpoint,
         allow_http=True,
+    )
+
+
+def azurite_options(server: AzuriteServer) -> AzureOptions:
+    return AzureOptions(
+        server.account, server.new_container(), server.account_key, endpoint_url=server.endpoint, allow_http=True
     )
 
 
@@ -212,6 +224,13 @@ def test_a_missing_container_is_told(tmp_path: Path) -> None:
         store = open_object_store(azure_options(azure, container="other"), spool_directory=tmp_path / "spool")
         with pytest.raises(NotFound, match="azure container other: there is no such bucket; make it"):
             store.check()
+
+
+def test_a_wrong_key_of_azure_is_told_without_it(azurite_server: AzuriteServer, tmp_path: Path) -> None:
+    options = replace(azurite_options(azurite_server), account_key="d3Jvbmcta2V5")
+    with pytest.raises(Unauthenticated, match="check the keys in storage_config") as raised:
+        open_object_store(options, spool_directory=tmp_path / "spool").check()
+    assert options.account_key not in str(raised.value)
 
 
 def test_a_missing_bucket_of_google_is_told(tmp_path: Path) -> None:
