@@ -141,7 +141,7 @@ class Outputs:
         await asyncio.gather(*closing)
 
     async def _notifier(self, tenant: TenantId, options: AlertmanagerOptions) -> Notifier:
-        http = await _client(options.http, options.urls)
+        http = await _client(options.http, options.urls, self._clock)
         return Notifier(
             tenant, options, http, user_agent=self._user_agent, clock=self._clock, rng=self._rng, metrics=self._metrics
         )
@@ -151,7 +151,7 @@ class Outputs:
         if self._options.add_org_id_header:
             headers["X-Scope-OrgID"] = tenant.value
         directory = self._options.wal.directory / tenant.value / directory_name(client.name)
-        http = await _client(client.http, (client.url,))
+        http = await _client(client.http, (client.url,), self._clock)
         try:
             journal = await asyncio.to_thread(self._open_journal, directory)
         except (LodurError, OSError):
@@ -181,10 +181,10 @@ class Outputs:
         return found
 
 
-async def _client(options: HttpOptions, urls: Sequence[str]) -> httpx.AsyncClient:
+async def _client(options: HttpOptions, urls: Sequence[str], clock: Clock) -> httpx.AsyncClient:
     """An HTTP client; reading the authorities that are trusted takes some ten milliseconds."""
     is_https = any(url.startswith("https:") for url in urls)
-    return await asyncio.to_thread(build_client, options, is_https=is_https)
+    return await asyncio.to_thread(build_client, options, clock, is_https=is_https)
 
 
 def clients_of(options: RulerOptions, limits_of: RulerLimitsOf, tenant: TenantId) -> dict[str, RemoteWriteClient]:

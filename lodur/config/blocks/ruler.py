@@ -81,7 +81,7 @@ NOTIFIER_CLIENT = Setting(
     NOTIFIER,
     "{}",
     "How they are asked: `basic_auth_username`, `basic_auth_password`, `type`, `credentials`, `credentials_file`, "
-    "`tls_ca_path`, `tls_cert_path`, `tls_key_path`, `tls_server_name`, `tls_insecure_skip_verify`.",
+    "`oauth2`, `sigv4`, `tls_ca_path`, `tls_cert_path`, `tls_key_path`, `tls_server_name`, `tls_insecure_skip_verify`.",
 )
 QUEUE_CAPACITY = Setting(
     "ruler.notification_queue_capacity", POSITIVE, "10000", "Alerts that wait for one Alertmanager."
@@ -117,7 +117,7 @@ CLIENT = Setting(
     REMOTE_WRITE_CLIENT,
     "{}",
     "A receiver of Prometheus remote write: `url`, `remote_timeout`, `headers`, `basic_auth`, `authorization`, "
-    "`bearer_token`, `tls_config`, `proxy_url`, `write_relabel_configs`, `queue_config`.",
+    "`bearer_token`, `oauth2`, `sigv4`, `tls_config`, `proxy_url`, `write_relabel_configs`, `queue_config`.",
 )
 CLIENTS = Setting("ruler.remote_write.clients", REMOTE_WRITE_CLIENTS, "{}", "Receivers by name, each as `client`.")
 EVALUATION_DELAY = Setting(
