@@ -22,6 +22,7 @@ from lodur.model.errors import LodurError
 from lodur.model.label_set import LabelSet
 from lodur.model.tenant import TenantId
 from lodur.ruler.alerts import Alert
+from lodur.ruler.discovery import Discovery, DnsResolver, Resolver
 from lodur.ruler.groups import AlertingRule, RuleGroup
 from lodur.ruler.http_client import build_client
 from lodur.ruler.notifier import Notifier
@@ -76,6 +77,7 @@ class Outputs:
         rng: random.Random,
         metrics: RulerMetrics,
         open_journal: OpenJournal = open_wal,
+        resolver: Resolver | None = None,
         drain_s: float = DRAIN_S,
     ) -> None:
         self._options = options
@@ -85,6 +87,7 @@ class Outputs:
         self._rng = rng
         self._metrics = metrics
         self._open_journal = open_journal
+        self._resolver = resolver or DnsResolver()
         self._drain_s = drain_s
         self._tenants: dict[TenantId, _Tenant] = {}
 
@@ -142,9 +145,18 @@ class Outputs:
 
     async def _notifier(self, tenant: TenantId, options: AlertmanagerOptions) -> Notifier:
         http = await _client(options.http, options.urls, self._clock)
-        return Notifier(
-            tenant, options, http, user_agent=self._user_agent, clock=self._clock, rng=self._rng, metrics=self._metrics
+        notifier = Notifier(
+            tenant,
+            options,
+            http,
+            discovery=Discovery(options.urls, self._resolver) if options.discovers else None,
+            user_agent=self._user_agent,
+            clock=self._clock,
+            rng=self._rng,
+            metrics=self._metrics,
         )
+        await notifier.start()
+        return notifier
 
     async def _queue(self, tenant: TenantId, client: RemoteWriteClient) -> RemoteWriteQueue:
         headers = {"User-Agent": self._user_agent}

@@ -9,6 +9,7 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar, cast, get_args
+from urllib.parse import urlsplit
 
 from lodur.config.client_auth import is_url, read_auth, read_oauth2, read_secret, read_sigv4, read_tls
 from lodur.config.errors import BadValue, Problem
@@ -18,6 +19,7 @@ from lodur.config.kinds import (
     DURATION,
     MASK,
     POSITIVE,
+    POSITIVE_DURATION,
     SECRET,
     TEXT,
     TEXT_MAP,
@@ -41,6 +43,7 @@ from lodur.config.yaml_nodes import (
 from lodur.model.durations import NS_PER_S
 from lodur.model.errors import InvalidRequest
 from lodur.query.evaluate.relabel import replace_values
+from lodur.ruler.discovery import is_service_name
 from lodur.ruler.options import (
     AlertmanagerOptions,
     HttpOptions,
@@ -191,12 +194,25 @@ def _alertmanager(section: Section) -> AlertmanagerOptions:
         urls=urls,
         http=notifier_http(client, timeout_ns),
         queue_alerts_max=section.get("notification_queue_capacity", POSITIVE, default.queue_alerts_max),
+        discovers=section.get("enable_alertmanager_discovery", BOOL, False),
+        refresh_s=section.get("alertmanager_refresh_interval", POSITIVE_DURATION, int(default.refresh_s * NS_PER_S))
+        / NS_PER_S,
     )
     client.finish()
-    for key in ("enable_alertmanager_v2", "enable_alertmanager_discovery", "alertmanager_refresh_interval"):
-        section.has(key)
+    section.has("enable_alertmanager_v2")
+    if problem := discovery_problem(options):
+        section.report(problem, "alertmanager_url")
     section.refuse("alert_relabel_configs")
     return options
+
+
+def discovery_problem(options: AlertmanagerOptions) -> str:
+    """What is wrong with names that are to be looked up; nothing is the empty text."""
+    for url in options.urls if options.discovers else ():
+        host = urlsplit(url).hostname or ""
+        if not is_service_name(host):
+            return f"alertmanager discovery needs a host like _web._tcp.alertmanager.example, not {host!r}"
+    return ""
 
 
 def notifier_http(client: Section, timeout_ns: int) -> HttpOptions:

@@ -289,6 +289,10 @@ overrides:
         ("ruler: {alert_relabel_configs: [{action: drop, regex: '('}]}", "regex:"),
         ("ruler: {alertmanager_client: {basic_auth_username: a, credentials: b}}", "at most one of"),
         ("ruler: {alertmanager_client: {tls_cert_path: a}}", "must be configured together"),
+        (
+            "limits_config: {ruler_alertmanager_config: {enable_alertmanager_discovery: true, alertmanager_url: 'http://a'}}",
+            "needs a host like _web._tcp.alertmanager.example, not 'a'",
+        ),
         ("ruler: {storage: {type: floppy}}", "unrecognized value 'floppy'"),
         ("ruler: {evaluation_interval: 0s}", "longer than 0"),
         ("ruler: {unknown: x}", "field unknown not found in type ruler.Config"),
@@ -298,6 +302,15 @@ def test_mistakes(text: str, told: str) -> None:
     with pytest.raises(ConfigError) as caught:
         parse_config_text(text, "loki.yaml")
     assert told in str(caught.value)
+
+
+def test_names_of_services() -> None:
+    text = "ruler: {enable_alertmanager_discovery: true, alertmanager_refresh_interval: 7s, alertmanager_url: '%s'}"
+    names = "http://_web._tcp.am.example,https://_x._tcp.other:9/prefix"
+    found = options(text % names).alertmanager
+    assert (found.discovers, found.refresh_s, found.urls) == (True, 7.0, tuple(names.split(",")))
+    with pytest.raises(ConfigError, match="needs a host like _web"):
+        options(text % "http://alertmanager:9093")
 
 
 def test_local_rules_need_a_directory() -> None:
