@@ -121,7 +121,7 @@ class _Queries:
         _refuse_parquet(request)
         asked = range_request(request, params, self.clock.now_ns())
         answer = await self.engine.range(tenants, asked)
-        self._count("metric" if isinstance(answer, MatrixAnswer) else "limited", "range", answer.statistics)
+        self._count(_kind(answer), "range", answer.statistics)
         flags = encoding_flags(request.headers.getlist(FLAGS_HEADER))
         if isinstance(answer, MatrixAnswer) and answer.matrix.values.size > CELLS_AT_ONCE:
             # Written piece by piece as the client takes it: the whole would be several times the matrix.
@@ -140,6 +140,13 @@ class _Queries:
         except QuerySyntaxError as error:
             return json_response(orjson.dumps({"status": "invalid-query", "error": str(error)}), status=400)
         return json_response(orjson.dumps({"status": "success", "data": text}))
+
+
+def _kind(answer: RangeAnswer) -> str:
+    """What Loki's metrics call a query of this answer."""
+    if isinstance(answer, MatrixAnswer):
+        return "metric"
+    return "filter" if answer.is_filtered else "limited"
 
 
 def _formatted(text: str) -> str:

@@ -147,12 +147,12 @@ def test_limits_are_answered_with_400(server: Server) -> None:
 
 
 def test_one_tenant_is_needed(server: Server) -> None:
-    several = {"status": "error", "data": None, "errorType": "server_error", "error": "no org id"}
+    several = {"status": "error", "data": None, "errorType": "bad_data", "error": "no org id"}
     for path in ("/loki/api/v1/rules", "/prometheus/api/v1/rules", "/prometheus/api/v1/alerts"):
         nobody = server.ask("GET", path, headers={})
         assert (nobody.status_code, nobody.text) == (401, "no org id\n")
         both = server.ask("GET", path, headers={"X-Scope-OrgID": "a|b"})
-        assert (both.status_code, both.json()) == (500, several)
+        assert (both.status_code, both.json()) == (400, several)
 
 
 @pytest.mark.parametrize(
