@@ -110,7 +110,7 @@ class Dashboards(RuleBasedStateMachine):
 
 
 def test_kept_results_are_those_of_a_scan() -> None:
-    run_state_machine_as_test(Dashboards, settings=settings(max_examples=15, stateful_step_count=25, deadline=None))
+    run_state_machine_as_test(Dashboards, settings=settings(max_examples=15, stateful_step_count=25))
 
 
 def test_a_dashboard_that_moves_on_finds_what_it_had(tmp_path: Path) -> None:
@@ -153,7 +153,7 @@ def test_a_dashboard_that_moves_on_finds_what_it_had(tmp_path: Path) -> None:
     node.stop()
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(
     start_ns=st.integers(0, 2**61),
     step_ns=st.integers(1, 10 * NS_PER_HOUR),
