@@ -95,7 +95,7 @@ def test_compactors_are_killed_under_load(
     client = connect(front)
     client.request("POST", "/flush")
     wait_until(lambda: stored_segments(s3_server, bucket) <= 12, deadline_s=ADOPTED_WITHIN_S, what="the merges")
-    assert all(merges(each) > 0 for each in compactors)
+    assert sum(map(merges, compactors)) > 1
     verdict = judge(client, pushers, now_ns - 2 * DAY_NS, now_ns + DAY_NS)
     assert verdict.is_clean, verdict
     assert client.metric(ALL, now_ns + DAY_NS) == sum(len(pusher.acknowledged) for pusher in pushers)
