@@ -11,6 +11,7 @@ import secrets
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from prometheus_client import CollectorRegistry
@@ -36,6 +37,7 @@ from lodur.store.filesystem_store import FilesystemStore
 from lodur.store.journal import REENCODED, Wal, WalOptions
 from lodur.store.manifest_store import Committed, stored_days
 from lodur.store.object_stores import ObjectStores
+from lodur.store.object_wal.lease import is_gone
 from lodur.store.store import Store
 from lodur.store.tenant_store import TenantStore
 from lodur.telemetry.compaction_metrics import CompactionMetrics
@@ -134,7 +136,12 @@ class Node:
         self.registry = CollectorRegistry()
         metrics = CompactionMetrics(self.registry)
         self.compactor = Compactor(
-            self.store, self.options, retention=lambda _: self.periods, clock=self.clock, metrics=metrics
+            self.store,
+            self.options,
+            retention=lambda _: self.periods,
+            clock=self.clock,
+            metrics=metrics,
+            is_gone=partial(is_gone, self.store.stores.each()),
         )
         self.deletes = DeleteService(
             self.store,

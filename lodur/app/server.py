@@ -12,6 +12,7 @@ import signal
 import socket
 import threading
 from collections.abc import Sequence
+from functools import partial
 
 import structlog
 from granian.constants import HTTPModes, Interfaces, SSLProtocols
@@ -74,6 +75,7 @@ from lodur.store.delete_service import DeleteOptions, DeleteService
 from lodur.store.deletes.deletions import Deletions
 from lodur.store.journal import Journal, Wal
 from lodur.store.object_stores import ObjectStores
+from lodur.store.object_wal.lease import is_gone
 from lodur.store.object_wal.writing import ObjectWal
 from lodur.store.store import Store
 from lodur.telemetry.access_metrics import AccessMetrics
@@ -184,6 +186,7 @@ class Server:
             retention=self.limits.retention,
             clock=self._clock,
             metrics=metrics,
+            is_gone=partial(is_gone, self.store.stores.each()),
         )
 
     def _new_tailing(self) -> Tailing:

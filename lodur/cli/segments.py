@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -32,9 +33,12 @@ class Where:
     tenant: TenantId | None
 
 
+_tenant_option = click.option("--tenant", help="Look at this tenant only.")
+
+
 @click.group(name="segments")
 @store_options
-@click.option("--tenant", help="Look at this tenant only.")
+@_tenant_option
 @click.pass_context
 def command(ctx: click.Context, *, place: StorePlace, tenant: str | None) -> None:
     """List, describe and check the segments of a store.
@@ -45,15 +49,29 @@ def command(ctx: click.Context, *, place: StorePlace, tenant: str | None) -> Non
     \b
     Examples:
       lodur segments ls
-      lodur segments --config-file loki.yaml --tenant team-a ls
+      lodur segments ls --config-file loki.yaml --tenant team-a
       lodur segments inspect 0f6c1e2a-m3f2a9c41d07b8e65
       lodur segments verify
     """
     ctx.obj = Where(place, TenantId(tenant) if tenant else None)
 
 
+def _asks_where(function: Callable[..., None]) -> Callable[..., None]:
+    """Let the options that say where stand behind the sub-command as well as before it."""
+
+    @store_options
+    @_tenant_option
+    @click.pass_obj
+    @functools.wraps(function)
+    def asked(before: Where, *, place: StorePlace, tenant: str | None, **others: object) -> None:
+        only = TenantId(tenant) if tenant else before.tenant
+        function(Where(place if place.is_named else before.place, only), **others)
+
+    return asked
+
+
 @command.command(name="ls")
-@click.pass_obj
+@_asks_where
 def ls(where: Where) -> None:
     """List live segments by tenant and day, one a line, and below them what waits to be deleted."""
     write_out(
@@ -78,7 +96,7 @@ def ls(where: Where) -> None:
 
 @command.command(name="inspect")
 @click.argument("name", metavar="ID")
-@click.pass_obj
+@_asks_where
 def inspect(where: Where, name: str) -> None:
     """Describe a segment by its id, or the end of its path: sizes of its parts, columns, streams."""
     from lodur.store.whole_segments import opened_whole
@@ -116,7 +134,7 @@ def inspect(where: Where, name: str) -> None:
 
 
 @command.command(name="verify")
-@click.pass_obj
+@_asks_where
 def verify(where: Where) -> None:
     """Read every live segment from end to end and check it; exit with 1 where one is damaged or missing.
 

@@ -20,6 +20,7 @@ from lodur.model.errors import CorruptData, InvalidRequest, Unauthenticated, Una
 from lodur.model.tenant import TenantId
 from lodur.store.days import day_name, day_of
 from lodur.store.deletes.deletions import Deletions
+from lodur.store.deletes.moved_requests import bring_requests
 from lodur.store.deletes.requests import DeleteRequest
 from lodur.store.foreign_rows import ForeignRecord
 from lodur.store.journal import Journal
@@ -340,6 +341,7 @@ class Store:
 
     def _load_tenant(self, tenant: TenantId) -> None:
         if self.deletions is not None:
+            bring_requests(self._stores, tenant)
             self.deletions.refresh(tenant)
         places = [(store, day) for store in self._stores.each() for day in stored_days(store, tenant)]
         elsewhere = [day for store, day in places if self._stores.of_day(day) is not store]

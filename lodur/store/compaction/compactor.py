@@ -47,7 +47,10 @@ _log = structlog.get_logger(__name__)
 
 
 class Compactor:
-    """Compacts one store. `run` belongs to the event loop, `run_once` blocks; `stop` may be called from anywhere."""
+    """Compacts one store. `run` belongs to the event loop, `run_once` blocks; `stop` may be called from anywhere.
+
+    `is_gone` says of another process's id whether that is known to have ended: its claims hold no more.
+    """
 
     def __init__(
         self,
@@ -57,12 +60,14 @@ class Compactor:
         retention: Callable[[TenantId], RetentionPeriods],
         clock: Clock,
         metrics: CompactionMetrics,
+        is_gone: Callable[[str], bool] = lambda _: False,
     ) -> None:
         self._store = store
         self._options = options
         self._retention = retention
         self._clock = clock
         self._metrics = metrics
+        self._is_gone = is_gone
         self._cancel = Cancel()
         self._stopped = threading.Event()
         self._merger = Merger(store.writer.writer_id, store.writer.prefix(), self._cancel)
@@ -174,6 +179,7 @@ class Compactor:
             deletes=TenantDeletes(deletions, tenant_store.tenant) if deletions is not None else None,
             asked=self._asked,
             stopped=self._stopped,
+            is_gone=self._is_gone,
             clock=self._clock,
             metrics=self._metrics,
         )

@@ -37,8 +37,8 @@ from lodur.store.tenant_store import TenantStore
 from lodur.store.whole_segments import DamagedSegment, MissingSegment, damage_of
 from lodur.telemetry.compaction_metrics import CompactionMetrics
 
-CLAIM_NS = 30 * NS_PER_MINUTE
-"""How long a process that says nothing more is left its day: longer than a merge takes, so that it is dead by then."""
+CLAIM_NS = 10 * NS_PER_MINUTE
+"""How long a process that says no more is left its day: longer than one merge takes, so that it is dead by then."""
 
 STEPS_MAX = 1000
 """Compactions of one day in one run; more are left to the next."""
@@ -65,6 +65,7 @@ class DayCompaction:
     deletes: TenantDeletes | None
     asked: AskedSegments
     stopped: threading.Event
+    is_gone: Callable[[str], bool]
     clock: Clock
     metrics: CompactionMetrics
 
@@ -79,7 +80,7 @@ class DayCompaction:
         known = self._cleared(self._delete_due(known))
         if not self._plan(known.manifest):
             return
-        known = self._commit(known, partial(_claimed, self._claim(), self.clock.now_ns()))
+        known = self._claimed(known)
         if known.manifest.claim is None or known.manifest.claim.owner != self.merger.owner:
             _log.info("day is being compacted by another process", **self._place())
             return
@@ -96,6 +97,17 @@ class DayCompaction:
         if self.day > day_of(self.clock.now_ns()) - RECENT_DAYS:
             return self.store.refresh(self.tenant_store, self.day)
         return self.tenant_store.known_day(self.day)
+
+    def _claimed(self, known: Committed) -> Committed:
+        """The manifest with a claim of this process, or of another that has the day."""
+        claimed = partial(_claimed, self._claim(), self.clock.now_ns())
+        known = self._commit(known, claimed)
+        claim = known.manifest.claim
+        if claim is None or claim.owner == self.merger.owner or not self.is_gone(claim.owner):
+            return known
+        _log.info("day is taken over from a process that has ended", owner=claim.owner, **self._place())
+        owner = claim.owner
+        return self._commit(known, lambda manifest: claimed(without_claim(manifest, owner)))
 
     def _claim(self) -> Claim:
         return Claim(self.merger.owner, self.clock.now_ns() + CLAIM_NS)
@@ -201,7 +213,7 @@ class DayCompaction:
             outcome = replace(outcome, rows_deleted=self._dropped_rows(compaction))
         replaced = self._replaced(compaction, outcome)
         # Where the answer is lost, the commit may have been made: then the outputs must stay.
-        committed = self._commit(known, partial(_replaced, replaced))
+        committed = self._commit(known, partial(_replaced, replaced, self._claim(), self.clock.now_ns()))
         if has_replaced(committed.manifest, replaced):
             self._count(compaction, outcome, self.clock.monotonic_s() - begun_s)
             if self.deletes is not None and outcome.deleted_rows:
@@ -305,5 +317,6 @@ def _with_cleared(paths: frozenset[str], through: int, manifest: Manifest) -> Ma
     return with_cleared(manifest, paths, through)
 
 
-def _replaced(replaced: Replaced, manifest: Manifest) -> Manifest:
-    return with_replaced(manifest, replaced)
+def _replaced(replaced: Replaced, claim: Claim, now_ns: int, manifest: Manifest) -> Manifest:
+    """The merge, and the claim made anew: a day may take longer than one claim lasts."""
+    return with_claim(with_replaced(manifest, replaced), claim, now_ns)

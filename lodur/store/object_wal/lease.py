@@ -6,6 +6,7 @@ old when it has not changed for a while of the observer's own time. Format: docs
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -67,6 +68,12 @@ def read_lease(store: ObjectStore, writer_id: str) -> StoredLease | None:
     path = lease_path(writer_id)
     found = store.get(path)
     return StoredLease(decode_lease(found.data, path), found.version) if found else None
+
+
+def is_gone(stores: Iterable[ObjectStore], writer_id: str) -> bool:
+    """Whether a writer's log was left or taken from it, as far as is known. Raises as `read_lease`."""
+    leases = (read_lease(store, writer_id) for store in stores)
+    return any(found is not None and found.lease.state is not LeaseState.LIVE for found in leases)
 
 
 def write_lease(store: ObjectStore, writer_id: str, lease: Lease, known: StoredLease | None) -> StoredLease | None:

@@ -103,3 +103,14 @@ def test_a_configuration_says_where_the_store_is(node: Node, tmp_path: Path) -> 
     result = CliRunner().invoke(lodur, ["segments", "--config-file", str(config), "ls"])
     assert result.exit_code == 0, result.stderr
     assert "2 segments" in result.stderr
+
+
+def test_options_may_stand_behind_the_sub_command(node: Node) -> None:
+    directory = str(node.directory / node.target)
+    before = segments(node, "--tenant", "t", "ls")
+    after = CliRunner().invoke(lodur, ["segments", "ls", "--tenant", "t", "--directory", directory])
+    assert after.exit_code == 0
+    assert after.output == before.output != segments(node, "ls", "--tenant", "other").output
+    one = live(node)[0].id
+    assert segments(node, "inspect", one, "--tenant", "t").exit_code == 0
+    assert segments(node, "inspect", "--tenant", "other", one).exit_code == 1

@@ -13,9 +13,11 @@ from lodur.model.clock import ManualClock
 from lodur.model.durations import NS_PER_HOUR, NS_PER_MINUTE, NS_PER_S
 from lodur.model.matcher import Matcher, MatchOp
 from lodur.store.compaction.options import CompactionPolicy, CompactorOptions, RetentionPeriods, StreamRetention
+from lodur.store.compaction.policy import INPUTS_MAX
 from lodur.store.days import NS_PER_DAY
 from lodur.store.manifest import Claim, with_claim
 from lodur.store.manifest_store import Committed, commit
+from lodur.store.object_wal.lease import Lease, LeaseState, write_lease
 from tests.compacting_node import TENANT, Crash, Node, Row
 
 DAY = 20_000
@@ -178,6 +180,41 @@ def test_another_process_that_works_on_the_day_is_left_alone(node: Node, clock: 
     clock.advance(61)
     node.compact()
     assert len(live(node)) == 1
+
+
+def test_the_claim_of_a_process_that_has_ended_holds_no_more(node: Node, clock: ManualClock) -> None:
+    filled(node)
+    claim = Claim("somebody", clock.now_ns() + NS_PER_MINUTE)
+    commit(node.objects, TENANT, DAY, node.tenant_store.known_day(DAY), lambda m: with_claim(m, claim, clock.now_ns()))
+    lease = write_lease(node.objects, "somebody", Lease("somebody"), None)
+    node.compact()
+    assert len(live(node)) == 8
+    write_lease(node.objects, "somebody", Lease("else", LeaseState.ADOPTING, epoch=2), lease)
+    node.compact()
+    assert len(live(node)) == 1
+
+
+def test_a_claim_is_made_anew_at_each_merge(node: Node, tmp_path: Path, clock: ManualClock) -> None:
+    """A day of two merges that together take longer than a claim lasts; another process asks for it in between."""
+    filled(node, flushes=INPUTS_MAX + 8)
+    pass_days(clock, 0.6)
+    other = Node(tmp_path, clock, name="b", options=OPTIONS)
+    merge, merged = node.compactor._merger.merge, 0
+
+    def slow(*arguments: object) -> object:
+        nonlocal merged
+        clock.advance(9 * 60)
+        other.refresh()
+        other.compact()
+        merged += 1
+        return merge(*arguments)  # type: ignore[arg-type]
+
+    node.compactor._merger.merge = slow  # type: ignore[assignment,method-assign]
+    node.compact()
+    assert merged == 2
+    assert node.metric("lodur_compaction_lost_total") == 0
+    assert other.registry.get_sample_value("lodur_compactions_total", {"reason": "settled"}) is None
+    other.stop()
 
 
 def test_of_two_processes_the_later_steps_aside(node: Node, tmp_path: Path, clock: ManualClock) -> None:
