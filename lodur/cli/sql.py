@@ -21,6 +21,10 @@ def _since(ctx: click.Context, param: click.Parameter, value: str | None) -> int
     return None if value is None else duration_value(ctx, param, value)
 
 
+MAIN_SCHEMA = "main"
+"""Where DuckDB looks for what is named without a schema."""
+
+
 @click.command(name="sql")
 @click.argument("statements", metavar="SQL")
 @click.option("--since", callback=_since, metavar="DURATION", help="Look back this far.  [default: look at all]")
@@ -62,8 +66,8 @@ def command(
     `logs` is a tenant's entries: timestamp, ts_ns (the same in nanoseconds), line, detected_level, a column for each
     label and each frequent name of structured metadata, and structured_metadata, a map of the others. Only live
     segments are read, and of these only what the statement needs; --since and the like leave whole segments out. Lines
-    that the server has not flushed yet are not there. Of several tenants each has a schema of its own, and `logs` is
-    all of them with a column tenant. Statements are DuckDB's.
+    that the server has not flushed yet are not there. Each tenant has a schema of its own, and of several `logs` is all
+    of them with a column tenant. Statements are DuckDB's.
 
     \b
     Examples:
@@ -108,6 +112,10 @@ def command(
             database.execute(f"create view logs as {' union all by name '.join(parts)}")
         else:
             create_logs(database, "logs", next(iter(paths.values()), []), span)
+            # What is written for several tenants works for one.
+            for name in paths.keys() - {MAIN_SCHEMA}:
+                database.execute(f"create schema {quoted_name(name)}")
+                database.execute(f"create view {quoted_name(name)}.logs as select * from {MAIN_SCHEMA}.logs")
         told = Statements(database, form, target, max_rows).run(statements)
     if told and not quiet:
         write_err(told)

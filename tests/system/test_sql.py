@@ -94,6 +94,7 @@ def test_views_forms_and_pruning(server: LodurServer, tmp_path: Path) -> None:
     assert "timestamp" in sql(server, "describe logs").stdout
     assert sql(server, "set threads = 1; select 1 as one", "-o", "csv").stdout == "one\n1\n"
     assert sql(server, "explain select 1").exit_code == 0
+    assert rows(server, "select count(*) as n from fake.logs") == [{"n": 310}]
 
 
 def test_only_live_segments_are_read(server: LodurServer) -> None:
