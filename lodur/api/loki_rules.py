@@ -46,7 +46,7 @@ def routes(configuration: RuleConfiguration, tenancy: Tenancy) -> list[Route]:
     for root in ROOTS:
         found += [
             Route(root, _endpoint(pages.all, tenancy, root), methods=["GET"]),
-            Route(f"{root}/{{rest:path}}", _endpoint(pages.one, tenancy, root), methods=["GET", "POST", "DELETE"]),
+            Route(f"{root}/{{namespace:path}}", _endpoint(pages.one, tenancy, root), methods=["GET", "POST", "DELETE"]),
         ]
     return found
 

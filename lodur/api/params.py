@@ -18,6 +18,7 @@ from lodur.model.durations import NS_PER_HOUR, NS_PER_MS, NS_PER_S, parse_promet
 from lodur.model.errors import InvalidRequest
 from lodur.model.go_strings import quote
 from lodur.model.time_span import TimeSpan
+from lodur.telemetry.request_facts import note_query_tags
 
 DEFAULT_SINCE_NS = NS_PER_HOUR
 """How far back a query without a start looks."""
@@ -40,6 +41,10 @@ _END_FIRST = "end timestamp must not be before or equal to start time"
 _INT64_MAX = 2**63 - 1
 _SECONDS_DIGITS_MAX = 10
 _INTEGER = re.compile(r"[+-]?[0-9]+")
+TAGS_CHARS_MAX = 500
+"""Of a client's tags in the log."""
+
+_NOT_IN_TAGS = re.compile(r"[^a-zA-Z0-9\-=.@, ]")
 _WRONG_ESCAPE = re.compile(rb"%(?![0-9A-Fa-f]{2})[^&=]{0,2}")
 """Shown with the two bytes behind, as far as they belong to the same name or value."""
 _FLOAT = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
@@ -275,8 +280,10 @@ def _seconds_or_duration(text: str) -> int:
 
 
 def query_tags(header: str) -> tuple[tuple[str, str], ...]:
-    """The pairs of an `X-Query-Tags` header, in lower case."""
-    pairs = (part.partition("=") for part in header.split(",") if "=" in part)
+    """The pairs of an `X-Query-Tags` header, in lower case; the header is noted for the log."""
+    tags = _NOT_IN_TAGS.sub("_", header)
+    note_query_tags(tags[:TAGS_CHARS_MAX])
+    pairs = (part.partition("=") for part in tags.split(",") if "=" in part)
     return tuple((name.strip().lower(), value.strip().lower()) for name, _, value in pairs)
 
 

@@ -102,7 +102,7 @@ class Replay:
                         self._say("reading back the write-ahead log", begun_s)
             self._finish_flushes()
         for problem in self._store.journal.problems():
-            self._metrics.replay_damage.inc()
+            self._count_damage()
             _log.error(
                 "write-ahead log is damaged",
                 kind=problem.kind,
@@ -115,9 +115,16 @@ class Replay:
             if self._quarantine is not None and not self._quarantine.is_kept(problem):
                 self._keep_all(problem.message)
         self._metrics.replay_active.set(0)
+        self._metrics.replay_seconds.set(self._clock.monotonic_s() - begun_s)
+        self._metrics.recovered_rows.inc(so_far.rows)
+        self._metrics.recovered_bytes.inc(so_far.bytes)
         if so_far.records:
             self._say("write-ahead log read back", begun_s)
         return so_far
+
+    def _count_damage(self) -> None:
+        self._metrics.replay_damage.inc()
+        self._metrics.corruptions.labels("segment").inc()
 
     def _replay_record(self, record: WalRecord) -> None:
         so_far = self._so_far
@@ -130,7 +137,7 @@ class Replay:
             raise
         except LodurError as error:
             so_far.unreadable += 1
-            self._metrics.replay_damage.inc()
+            self._count_damage()
             _log.error(
                 "record of the write-ahead log cannot be read, it is left out",
                 file=str(record.file),

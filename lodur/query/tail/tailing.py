@@ -127,7 +127,7 @@ class Tailing:
             tailed.tails.append(tail)
         finally:
             self._drop_if_idle(tenant, tailed)
-        self._metrics.open.inc()
+        self._metrics.opened()
         try:
             # The snapshot of the head is taken before anything is waited for: a row is in it, or in a later batch.
             history = await self._history(tenant, plan, request, span) if span is not None else ()
@@ -143,7 +143,7 @@ class Tailing:
         tailed = self._tenants[tenant]
         tailed.tails.remove(tail)
         tail.left()
-        self._metrics.open.dec()
+        self._metrics.closed()
         self._metrics.dropped_entries.inc(tail.dropped_entries)
         self._drop_if_idle(tenant, tailed)
 

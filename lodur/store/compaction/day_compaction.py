@@ -275,7 +275,7 @@ class DayCompaction:
         if outcome.rows_repeated:
             metrics.repeated_rows.labels(tenant).inc(outcome.rows_repeated)
         if deleted_rows:
-            metrics.deletes.deleted_rows.labels(tenant).inc(deleted_rows)
+            metrics.deletes.deleted(tenant, deleted_rows)
         if expired_rows:
             metrics.expired_rows.labels(tenant).inc(expired_rows)
         _log.info(

@@ -145,6 +145,7 @@ def test_limits_and_directions() -> None:
 
 def test_headers() -> None:
     assert query_tags("Source=logvolhist, Feature=x,nothing") == (("source", "logvolhist"), ("feature", "x"))
+    assert query_tags('User=a@b.c,Note="x y"/z\n') == (("user", "a@b.c"), ("note", "_x y__z_"))
     assert encoding_flags(["categorize-labels,other", ""]) == ("categorize-labels", "other")
 
 
