@@ -14,17 +14,43 @@ import structlog
 from lodur.model.clock import ManualClock
 from lodur.model.durations import NS_PER_HOUR, NS_PER_S
 from lodur.model.errors import LodurError, Unavailable
+from lodur.model.matcher import Matcher, MatchOp
+from lodur.store.compaction.options import KEEP_ALL, RetentionPeriods, StreamRetention
 from lodur.store.days import NS_PER_DAY
+from lodur.store.manifest import SegmentMeta
 from tests.compacting_node import TENANT, Crash, Row
+from tests.faults.delete_steps import DeleteSteps
+from tests.faults.deleted import Deleted
 from tests.faults.faulty_journal import no_room
 from tests.faults.faulty_store import NO_FAULTS, Bucket, FaultRates
-from tests.faults.model import Model, Push, Violation
-from tests.faults.process import Process
-from tests.faults.segment_rows import segment_rows
+from tests.faults.kept_results import check_kept_results
+from tests.faults.model import Model, Push
+from tests.faults.process import CANCEL_PERIOD_NS, Process, Site
+from tests.faults.segment_rows import stored_rows
+from tests.faults.violation import Violation
 
 FIRST_NS = 20_000 * NS_PER_DAY + 20 * NS_PER_HOUR
 
 STEPS = 30
+
+LOOKS = 0.3
+"""Of the steps are followed by a look at what a process shows, without asking anew what others have done."""
+
+_OF_X = (Matcher("app", MatchOp.EQUAL, "x"),)
+
+PERIODS = (
+    KEEP_ALL,
+    KEEP_ALL,
+    RetentionPeriods(5 * NS_PER_DAY),
+    RetentionPeriods(0, (StreamRetention(_OF_X, 1, NS_PER_DAY),)),
+    RetentionPeriods(2 * NS_PER_DAY, (StreamRetention(_OF_X, 1, NS_PER_DAY),)),
+)
+
+EXPIRED_S = 10 * 86_400
+"""After which all that has a period has expired, with its day."""
+
+RESTS = 3
+"""Runs of the compactor until nothing is left to be done."""
 
 MEMORY = Path("/dev/shm")
 """Files that need no disk, where there are such."""
@@ -38,7 +64,7 @@ class Schedule:
         self._seed = seed
         self.chance = Random(seed)
         self.clock = ManualClock(FIRST_NS)
-        self.model = Model()
+        self.model = Model(Deleted(CANCEL_PERIOD_NS))
         self.told: list[str] = []
         """What was done, for who reads of a violation."""
         self.bucket = Bucket(directory / "store")
@@ -46,11 +72,14 @@ class Schedule:
         rates = _rates(self.chance)
         remote = self.chance.random() < 0.6
         names = ("a", "b") if self.chance.random() < 0.4 else ("a",)
+        self.site = Site(remote, self.chance.choice(PERIODS))
         self.processes: dict[str, Process] = {}
         for name in names:
-            self.processes[name] = Process(self.bucket, directory, name, str(seed), self.clock, remote=remote)
+            self.processes[name] = Process(self.bucket, directory, name, str(seed), self.clock, self.site)
             self.processes[name].rates = self.processes[name].objects.rates = rates
-        self.told.append(f"{rates} remote={remote} processes={names}")
+        self.deletes = DeleteSteps(self.model.deleted, self.bucket, self.clock, self.processes)
+        self.deletes.choose_mode(self.chance)
+        self.told.append(f"{rates} {self.site} processes={names} {self.processes['a'].mode}")
 
     def run(self) -> None:
         """Raises Violation."""
@@ -65,7 +94,11 @@ class Schedule:
             (self.check, 4),
             (self.flip_object, 1),
             (self.flip_log, 1),
+            (self.flip_cache, 1),
             (self.fill_disk, 1),
+            (self.delete, 3),
+            (self.cancel, 1),
+            (self.choose_mode, 1),
         ]
         for number in range(STEPS):
             # Sizes and names have random parts: what one step draws of chance must not shift all later ones.
@@ -75,6 +108,9 @@ class Schedule:
             self.told.append(f"{process.name}: {step.__name__} {len(self.model.pushes)}")
             self._survived(process, step)
             self.bucket.step()
+            self.deletes.observe()
+            if self.chance.random() < LOOKS:
+                self._survived(process, self.look)
         self.end()
 
     def push(self, process: Process) -> None:
@@ -86,7 +122,7 @@ class Schedule:
             ts_ns = self.clock.now_ns() - late_h * NS_PER_HOUR + self._number // 3 * NS_PER_S
             if self.chance.random() < 0.1:
                 ts_ns -= NS_PER_DAY
-            rows.append((self.chance.choice("xyz"), ts_ns, f"line {self._number} " + "x" * (self._number % 40)))
+            rows.append((self.chance.choice("xyz"), ts_ns, f"line n={self._number} pad=" + "x" * (self._number % 40)))
         push = Push(process.name, frozenset(rows))
         self.model.pushes.append(push)
         self._send(process, push)
@@ -116,12 +152,15 @@ class Schedule:
     def _send(self, process: Process, push: Push) -> None:
         push.starts = process.starts
         push.is_flushed = push.is_flushed and not push.may_be_lost
+        self.model.deleted.sent(process.name, push.rows, self.clock.now_ns())
         process.push(sorted(push.rows))
+        self.model.deleted.acknowledged(process.name, push.rows)
         push.is_acknowledged = True
         push.may_be_lost = False
 
     def flush(self, process: Process) -> None:
         process.flush()
+        self.model.deleted.flushed(process.name)
         for push in self.model.pushes:
             is_whole = push.is_acknowledged and not push.may_be_lost
             push.is_flushed = push.is_flushed or (push.name == process.name and is_whole)
@@ -136,6 +175,17 @@ class Schedule:
     def restart(self, process: Process) -> None:
         process.stop()
         process.start()
+
+    def delete(self, process: Process) -> None:
+        self.told.append(f"   {self.deletes.delete(process, self.chance)}")
+
+    def cancel(self, process: Process) -> None:
+        self.told.append(f"   {self.deletes.cancel(process, self.chance)}")
+
+    def choose_mode(self, process: Process) -> None:
+        """What requests do for the tenant from now on."""
+        self.deletes.choose_mode(self.chance)
+        self.told.append(f"   {process.mode}")
 
     def fill_disk(self, process: Process) -> None:
         """Things are tried while there is no room, and again when there is."""
@@ -177,28 +227,54 @@ class Schedule:
         for push in self.model.pushes:
             # One record is lost at most; which one it may be is not looked up.
             push.may_be_lost = push.may_be_lost or (push.name == process.name and not push.is_flushed)
+        self.model.deleted.log_damaged(process.name)
         process.start()
+
+    def flip_cache(self, process: Process) -> None:
+        """A bit of what a process has on its disk of remote segments changes: nobody notices."""
+        files = sorted(file for file in process.cache_directory.rglob("*.ranges") if file.stat().st_size)
+        if files:
+            file = self.chance.choice(files)
+            self.told.append(f"   bit {self._flip(file)} of {file.name}")
+
+    def look(self, process: Process) -> list[Row]:
+        """What is deleted stays so, whatever the process has read of others; kept results are those of a scan."""
+        rows = process.rows()
+        self.model.check_each_once(rows)
+        self.model.check_hidden(rows, of=process.name)
+        # Rows in two segments are counted twice until these are merged.
+        rebuilt = [line for line in self.logs if line["event"].startswith("damaged manifest was rebuilt")]
+        self.model.may_count_twice = self.model.may_count_twice or bool(rebuilt)
+        self.model.deleted.is_forgetful = self.model.deleted.is_forgetful or bool(rebuilt)
+        check_kept_results(process, rows, FIRST_NS - 4 * NS_PER_DAY, may_count_twice=self.model.may_count_twice)
+        return rows
 
     def check(self, process: Process) -> None:
         """Compare what is found with the model, mostly while faults go on."""
         process.refresh()
-        # Rows in two segments are counted twice until these are merged.
-        rebuilt = [line for line in self.logs if line["event"].startswith("damaged manifest was rebuilt")]
-        self.model.may_count_twice = self.model.may_count_twice or bool(rebuilt)
-        rows = process.rows()
+        self.deletes.observe()
         set_aside = process.store.set_aside()
-        self.model.check_each_once(rows)
-        if not process.knows_all_days:
+        rows = self.look(process)
+        if not process.knows_all_days or process.store.set_aside().keys() != set_aside.keys():
             return
         # While a flush waits to be tried again, its days are seen as they were before.
         sees_others = not process.tenant_store.unflushed()
-        self.model.check_all(rows, of=process.name, sees_others=sees_others, set_aside=set_aside)
-        counted = process.counted()
-        if process.store.set_aside().keys() - set_aside.keys():
-            return
-        is_right = counted >= len(rows) if self.model.may_count_twice else counted == len(rows)
-        if not is_right:
-            raise Violation(f"a metric query counts {counted} entries, a log query finds {len(rows)}")
+        known = {request.id: request for request in process.deletions.known(TENANT).requests}
+        may_be_gone = self.model.deleted.may_hide(process.name, known, sees_others=sees_others) | self._expired()
+        self.model.check_all(
+            rows, of=process.name, sees_others=sees_others, set_aside=set_aside, may_be_gone=frozenset(may_be_gone)
+        )
+
+    def _expired(self) -> set[Row]:
+        """The entries that are older than they are kept."""
+        now_ns, periods = self.clock.now_ns(), self.site.periods
+        of_x = {"x": stream.period_ns for stream in periods.streams}
+        return {
+            row
+            for push in self.model.pushes
+            for row in push.rows
+            if (period_ns := of_x.get(row[0], periods.period_ns)) and row[1] < now_ns - period_ns
+        }
 
     def end(self) -> None:
         """No more faults: all is there, everything merges, nothing lies about."""
@@ -220,8 +296,21 @@ class Schedule:
             self.restart(process)
             self.clock.advance(3600)
             self.compact(process)
+            self.deletes.observe()
             self.check(process)
+        self._rest()
         self._check_objects()
+
+    def _rest(self) -> None:
+        """Everything that may be deleted is: by requests, by age, and objects that nobody reads any more."""
+        process = self.processes["a"]
+        self.clock.advance(EXPIRED_S)
+        for _ in range(RESTS):
+            self.compact(process)
+            self.clock.advance(3600)
+        self.deletes.observe()
+        self.deletes.check_processed(process)
+        self.check(process)
 
     def _check_objects(self) -> None:
         for process in self.processes.values():
@@ -240,6 +329,17 @@ class Schedule:
         stored = {listed.path for listed in process.objects.list_objects(f"{TENANT}/segments")}
         if stored != live | removed:
             raise Violation(f"objects that nobody knows {stored - live - removed}, missing ones {live - stored}")
+        self._check_files(process.tenant_store.live())
+
+    def _check_files(self, live: Sequence[SegmentMeta]) -> None:
+        """Neither delete requests nor age have left anything behind that they must take."""
+        files = [self.bucket.directory / meta.path for meta in live if meta.path not in self.model.at_risk]
+        found = stored_rows(files)
+        deleted, expired = self.model.deleted.must_be_gone() & found, self._expired() & found
+        if deleted:
+            raise Violation(f"{len(deleted)} deleted entries are in segments still: {sorted(deleted)[:3]}")
+        if expired:
+            raise Violation(f"{len(expired)} expired entries are in segments still: {sorted(expired)[:3]}")
 
     def _survived(self, process: Process, step: Callable[[Process], None]) -> None:
         try:
@@ -264,7 +364,7 @@ class Schedule:
         """The rows of a segment, or all where an earlier flip may have changed it."""
         if path in self.model.at_risk:
             return self.model.at_risk[path]
-        return segment_rows(self.bucket.directory / path)
+        return stored_rows([self.bucket.directory / path])
 
     def _flip(self, file: Path) -> int:
         data = bytearray(file.read_bytes())
