@@ -1,4 +1,4 @@
-"""The steps of a history that make and cancel delete requests, and what the store says of them. Start at `DeleteSteps`."""
+"""The steps of a history that make and cancel delete requests. Start at `DeleteSteps`."""
 
 from __future__ import annotations
 
@@ -45,9 +45,7 @@ QUERIES: tuple[tuple[str, Names], ...] = (
 class DeleteSteps:
     """Requests over the processes of one history."""
 
-    def __init__(
-        self, deleted: Deleted, bucket: Bucket, clock: ManualClock, processes: Mapping[str, Process]
-    ) -> None:
+    def __init__(self, deleted: Deleted, bucket: Bucket, clock: ManualClock, processes: Mapping[str, Process]) -> None:
         self._deleted = deleted
         self._truth = FilesystemStore(bucket.directory)
         self._clock = clock

@@ -14,16 +14,18 @@ from tests.compacting_node import Row
 from tests.faults.process import Process
 from tests.faults.violation import Violation
 
-COUNTS = 'sum by (app) (count_over_time({app=~".+"}[1h]))'
+COUNTS = 'sum by (app) (count_over_time({app=~".+"}[4h]))'
+
+STEP_NS = 4 * NS_PER_HOUR
 
 
 def check_kept_results(process: Process, rows: Sequence[Row], start_ns: int, *, may_count_twice: bool) -> None:
     """What a process counts is what it shows, and the same for who keeps results. Raises Violation."""
     set_aside = process.store.set_aside().keys()
-    start_ns = start_ns // NS_PER_HOUR * NS_PER_HOUR
-    end_ns = (process.clock.now_ns() + NS_PER_DAY) // NS_PER_HOUR * NS_PER_HOUR
-    counted = process.series(COUNTS, start_ns, end_ns, keeping=False)
-    kept = process.series(COUNTS, start_ns, end_ns, keeping=True)
+    start_ns = start_ns // STEP_NS * STEP_NS
+    end_ns = (process.clock.now_ns() + NS_PER_DAY) // STEP_NS * STEP_NS
+    counted = process.series(COUNTS, start_ns, end_ns, STEP_NS, keeping=False)
+    kept = process.series(COUNTS, start_ns, end_ns, STEP_NS, keeping=True)
     if process.store.set_aside().keys() != set_aside:
         return
     if not _equal(counted, kept):

@@ -115,6 +115,8 @@ class Process:
     def start(self) -> None:
         """Begin, as after a restart. Raises Crash."""
         self.starts += 1
+        # One for all queries: to make one takes longer than most of them.
+        self._loop = asyncio.new_event_loop()
         seed = f"{self._seed} {self.starts}"
         self.journal = FaultyJournal(self.wal_directory, Random(seed), self.rates.crashed)
         self.objects = FaultyStore(
@@ -222,16 +224,16 @@ class Process:
         """All entries that a query finds. Raises as `ObjectStore`."""
         start_ns, end_ns = SPAN_NS
         request = RangeRequest(text='{app=~".+"}', start_ns=start_ns, end_ns=end_ns, step_ns=10**9, limit=100_000)
-        answer = asyncio.run(self.engine.range((TENANT,), request))
+        answer = self._loop.run_until_complete(self.engine.range((TENANT,), request))
         assert isinstance(answer, StreamsAnswer)
         streams = json.loads(answer.result.streams_json(categorize=False))
         return sorted((one["stream"]["app"], int(ts_ns), line) for one in streams for ts_ns, line in one["values"])
 
-    def series(self, text: str, start_ns: int, end_ns: int, *, keeping: bool) -> Matrix:
-        """A metric query by the hour, as the engine answers that keeps results or the other. Raises as `ObjectStore`."""
-        request = RangeRequest(text, start_ns, end_ns, NS_PER_HOUR, limit=100)
+    def series(self, text: str, start_ns: int, end_ns: int, step_ns: int, *, keeping: bool) -> Matrix:
+        """A metric query, as the engine answers that keeps results or the other. Raises as `ObjectStore`."""
+        request = RangeRequest(text, start_ns, end_ns, step_ns, limit=100)
         engine = self.keeping_engine if keeping else self.engine
-        answer = asyncio.run(engine.range((TENANT,), request))
+        answer = self._loop.run_until_complete(engine.range((TENANT,), request))
         assert isinstance(answer, MatrixAnswer)
         return answer.matrix
 
@@ -243,6 +245,8 @@ class Process:
         self.keeping_engine.close()
         self.writer.close()
         self.store.close()
+        self._loop.run_until_complete(_ended(self._loop))
+        self._loop.close()
 
     def _insist(self, work: Callable[[], object]) -> None:
         for attempt in range(ATTEMPTS_MAX + 1):
@@ -256,3 +260,12 @@ class Process:
                 if attempt == ATTEMPTS_MAX:
                     raise
                 self.clock.advance(1.0)
+
+
+async def _ended(loop: asyncio.AbstractEventLoop) -> None:
+    """No task of an event loop runs any more, and no thread of its own."""
+    others = asyncio.all_tasks(loop) - {asyncio.current_task(loop)}
+    for task in others:
+        task.cancel()
+    await asyncio.gather(*others, return_exceptions=True)
+    await loop.shutdown_default_executor()

@@ -62,7 +62,7 @@ def begin_deletes(deletions: Deletions, tenant: TenantId, *, cancel_period_ns: i
 
     Raises as `ObjectStore`, and CorruptData.
     """
-    log = deletions.refresh(tenant)
+    log = deletions.mended(tenant)
     if not starts or deletions.mode_of(tenant) is not DeletionMode.FILTER_AND_DELETE:
         return
     until_ns = now_ns - cancel_period_ns

@@ -20,7 +20,7 @@ from lodur.model.clock import Clock
 from lodur.model.errors import Unavailable
 from lodur.model.limits import DeletionMode
 from lodur.model.tenant import TenantId
-from lodur.store.deletes.request_store import StoredLog, commit_log, read_log
+from lodur.store.deletes.request_store import StoredLog, commit_log, mended_log, read_log
 from lodur.store.deletes.requests import NO_REQUESTS, DeleteLog, DeleteRequest, requests_between
 from lodur.store.manifest import SegmentMeta
 from lodur.store.object_store import ObjectStore
@@ -97,6 +97,11 @@ class Deletions:
         """Read a tenant's requests. Blocks. Raises CorruptData, and as `ObjectStore`."""
         begun_s = self._clock.monotonic_s()
         return self._adopt(tenant, read_log(self._store, tenant), begun_s)
+
+    def mended(self, tenant: TenantId) -> DeleteLog:
+        """As `refresh`, and write the requests anew where their object is damaged. Blocks."""
+        begun_s = self._clock.monotonic_s()
+        return self._adopt(tenant, mended_log(self._store, tenant), begun_s)
 
     async def fresh(self, tenant: TenantId) -> DeleteLog:
         """A tenant's requests, not older than `STALE_S` as long as the store answers. Raises as `refresh`."""
