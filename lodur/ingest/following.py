@@ -239,7 +239,8 @@ class Follower:
             self._report(record, error)
             return
         if record.kind != REENCODED:
-            self._recent.remember(tenant, record.kind, kept.body)
+            through = self._store.deletes_through(tenant, record.accepted_at_ns)
+            self._recent.remember(tenant, record.kind, kept.body, deletes_through=through)
         decode = partial(_decoded, self._decoder, tenant, record)
         foreign = ForeignRecord(record.seq, tuple(push.days()), record.accepted_at_ns, decode)
         if self._store.follow(tenant, followed.writer_id, foreign, push):

@@ -190,7 +190,8 @@ class Replay:
             push, seq=record.seq, accepted_at_ns=record.accepted_at_ns, now_s=self._clock.monotonic_s()
         )
         if record.kind != REENCODED:
-            self._recent.remember(tenant_store.tenant, record.kind, kept.body)
+            through = self._store.deletes_through(tenant_store.tenant, record.accepted_at_ns)
+            self._recent.remember(tenant_store.tenant, record.kind, kept.body, deletes_through=through)
         return appended.new_rows
 
     def _say(self, text: str, begun_s: float) -> None:

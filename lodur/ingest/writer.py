@@ -176,7 +176,10 @@ class Writer:
                 return refused
         is_whole = push.all_accepted
         kind = kind_of(body.form) if is_whole else REENCODED
-        keeping = self.recent.keeping(tenant, kind, body.body) if is_whole else nullcontext(False)
+        through = self._store.deletes_through(tenant, now_ns)
+        keeping = (
+            self.recent.keeping(tenant, kind, body.body, deletes_through=through) if is_whole else nullcontext(False)
+        )
         with keeping as is_known:
             if is_known:
                 self._metrics.repeated_pushes.labels(tenant.value).inc()
@@ -188,6 +191,7 @@ class Writer:
                 payload=payload_of(body) if is_whole else push.to_body(),
                 accepted_at_ns=now_ns,
                 now_s=begun_s,
+                deletes_through=through,
             )
             self._append_s += (self._clock.monotonic_s() - begun_s - self._append_s) * APPEND_WEIGHT
         if appended.repeated_rows:

@@ -95,9 +95,25 @@ class TenantStore:
         self._accepted_from_ns: int | None = None
         """Of the rows of the generation that takes rows; None where it has none."""
         self._inserting = 0
+        self._deletes_through = 0
+        """Up to which delete request what it took is not remembered here any more."""
 
-    def append(self, push: DecodedPush, *, kind: int, payload: bytes, accepted_at_ns: int, now_s: float) -> Appended:
-        """Keep the accepted rows of a push: durable, then in the head. Raises as `Wal.append`."""
+    def append(
+        self,
+        push: DecodedPush,
+        *,
+        kind: int,
+        payload: bytes,
+        accepted_at_ns: int,
+        now_s: float,
+        deletes_through: int = 0,
+    ) -> Appended:
+        """Keep the accepted rows of a push: durable, then in the head. Raises as `Wal.append`.
+
+        Delete requests up to `deletes_through` do not take these rows, whatever came before.
+        """
+        if deletes_through > self._deletes_through:
+            self._forget_flushed(deletes_through)
         flushed_rows = 0
         with self._gate.append():
             fresh = self._head.without_flushed(push)
@@ -313,6 +329,18 @@ class TenantStore:
     def _covered_seq(self, writer_id: str, day: int) -> int:
         committed = self._days.get(day)
         return committed.manifest.covered.get(writer_id, 0) if committed is not None else 0
+
+    def _forget_flushed(self, deletes_through: int) -> None:
+        """What was deleted may come again: it repeats nothing. As long as older rows are in memory, it may not stay."""
+        stats = self._head.stats()
+        if stats.rows or stats.frozen:
+            return
+        with self._gate.freeze():
+            stats = self._head.stats()
+            if not stats.rows and not stats.frozen:
+                with self._lock:
+                    self._head = Head()
+                self._deletes_through = deletes_through
 
     def _touched(self, now_s: float) -> None:
         self._last_row_s = now_s
