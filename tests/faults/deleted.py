@@ -114,6 +114,10 @@ class Deleted:
             raise Violation(f"an acknowledged delete request is lost: {lost}")
         self.in_force = found
 
+    def named(self) -> set[Row]:
+        """What the requests in force are for."""
+        return {row for row in self.sent_ns if any(self.asked[one].names(row) for one in self.in_force)}
+
     def must_hide(self, name: str) -> set[Row]:
         """What a process may not show."""
         seen = self.seen_by.get(name, set())

@@ -63,7 +63,7 @@ OPTIONS = CompactorOptions(
 
 SPAN_NS = (-(2**62), 2**62)
 
-METADATA_BYTES_MAX = 20_000
+METADATA_BYTES_MAX = 80_000
 DISK_CACHE_BYTES_MAX = 30_000
 SMALL_RANGES_BYTES_MAX = 4000
 """So little that caches let go of what they have all the time."""
@@ -108,6 +108,9 @@ class Process:
         chosen = uuid.UUID(int=Random(self._seed).getrandbits(128), version=4)
         (self.wal_directory / "writer-id").write_text(f"{chosen}\n")
         self.knows_all_days = True
+        registry = CollectorRegistry()
+        self._ingest_metrics, self._compaction_metrics = IngestMetrics(registry), CompactionMetrics(registry)
+        self._cache_metrics = CacheMetrics(registry)
         self.next_id = ""
         """Of the next delete request that is made here."""
         self.start()
@@ -122,7 +125,6 @@ class Process:
         self.objects = FaultyStore(
             self._bucket, self._spool, seed, self.clock, rates=self.rates, is_remote=self._site.remote
         )
-        self.registry = CollectorRegistry()
         self.deletions = Deletions(self.objects, plan_of_request, self.clock, mode_of=lambda _: self.mode)
         caches = CacheOptions(
             METADATA_BYTES_MAX, SMALL_RANGES_BYTES_MAX, self.cache_directory, disk_bytes_max=DISK_CACHE_BYTES_MAX
@@ -132,9 +134,8 @@ class Process:
             self.journal,
             deletions=self.deletions,
             caches=caches,
-            cache_metrics=CacheMetrics(self.registry),
+            cache_metrics=self._cache_metrics,
         )
-        ingest_metrics = IngestMetrics(self.registry)
         limits = IngestLimits(reject_old_samples=False, rate_bytes=1 << 40, burst_bytes=1 << 40)
         self.writer = Writer(
             self.store,
@@ -144,11 +145,11 @@ class Process:
             stream_errors_max=10,
             disk=None,
             clock=self.clock,
-            metrics=ingest_metrics,
+            metrics=self._ingest_metrics,
             on_growth=lambda _: None,
             on_rows=lambda _tenant, _push: None,
         )
-        metrics = CompactionMetrics(self.registry)
+        metrics = self._compaction_metrics
         self.compactor = Compactor(
             self.store, OPTIONS, retention=lambda _: self._site.periods, clock=self.clock, metrics=metrics
         )
@@ -163,8 +164,10 @@ class Process:
         unlimited = QueryLimits(entries_max=0, length_max_ns=0)
         options = QuerierOptions(threads=1)
         keeping = QuerierOptions(threads=1, results_max_bytes=RESULTS_BYTES_MAX)
-        self.engine = Engine(self.store, options, self.clock, lambda _: unlimited, damage=self.store)
-        self.keeping_engine = Engine(self.store, keeping, self.clock, lambda _: unlimited, damage=self.store)
+        self.engine, self.keeping_engine = (
+            Engine(self.store, one, self.clock, lambda _: unlimited, self.store, self._cache_metrics)
+            for one in (options, keeping)
+        )
         self._insist(self.store.load)
         self.knows_all_days = not self.objects.stale_lists
         replay = Replay(
@@ -176,7 +179,7 @@ class Process:
             memory_max_bytes=1 << 30,
             stopping=threading.Event(),
             clock=self.clock,
-            metrics=ingest_metrics,
+            metrics=self._ingest_metrics,
             quarantine=Quarantine(self.wal_directory / "quarantine"),
         )
         replay.run()
@@ -185,9 +188,9 @@ class Process:
     def tenant_store(self) -> TenantStore:
         return self.store.tenant(TENANT)
 
-    @property
-    def has_found_damage(self) -> bool:
-        return bool(self.registry.get_sample_value("lodur_wal_replay_damage_total"))
+    def known(self) -> tuple[frozenset[str], int]:
+        """What its answers depend on besides the entries: as long as it is the same, all of them see the same."""
+        return frozenset(self.store.set_aside()), self.deletions.known(TENANT).revision
 
     def push(self, rows: Sequence[Row]) -> None:
         """Send a body; returns when it is acknowledged. Raises Unavailable, Crash."""

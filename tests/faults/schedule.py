@@ -23,7 +23,7 @@ from tests.faults.delete_steps import DeleteSteps
 from tests.faults.deleted import Deleted
 from tests.faults.faulty_journal import no_room
 from tests.faults.faulty_store import NO_FAULTS, Bucket, FaultRates
-from tests.faults.kept_results import check_kept_results
+from tests.faults.kept_results import check_counts
 from tests.faults.model import Model, Push
 from tests.faults.process import CANCEL_PERIOD_NS, Process, Site
 from tests.faults.segment_rows import stored_rows
@@ -33,8 +33,14 @@ FIRST_NS = 20_000 * NS_PER_DAY + 20 * NS_PER_HOUR
 
 STEPS = 30
 
-LOOKS = 0.3
+LOOKS = 0.15
 """Of the steps are followed by a look at what a process shows, without asking anew what others have done."""
+
+KEPT = 0.5
+"""Of the looks are at kept results too."""
+
+OLDEST_NS = 60 * NS_PER_HOUR
+"""Before the start of a history; no entry is older."""
 
 _OF_X = (Matcher("app", MatchOp.EQUAL, "x"),)
 
@@ -49,7 +55,7 @@ PERIODS = (
 EXPIRED_S = 10 * 86_400
 """After which all that has a period has expired, with its day."""
 
-RESTS = 3
+RESTS = 2
 """Runs of the compactor until nothing is left to be done."""
 
 MEMORY = Path("/dev/shm")
@@ -93,12 +99,14 @@ class Schedule:
             (self.compact, 4),
             (self.pass_time, 3),
             (self.restart, 1),
-            (self.check, 4),
+            (self.check, 3),
             (self.flip_object, 1),
             (self.flip_log, 1),
             (self.flip_cache, 1),
             (self.fill_disk, 1),
             (self.delete, 3),
+            (self.carry_out, 2),
+            (self.push_deleted, 2),
             (self.cancel, 1),
             (self.choose_mode, 1),
         ]
@@ -140,7 +148,9 @@ class Schedule:
 
     def push_some_again(self, process: Process) -> None:
         """Some of the rows that this process or another has."""
-        known = sorted({row for push in self.model.pushes for row in push.rows})
+        self._push_some(process, sorted({row for push in self.model.pushes for row in push.rows}))
+
+    def _push_some(self, process: Process, known: Sequence[Row]) -> None:
         if known:
             rows = frozenset(self.chance.sample(known, min(len(known), 3)))
             for push in self.model.pushes:
@@ -150,6 +160,18 @@ class Schedule:
             self.model.may_count_twice = True
             self.model.pushes.append(push)
             self._send(process, push)
+
+    def push_deleted(self, process: Process) -> None:
+        """What was deleted, or is to be, comes again: as the body that it was, or in another."""
+        self.clock.advance(self.chance.choice([1.0, 61.0]))
+        named = self.model.deleted.named()
+        known = [push for push in self.model.pushes if push.name == process.name and not named.isdisjoint(push.rows)]
+        if known and self.chance.random() < 0.5:
+            push = self.chance.choice(known)
+            self.model.may_count_twice = self.model.may_count_twice or push.starts != process.starts
+            self._send(process, push)
+        else:
+            self._push_some(process, sorted(named))
 
     def _send(self, process: Process, push: Push) -> None:
         push.starts = process.starts
@@ -180,6 +202,11 @@ class Schedule:
 
     def delete(self, process: Process) -> None:
         self.told.append(f"   {self.deletes.delete(process, self.chance)}")
+
+    def carry_out(self, process: Process) -> None:
+        """The compactor comes after requests can be cancelled no more."""
+        self.clock.advance(CANCEL_PERIOD_NS / NS_PER_S + 1)
+        process.compact()
 
     def cancel(self, process: Process) -> None:
         self.told.append(f"   {self.deletes.cancel(process, self.chance)}")
@@ -217,6 +244,9 @@ class Schedule:
         if path in self._flipped and file.read_bytes() == self._flipped[path]:
             return
         place = self._flip(file)
+        if file.parent.name == "manifest" and self.chance.random() < 0.3:
+            # Neither the document nor the copy in it is whole then.
+            file.write_bytes(file.read_bytes()[: 8 * 40])
         if "/deletes/" in path:
             # Nothing but a second copy could tell what the first said: one bit until it is found.
             self._flipped[path] = file.read_bytes()
@@ -246,6 +276,7 @@ class Schedule:
 
     def look(self, process: Process) -> list[Row]:
         """What is deleted stays so, whatever the process has read of others; kept results are those of a scan."""
+        known = process.known()
         rows = process.rows()
         self.model.check_each_once(rows)
         self.model.check_hidden(rows, of=process.name)
@@ -253,7 +284,14 @@ class Schedule:
         rebuilt = [line for line in self.logs if line["event"].startswith("damaged manifest was rebuilt")]
         self.model.may_count_twice = self.model.may_count_twice or bool(rebuilt)
         self.model.deleted.is_forgetful = self.model.deleted.is_forgetful or bool(rebuilt)
-        check_kept_results(process, rows, FIRST_NS - 4 * NS_PER_DAY, may_count_twice=self.model.may_count_twice)
+        check_counts(
+            process,
+            rows,
+            FIRST_NS - OLDEST_NS,
+            known=known,
+            may_count_twice=self.model.may_count_twice,
+            keeps=self.chance.random() < KEPT,
+        )
         return rows
 
     def check(self, process: Process) -> None:
@@ -299,12 +337,6 @@ class Schedule:
         for process in self.processes.values():
             self.compact(process)
             self.check(process)
-        for process in self.processes.values():
-            self.restart(process)
-            self.clock.advance(3600)
-            self.compact(process)
-            self.deletes.observe()
-            self.check(process)
         self._rest()
         self._check_objects()
 
@@ -317,7 +349,8 @@ class Schedule:
             self.clock.advance(3600)
         self.deletes.observe()
         self.deletes.check_processed(process)
-        self.check(process)
+        for process in self.processes.values():
+            self.check(process)
 
     def _check_objects(self) -> None:
         for process in self.processes.values():
