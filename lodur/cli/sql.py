@@ -61,8 +61,8 @@ def command(
 
     `logs` is a tenant's entries: timestamp, ts_ns (the same in nanoseconds), line, detected_level, a column for each
     label and each frequent name of structured metadata, and structured_metadata, a map of the others. Only live
-    segments are read, and of these only what the statement needs; --since and the like leave whole segments out. Lines
-    that the server has not flushed yet are not there. Of several tenants each has a schema of its own, and `logs` is
+    segments are read, and of these only what the statement needs; --since and the like leave whole segments out. What
+    delete requests hide is not there, nor are lines that the server has not flushed yet. Of several tenants each has a schema of its own, and `logs` is
     all of them with a column tenant. Statements are DuckDB's.
 
     \b
@@ -80,9 +80,11 @@ def command(
         raise click.UsageError("a Parquet file is written with --file")
     with closing(duck("lodur sql")) as database, spool_directory() as spool:
         try:
-            from lodur.app.segment_files import SegmentFilesystem, segment_files, stored_tenants
+            from lodur.app.segment_files import SCHEME, SegmentFilesystem, segment_files, stored_tenants
         except ImportError as error:
             raise missing("lodur sql", "sql") from error
+        from lodur.app.undeleted_segments import without_deleted
+        from lodur.model.limits import DeletionMode
         from lodur.store.object_stores import ObjectStores
         from lodur.telemetry.log import configure_log
 
@@ -90,13 +92,18 @@ def command(
         # Nothing is fetched from elsewhere: what is built in is enough.
         database.execute("set autoinstall_known_extensions = false; set autoload_known_extensions = false")
         database.execute("set TimeZone = 'UTC'")
-        stores = ObjectStores.of(place.storage(place.config()), spool_directory=spool)
+        config = place.config()
+        stores = ObjectStores.of(place.storage(config), spool_directory=spool)
+        mode = config.tenants.limits.deletion_mode if config is not None else DeletionMode.FILTER_AND_DELETE
         chosen = [TenantId(name) for name in tenants] or list(stored_tenants(stores))
         if len(chosen) > 1 and not tenants:
             names = ", ".join(tenant.value for tenant in chosen)
             raise InvalidRequest(f"there are several tenants: choose with --tenant (repeatable): {names}")
-        files = {tenant: segment_files(stores, tenant, span) for tenant in chosen}
-        remote = [file for of_tenant in files.values() for file in of_tenant if file.store.local_path("x") is None]
+        files = {
+            tenant: without_deleted(stores, tenant, segment_files(stores, tenant, span), mode, spool)
+            for tenant in chosen
+        }
+        remote = [file for of_tenant in files.values() for file in of_tenant if file.path.startswith(f"{SCHEME}://")]
         if remote:
             database.register_filesystem(SegmentFilesystem(remote))
         paths = {tenant.value: [file.path for file in of_tenant] for tenant, of_tenant in files.items()}

@@ -65,6 +65,8 @@ class Deleted:
     partly_gone: set[Row] = field(default_factory=set)
     in_memory_since_ns: dict[str, int] = field(default_factory=dict)
     """By process, when the first was sent of the entries that may be in memory."""
+    has_started: bool = False
+    """The compactor has begun with a request: processes do not know any more what they flushed before."""
     is_forgetful: bool = False
     """A manifest was rebuilt, which does not know any more when its entries were accepted: requests take them all."""
 
@@ -99,6 +101,7 @@ class Deleted:
                 raise Violation(f"a delete request is in force that was cancelled: {request}")
             if request.started_at_ns is not None and request.created_at_ns + self.cancel_period_ns > now_ns:
                 raise Violation(f"started before its cancel period was over: {request}")
+            self.has_started = self.has_started or request.is_started
             before = self.in_force.get(request.id)
             if before is not None and before.is_started and before.started_at_ns != request.started_at_ns:
                 raise Violation(f"started twice: {before}, {request}")

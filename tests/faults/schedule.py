@@ -142,9 +142,7 @@ class Schedule:
         mine = [push for push in self.model.pushes if push.name == process.name and push.is_atomic]
         if mine:
             push = self.chance.choice([push for push in mine if not push.is_acknowledged] or mine)
-            # A body is known as long as the process lives, and after that as long as it is in the log.
-            self.model.may_count_twice = self.model.may_count_twice or push.starts != process.starts
-            self._send(process, push)
+            self._send_again(process, push)
 
     def push_some_again(self, process: Process) -> None:
         """Some of the rows that this process or another has."""
@@ -167,11 +165,15 @@ class Schedule:
         named = self.model.deleted.named()
         known = [push for push in self.model.pushes if push.name == process.name and not named.isdisjoint(push.rows)]
         if known and self.chance.random() < 0.5:
-            push = self.chance.choice(known)
-            self.model.may_count_twice = self.model.may_count_twice or push.starts != process.starts
-            self._send(process, push)
+            self._send_again(process, self.chance.choice(known))
         else:
             self._push_some(process, sorted(named))
+
+    def _send_again(self, process: Process, push: Push) -> None:
+        # A body is known as long as the process lives and nothing is deleted, later as long as it is in the log.
+        is_known = push.starts == process.starts and not self.model.deleted.has_started
+        self.model.may_count_twice = self.model.may_count_twice or not is_known
+        self._send(process, push)
 
     def _send(self, process: Process, push: Push) -> None:
         push.starts = process.starts
