@@ -1,8 +1,8 @@
 """Segments for programs that know nothing of delete requests: without the entries that these hide.
 
 A segment that has such entries is written anew into a directory of the caller, by the same kernels that the compactor
-uses, or left out where nothing of it remains; all others are read where they lie. Nothing in the store changes. Start at
-`without_deleted`.
+uses, or left out where nothing of it remains; all others are read where they lie. Nothing in the store changes.
+Start at `without_deleted`.
 """
 
 from __future__ import annotations

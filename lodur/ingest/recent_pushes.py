@@ -31,7 +31,7 @@ class RecentPushes:
         self._under_way: set[Key] = set()
 
     def remember(self, tenant: TenantId, kind: int, body: bytes, *, deletes_through: int = 0) -> None:
-        """This body is in the WAL, whole; all delete requests up to a number had been carried out when it came."""
+        """This body is in the WAL, whole; delete requests up to a number take nothing of it."""
         with self._lock:
             self._remember(_key(tenant, kind, body, deletes_through))
 

@@ -176,7 +176,7 @@ class Writer:
                 return refused
         is_whole = push.all_accepted
         kind = kind_of(body.form) if is_whole else REENCODED
-        through = self._store.deletes_through(tenant, now_ns)
+        through = tenant_store.forget_deleted(self._store.deletes_through(tenant, now_ns))
         keeping = (
             self.recent.keeping(tenant, kind, body.body, deletes_through=through) if is_whole else nullcontext(False)
         )
@@ -191,7 +191,6 @@ class Writer:
                 payload=payload_of(body) if is_whole else push.to_body(),
                 accepted_at_ns=now_ns,
                 now_s=begun_s,
-                deletes_through=through,
             )
             self._append_s += (self._clock.monotonic_s() - begun_s - self._append_s) * APPEND_WEIGHT
         if appended.repeated_rows:

@@ -98,22 +98,20 @@ class TenantStore:
         self._deletes_through = 0
         """Up to which delete request what it took is not remembered here any more."""
 
-    def append(
-        self,
-        push: DecodedPush,
-        *,
-        kind: int,
-        payload: bytes,
-        accepted_at_ns: int,
-        now_s: float,
-        deletes_through: int = 0,
-    ) -> Appended:
-        """Keep the accepted rows of a push: durable, then in the head. Raises as `Wal.append`.
+    def forget_deleted(self, deletes_through: int) -> int:
+        """Requests up to a number may have deleted what came before, and are for nothing that comes now: what comes again
+        repeats nothing. Gives the number up to which that is so: as long as rows are in memory, later ones share their
+        fate."""
+        if deletes_through > self._deletes_through and self._is_empty():
+            with self._gate.freeze():
+                if self._is_empty():
+                    with self._lock:
+                        self._head = Head()
+                    self._deletes_through = deletes_through
+        return self._deletes_through
 
-        Delete requests up to `deletes_through` do not take these rows, whatever came before.
-        """
-        if deletes_through > self._deletes_through:
-            self._forget_flushed(deletes_through)
+    def append(self, push: DecodedPush, *, kind: int, payload: bytes, accepted_at_ns: int, now_s: float) -> Appended:
+        """Keep the accepted rows of a push: durable, then in the head. Raises as `Wal.append`."""
         flushed_rows = 0
         with self._gate.append():
             fresh = self._head.without_flushed(push)
@@ -330,17 +328,9 @@ class TenantStore:
         committed = self._days.get(day)
         return committed.manifest.covered.get(writer_id, 0) if committed is not None else 0
 
-    def _forget_flushed(self, deletes_through: int) -> None:
-        """What was deleted may come again: it repeats nothing. As long as older rows are in memory, it may not stay."""
+    def _is_empty(self) -> bool:
         stats = self._head.stats()
-        if stats.rows or stats.frozen:
-            return
-        with self._gate.freeze():
-            stats = self._head.stats()
-            if not stats.rows and not stats.frozen:
-                with self._lock:
-                    self._head = Head()
-                self._deletes_through = deletes_through
+        return not stats.rows and not stats.frozen
 
     def _touched(self, now_s: float) -> None:
         self._last_row_s = now_s
