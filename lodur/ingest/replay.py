@@ -193,11 +193,13 @@ class Replay:
 
     def _insert(self, tenant_store: TenantStore, record: WalRecord) -> int:
         push, kept = self._decoder.decode(tenant_store.tenant, record)
+        through = tenant_store.forget_deleted(self._store.deletes_through(tenant_store.tenant, record.accepted_at_ns))
         appended = tenant_store.replay(
             push, seq=record.seq, accepted_at_ns=record.accepted_at_ns, now_s=self._clock.monotonic_s()
         )
-        if record.kind != REENCODED:
-            self._recent.remember(tenant_store.tenant, record.kind, kept.body)
+        # What segments have of it may have been deleted with the rows that came before it.
+        if record.kind != REENCODED and (appended.new_rows or not through):
+            self._recent.remember(tenant_store.tenant, record.kind, kept.body, deletes_through=through)
         return appended.new_rows
 
     def _say(self, text: str, begun_s: float) -> None:

@@ -178,7 +178,10 @@ class Writer:
                 return refused
         is_whole = push.all_accepted
         kind = kind_of(body.form) if is_whole else REENCODED
-        keeping = self.recent.keeping(tenant, kind, body.body) if is_whole else nullcontext(False)
+        through = tenant_store.forget_deleted(self._store.deletes_through(tenant, now_ns))
+        keeping = (
+            self.recent.keeping(tenant, kind, body.body, deletes_through=through) if is_whole else nullcontext(False)
+        )
         with keeping as is_known:
             if is_known:
                 self._metrics.repeated_pushes.labels(tenant.value).inc()

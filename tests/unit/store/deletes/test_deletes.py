@@ -10,9 +10,13 @@ import pytest
 from lodur.model.clock import ManualClock
 from lodur.model.durations import NS_PER_HOUR, NS_PER_MINUTE, NS_PER_S
 from lodur.model.errors import InvalidRequest, NotFound
+from lodur.model.time_span import TimeSpan
 from lodur.store.compaction.options import CompactionPolicy, CompactorOptions
 from lodur.store.days import NS_PER_DAY
+from lodur.store.deletes.requests import ARRIVAL_SLACK_NS
 from tests.compacting_node import TENANT, Node, Row
+from tests.faults.faulty_store import Bucket
+from tests.faults.process import Process, Site
 
 NOON_NS = 20_000 * NS_PER_DAY + 12 * NS_PER_HOUR
 OPTIONS = CompactorOptions(retention_enabled=True, policy=CompactionPolicy(zstd_level=1, cold_zstd_level=8))
@@ -174,3 +178,31 @@ def test_what_is_pushed_after_a_request_was_processed_stays(node: Node, clock: M
     for _ in range(3):
         node.compact()
     assert node.rows() == rows("again")
+
+
+@pytest.mark.parametrize("restarts", [False, True])
+def test_the_same_rows_pushed_again_after_a_request_was_carried_out_stay(
+    tmp_path: Path, clock: ManualClock, *, restarts: bool
+) -> None:
+    """They are no client's retry, though the process remembers what it flushed last."""
+    process = Process(Bucket(tmp_path / "store"), tmp_path, "a", "1", clock, Site(remote=False))
+    process.push(rows("first"))
+    if restarts:
+        process.stop()
+        process.start()
+    process.flush()
+    process.next_id = "00000001"
+    process.deletes.add(TENANT, '{app="x"}', TimeSpan(NOON_NS, NOON_NS + NS_PER_HOUR), max_interval_ns=0, by="")
+    clock.advance(DAY_S)
+    process.compact()
+    assert process.rows() == []
+    clock.advance(ARRIVAL_SLACK_NS / NS_PER_S + 1)
+    process.push(rows("first"))
+    assert process.rows() == rows("first")
+    process.push(rows("first"))
+    process.flush()
+    clock.advance(DAY_S)
+    process.compact()
+    assert process.rows() == rows("first")
+    assert sum(meta.rows for meta in process.tenant_store.live()) == 4
+    process.stop()
