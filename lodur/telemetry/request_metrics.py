@@ -22,6 +22,14 @@ class RequestMetrics:
             "loki_panic_total", "Requests that failed for an error of the program.", registry=registry
         )
         self.in_flight = Gauge("loki_inflight_requests", "Requests being served.", registry=registry)
+        self.held = Gauge(
+            "lodur_requests_held", "Requests that wait because their tenant sends very many.", registry=registry
+        )
+        self.turned_away = Counter(
+            "lodur_requests_turned_away_total",
+            "Requests refused because too many of their tenant wait.",
+            registry=registry,
+        )
 
     def observe(self, *, method: str, route: str, status: int, seconds: float) -> None:
         """Count a request that has been answered."""
