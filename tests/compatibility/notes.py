@@ -14,7 +14,7 @@ ENDPOINTS: Mapping[str, str] = {
     "/ingester/prepare_partition_downscale": "405, as Loki without Kafka: there are no partitions",
     "/loki/api/v1/cache/generation_numbers": "counts the changes of the tenant's delete requests; Loki's is a time",
     "/loki/api/v1/delete": "requests are not divided by `max_interval`; see how-to/delete-entries.md",
-    "/loki/api/v1/tail": "the client pings, not the server; at most 100 dropped entries are listed in a frame",
+    "/loki/api/v1/tail": "the client pings, not the server; `dropped_entries_total` counts those beyond a list",
     "/api/prom/tail": "as `/loki/api/v1/tail`",
     "/debug/pprof/": "names the profiles that there are",
     "/debug/pprof/profile": "processor time of Python and native threads; with `debug=1` a line a stack",
