@@ -15,6 +15,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from lodur.api.errors import text_response
 from lodur.model.clock import Clock
+from lodur.telemetry.log import writes_debug
 from lodur.telemetry.request_facts import RequestFacts, noting
 from lodur.telemetry.request_metrics import RequestMetrics
 from lodur.telemetry.tracing import TRACE_HEADERS, RequestTracer, Served
@@ -155,6 +156,8 @@ class RequestLog:
         is_slow = served.route in QUERY_ROUTES and self._is_slow(seconds)
         # Refusals for the moment come by the thousand while a server starts; their reason is logged where it arises.
         is_failure = served.status >= _SERVER_ERROR and served.status != _UNAVAILABLE
+        if not is_failure and not is_slow and not writes_debug():
+            return
         say = _log.warning if is_failure else _log.info if is_slow else _log.debug
         known = {
             "tenant": facts.tenant,

@@ -11,6 +11,7 @@ import secrets
 import signal
 import socket
 import threading
+import time
 from collections.abc import Sequence
 from functools import partial
 
@@ -376,6 +377,8 @@ class Server:
             gates=self._gates,
             tracer=self._tracer,
             body_timeout_s=options.read_timeout_s,
+            # Without tenants there is nobody to share with.
+            busy_s=time.thread_time if self._config.auth_enabled else None,
         )
         tls = options.tls
         return HttpServer(

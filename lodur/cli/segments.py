@@ -59,15 +59,12 @@ def command(ctx: click.Context, *, place: StorePlace, tenant: str | None) -> Non
 def _asks_where(function: Callable[..., None]) -> Callable[..., None]:
     """Let the options that say where stand behind the sub-command as well as before it."""
 
-    @store_options
-    @_tenant_option
-    @click.pass_obj
-    @functools.wraps(function)
-    def asked(before: Where, *, place: StorePlace, tenant: str | None, **others: object) -> None:
+    def asked(before: Where, /, *, place: StorePlace, tenant: str | None, **others: object) -> None:
         only = TenantId(tenant) if tenant else before.tenant
         function(Where(place if place.is_named else before.place, only), **others)
 
-    return asked
+    functools.update_wrapper(asked, function)
+    return store_options(_tenant_option(click.pass_obj(asked)))
 
 
 @command.command(name="ls")

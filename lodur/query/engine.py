@@ -397,7 +397,7 @@ class Engine:
                 segment for source in sources if (segment := segment_of(source)) is not None
             ]
             covered = await run.place.scanner.in_thread(
-                lambda _: index_stats(segments, matchers, span.start_ns, span.end_ns)
+                lambda cancel: index_stats(segments, matchers, span.start_ns, span.end_ns, cancel=cancel)
             )
             check_bytes(covered.bytes, limits)
         return sources

@@ -27,6 +27,14 @@ class RequestMetrics:
         self._in_flight = Gauge(
             "loki_inflight_requests", "Requests being served.", ["method", "route"], registry=registry
         )
+        self.held = Gauge(
+            "lodur_requests_held", "Requests that wait because their tenant sends very many.", registry=registry
+        )
+        self.turned_away = Counter(
+            "lodur_requests_turned_away_total",
+            "Requests refused because too many of their tenant wait.",
+            registry=registry,
+        )
 
     @contextmanager
     def serving(self, *, method: str, route: str) -> Iterator[None]:

@@ -32,7 +32,7 @@ ENDPOINTS: Mapping[str, str] = {
         ),
         "of several tenants at once: 400, not 500",
     ),
-    "/loki/api/v1/tail": "the client pings, not the server; at most 100 dropped entries are listed in a frame",
+    "/loki/api/v1/tail": "the client pings, not the server; `dropped_entries_total` counts those beyond a list",
     "/api/prom/tail": "as `/loki/api/v1/tail`",
     "/debug/pprof/": "names the profiles that there are",
     "/debug/pprof/profile": "processor time of Python and native threads; with `debug=1` a line a stack",
