@@ -1,7 +1,7 @@
 """Segments of a store that an import reads: each by itself, without the manifest that names it.
 
-Its directory knows what its columns stand for, labels or metadata (docs/formats/segment.md). What was deleted since it was
-written, and what was stored twice, is there still. Start at `SegmentRows`.
+Its directory knows what its columns stand for, labels or metadata (docs/formats/segment.md). What was deleted since
+it was written, and what was stored twice, is there still. Start at `SegmentRows`.
 """
 
 from __future__ import annotations
