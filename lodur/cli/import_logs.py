@@ -18,8 +18,9 @@ from lodur.cli.import_delivery import ImportDelivery
 from lodur.cli.import_lines import open_lines, read_json, read_text
 from lodur.cli.import_mapping import FieldMapping
 from lodur.cli.import_options import mapping_options
-from lodur.cli.import_parquet import ParquetRows
+from lodur.cli.import_parquet import ParquetRows, open_parquet
 from lodur.cli.import_rows import BadRow, Batch, batches
+from lodur.cli.import_segments import SegmentRows
 from lodur.cli.import_state import ImportState
 from lodur.cli.push import INTERRUPTED
 from lodur.cli.push_delivery import RetryPolicy, Tally
@@ -169,9 +170,9 @@ def _all_batches(
     bar: Progress | None,
 ) -> Generator[Batch]:
     for name, form in files:
-        source = ParquetRows(name, mapping) if form is ImportFormat.PARQUET else open_lines(name)
+        source = open_parquet(name, mapping) if form is ImportFormat.PARQUET else open_lines(name)
         with closing(source):
-            if isinstance(source, ParquetRows):
+            if isinstance(source, ParquetRows | SegmentRows):
                 rows = source.rows()
             elif form is ImportFormat.JSONL:
                 rows = read_json(source, mapping)

@@ -1,4 +1,4 @@
-"""Parquet files that an import reads: those of `lodur export`, and others by the columns that the options name.
+"""Parquet files that an import reads: those of `lodur export`, segments, and others by the columns that options name.
 
 Start at `open_parquet`.
 """
@@ -21,6 +21,7 @@ from lodur.cli.import_mapping import (
     timestamp_ns,
 )
 from lodur.cli.import_rows import BadRow, Row
+from lodur.cli.import_segments import SegmentRows
 from lodur.model.errors import InvalidRequest
 
 ROWS_AT_ONCE = 8192
@@ -32,19 +33,31 @@ SEGMENT_MARK = b"lodur.directory"
 """What the footer of a store's segment has and no other file."""
 
 
+def open_parquet(name: str, mapping: FieldMapping) -> ParquetRows | SegmentRows:
+    """The file's rows: a segment's by its own directory, unless the options say which columns are what.
+
+    Raises InvalidRequest, and CorruptData for a segment.
+    """
+    try:
+        file = arrow("a Parquet file", "pyarrow.parquet").ParquetFile(name)
+    except (OSError, ValueError) as error:
+        raise InvalidRequest(f"{name} is not a Parquet file: {error}") from error
+    if mapping.says_nothing and SEGMENT_MARK in (file.metadata.metadata or {}):
+        file.close()
+        return SegmentRows(name, mapping)
+    return ParquetRows(name, file, mapping)
+
+
 class ParquetRows:
     """The rows of a file; `read_bytes` is how far it is read, by rows."""
 
-    def __init__(self, name: str, mapping: FieldMapping) -> None:
+    def __init__(self, name: str, file: Any, mapping: FieldMapping) -> None:
         self.name = name
         self._mapping = mapping
         self._label_sets = LabelSets(mapping)
         self._size = Path(name).stat().st_size
         self._place = 0
-        try:
-            self._file = arrow("a Parquet file", "pyarrow.parquet").ParquetFile(name)
-        except (OSError, ValueError) as error:
-            raise InvalidRequest(f"{name} is not a Parquet file: {error}") from error
+        self._file = file
         columns = set(self._file.schema_arrow.names)
         self._time = _column(name, columns, mapping.timestamp, TIMES, "--timestamp-field")
         self._line = _column(name, columns, mapping.line, LINES, "--line-field")
@@ -52,11 +65,6 @@ class ParquetRows:
         for _, column in (*mapping.labels, *mapping.metadata):
             if column not in columns:
                 raise InvalidRequest(f"{name} has no column '{column}'; it has {', '.join(sorted(columns))}")
-        if SEGMENT_MARK in (self._file.metadata.metadata or {}) and not mapping.labels:
-            raise InvalidRequest(
-                f"{name} is a segment of a store, whose columns do not tell labels from metadata: export it with"
-                " `lodur export --directory`, or name its labels with --label-field"
-            )
 
     def read_bytes(self) -> int:
         return self._size * self._place // max(1, int(self._file.metadata.num_rows))

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 from lodur.kernels.compact import Cancel, verify_segment
+from lodur.kernels.segment import Segment
 from lodur.model.errors import CorruptData, InvalidRequest, Unauthenticated
 from lodur.model.tenant import TenantId
 from lodur.store.manifest import Manifest, SegmentMeta
@@ -95,3 +97,12 @@ def stored_tenants(store: ObjectStore) -> list[TenantId]:
         except (InvalidRequest, Unauthenticated):
             continue
     return tenants
+
+
+def segment_names(file: Path) -> tuple[list[str], list[str]]:
+    """Of a segment's file, its label sets by the number of their stream, printed, and the metadata with columns.
+
+    Raises CorruptData.
+    """
+    segment = Segment.open_file(file)
+    return [labels for labels, _ in segment.streams()], [name for name, _ in segment.metadata_columns()]

@@ -266,7 +266,31 @@ def test_what_cannot_be_imported(cli: Cli, tmp_path: Path, words: tuple[str, ...
     assert said in result.stderr
 
 
-def test_segments_are_not_taken_for_exports(cli: Cli) -> None:
+@pytest.mark.parametrize("version", ["v1", "v2"])
+def test_a_segment_is_read_by_its_directory(cli: Cli, taking: FakeLoki, version: str) -> None:
+    folder = Path(__file__).parents[2] / "compat" / "segment" / version
+    result = cli("import", str(folder / "entries.parquet"), "--label", "restored=yes")
+    assert (result.exit_code, result.stderr) == (0, "")
+    expected = [
+        ({**stream["stream"], "restored": "yes"}, [ts_ns, line, *([texts] if texts else [])])
+        for stream in json.loads((folder / "entries.json").read_text())
+        for ts_ns, line, *more in stream["values"]
+        for texts in [more[0].get("structuredMetadata", {}) if more else {}]
+    ]
+    assert sorted(sent(taking), key=str) == sorted(expected, key=str)
+
+
+def test_columns_of_a_segment_may_be_named(cli: Cli, taking: FakeLoki) -> None:
     segment = Path(__file__).parents[2] / "compat" / "segment" / "v2" / "entries.parquet"
-    result = cli("import", str(segment))
-    assert "is a segment of a store" in result.stderr
+    assert cli("import", str(segment), "--label-field", "app").exit_code == 0
+    assert {tuple(labels) for labels, _ in sent(taking)} == {("app",)}
+
+
+def test_a_damaged_segment_is_told(cli: Cli, tmp_path: Path) -> None:
+    segment = Path(__file__).parents[2] / "compat" / "segment" / "v2" / "entries.parquet"
+    data = segment.read_bytes()
+    place = int(pq.ParquetFile(segment).metadata.metadata[b"lodur.directory"].split()[0])
+    (tmp_path / "x.parquet").write_bytes(data[:place] + bytes([data[place] ^ 1]) + data[place + 1 :])
+    result = cli("import", str(tmp_path / "x.parquet"))
+    assert result.exit_code != 0
+    assert "x.parquet" in result.stderr
