@@ -119,7 +119,7 @@ def build_application(
 def _behind(gates: Gates | None, routes: Sequence[BaseRoute]) -> list[BaseRoute]:
     if gates is None:
         return list(routes)
-    rules = Rules(gates.options.grants, gates.checks_tenants, gates.metrics)
+    rules = Rules(gates.login.grant_of, gates.checks_tenants, gates.metrics)
     return [guarded(route, rules) for route in routes]
 
 

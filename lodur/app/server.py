@@ -59,6 +59,7 @@ from lodur.config.printing import (
 )
 from lodur.config.server_config import ServerConfig
 from lodur.config.targets import Role
+from lodur.config.users_file import read_users
 from lodur.ingest.disk_space import DiskSpace
 from lodur.ingest.flush_policy import FlushPolicy
 from lodur.ingest.flusher import Flusher
@@ -543,7 +544,7 @@ def _gates(config: ServerConfig, registry: CollectorRegistry, clock: Clock) -> G
     metrics = AccessMetrics(registry)
     if config.access is None:
         return None
-    login = Login(config.access, key=secrets.token_bytes(KEY_BYTES), clock=clock)
+    login = Login(config.access, key=secrets.token_bytes(KEY_BYTES), clock=clock, read_users=read_users)
     return Gates(config.access, login, config.auth_enabled, metrics)
 
 
