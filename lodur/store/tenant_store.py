@@ -99,10 +99,10 @@ class TenantStore:
         """Up to which delete request what it took is not remembered here any more."""
 
     def forget_deleted(self, deletes_through: int) -> int:
-        """Requests up to a number may have deleted what came before, and are for nothing that comes now.
+        """Requests up to a number may have deleted what came before, and are for nothing that comes now: what comes
+        again repeats nothing then.
 
-        What comes again repeats nothing. Gives the number up to which that is so: as long as rows are in memory, later
-        ones share their fate.
+        Gives the number up to which that is so: as long as rows are in memory, later ones share their fate.
         """
         if deletes_through > self._deletes_through and self._is_empty():
             with self._gate.freeze():

@@ -4,7 +4,7 @@ The requests themselves, and when each was started, are read from the store as i
 was not acknowledged is in force, nobody else can say. What follows from that is `Deleted`'s affair:
 
 - From the moment that a process has seen a request, it shows no entry that was sent before the request was started.
-- What is sent later than a minute after its start, in memory with nothing older, stays.
+- What is sent later than a minute after its start, to a process that knows of it, in memory with nothing older, stays.
 - In between, it may be either; so may what a request took that was cancelled by force.
 """
 
@@ -28,6 +28,8 @@ class Arrival:
     """The process."""
     with_ns: int
     """When the first entry was sent that shared its place in memory."""
+    known: frozenset[str]
+    """The requests of which the process knew then that they were started."""
     is_flushed: bool = False
     is_safe: bool = True
     """No bit was flipped in the log that has it."""
@@ -63,26 +65,27 @@ class Deleted:
     """When an entry was sent last, acknowledged or not."""
     arrived: dict[Row, Arrival] = field(default_factory=dict)
     partly_gone: set[Row] = field(default_factory=set)
-    in_memory_since_ns: dict[str, int] = field(default_factory=dict)
-    """By process, when the first was sent of the entries that may be in memory."""
+    in_memory_since: dict[str, tuple[int, frozenset[str]]] = field(default_factory=dict)
+    """By process, when the first was sent of the entries that may be in memory, and the started requests it knew."""
     has_started: bool = False
     """The compactor has begun with a request: processes do not know any more what they flushed before."""
     is_forgetful: bool = False
     """A manifest was rebuilt, which does not know any more when its entries were accepted: requests take them all."""
 
-    def sent(self, name: str, rows: Iterable[Row], now_ns: int) -> None:
-        """Entries are on their way to a process."""
-        self.in_memory_since_ns.setdefault(name, now_ns)
+    def sent(self, name: str, rows: Iterable[Row], now_ns: int, known: DeleteLog) -> None:
+        """Entries are on their way to a process that knows these requests."""
+        started = frozenset(request.id for request in known.requests if request.is_started)
+        self.in_memory_since.setdefault(name, (now_ns, started))
         for row in rows:
             self.sent_ns[row] = now_ns
 
     def acknowledged(self, name: str, rows: Iterable[Row]) -> None:
         for row in rows:
-            self.arrived[row] = Arrival(name, self.in_memory_since_ns[name])
+            self.arrived[row] = Arrival(name, *self.in_memory_since[name])
 
     def flushed(self, name: str) -> None:
         """All that a process had in memory is in segments."""
-        self.in_memory_since_ns.pop(name, None)
+        self.in_memory_since.pop(name, None)
         for arrival in self.arrived.values():
             arrival.is_flushed = arrival.is_flushed or arrival.name == name
 
@@ -148,7 +151,9 @@ class Deleted:
         if arrival.name != name and not (arrival.is_flushed and sees_others):
             return False
         return all(
-            one.started_at_ns is not None and arrival.with_ns > one.started_at_ns + ARRIVAL_SLACK_NS
+            one.started_at_ns is not None
+            and one.id in arrival.known
+            and arrival.with_ns > one.started_at_ns + ARRIVAL_SLACK_NS
             for asked, one in requests
             if asked.names(row)
         )

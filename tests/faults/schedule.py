@@ -178,7 +178,7 @@ class Schedule:
     def _send(self, process: Process, push: Push) -> None:
         push.starts = process.starts
         push.is_flushed = push.is_flushed and not push.may_be_lost
-        self.model.deleted.sent(process.name, push.rows, self.clock.now_ns())
+        self.model.deleted.sent(process.name, push.rows, self.clock.now_ns(), process.deletions.known(TENANT))
         process.push(sorted(push.rows))
         self.model.deleted.acknowledged(process.name, push.rows)
         push.is_acknowledged = True
