@@ -97,7 +97,7 @@ fn written(rows: &[Row]) -> Opened {
     let head = Head::default();
     head.insert(&Arc::new(batch_of(rows)), &[]);
     let mut bytes = Vec::new();
-    write_segment(&[&head.freeze().unwrap()], i64::MIN..i64::MAX, Codec::Zstd { level: 1 }, &mut bytes).unwrap();
+    write_segment(&[&head.freeze().unwrap()], i64::MIN..i64::MAX, Codec::Zstd { level: 1 }, 1, &mut bytes).unwrap();
     opened(&bytes)
 }
 

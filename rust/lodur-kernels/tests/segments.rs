@@ -64,7 +64,7 @@ fn segment_of(rows: &[Row], span: std::ops::Range<i64>, codec: Codec) -> Option<
     head.insert(&Arc::new(batch_of(rows)), &[]);
     let view = head.freeze().unwrap();
     let mut bytes = Vec::new();
-    write_segment(&[&view], span, codec, &mut bytes).unwrap().map(|_| bytes)
+    write_segment(&[&view], span, codec, 1, &mut bytes).unwrap().map(|_| bytes)
 }
 
 fn read_all(bytes: &[u8]) -> lodur_kernels::error::Result<Vec<(String, Row)>> {

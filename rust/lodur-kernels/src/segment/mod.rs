@@ -1,5 +1,6 @@
 //! Segments: plain Parquet files with an index of ours inside. Format: docs/formats/segment.md.
 
+pub(crate) mod block;
 pub mod codec;
 pub mod columns;
 pub mod delta;
