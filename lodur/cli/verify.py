@@ -80,7 +80,8 @@ def command(*, place: StorePlace, tenant: str | None, output: str, quiet: bool) 
                 progress.end()
                 found.append(finding)
                 if output == "text":
-                    write_out(f"{finding.kind.value:<8} {finding.text}\n")
+                    text = finding.text if finding.path in finding.text else f"{finding.path}: {finding.text}"
+                    write_out(f"{finding.kind.value:<8} {text}\n")
     except (LodurError, OSError) as error:
         raise Unchecked(f"the store could not be checked: {error}") from error
     progress.end()

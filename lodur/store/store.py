@@ -163,12 +163,7 @@ class Store:
         Raises as `ObjectStore`, and CorruptData.
         """
         for tenant in self._stored_tenants():
-            named: set[str] = set()
-            for store, day in self._stored_places(tenant):
-                committed = sound_manifest(store, tenant, day)
-                if committed is not None:
-                    named |= _named(committed)
-            self._drop_orphans(tenant, named, writer_id)
+            self._drop_orphans(tenant, set(), writer_id)
 
     def trim_wal(self) -> int:
         """Delete the WAL's files that no tenant needs any more; how many."""
@@ -372,13 +367,21 @@ class Store:
         self._drop_orphans(tenant, named, self.writer.writer_id)
 
     def _drop_orphans(self, tenant: TenantId, known: set[str], writer_id: str) -> None:
+        """`known` are the objects that manifests name, as far as they were read; what is missing of that is read."""
+        read: set[int] = set()
         for store in self._stores.each():
             for listed in store.list_objects(segment_folder(tenant)):
                 # Where the periods have changed, a day's manifest may lie in a store that is not read for it any more.
                 day = segment_day(listed.path)
                 if day is None or self._stores.of_day(day) is not store:
                     continue
-                if listed.path not in known and is_written_by(writer_id, listed.path):
+                if listed.path in known or not is_written_by(writer_id, listed.path):
+                    continue
+                if day not in read:
+                    read.add(day)
+                    committed = sound_manifest(store, tenant, day)
+                    known |= _named(committed) if committed is not None else set()
+                if listed.path not in known:
                     # A commit of the writer's last life that names it may still be on its way to the store.
                     committed = fence(store, tenant, day)
                     self.adopt(self.tenant(tenant), day, committed)

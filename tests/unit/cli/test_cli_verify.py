@@ -80,7 +80,8 @@ def test_a_missing_and_an_unknown_object(node: Node) -> None:
     assert result.stderr == ""
     stranger = (root / first.path).with_name("stranger.parquet")
     (root / first.path).rename(stranger)
-    assert "unknown " in verify(node).stdout
+    folder = first.path.rpartition("/")[0]
+    assert f"unknown  {folder}/stranger.parquet: " in verify(node).stdout
 
 
 def test_only_one_tenant(node: Node) -> None:

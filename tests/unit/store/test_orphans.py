@@ -10,6 +10,8 @@ from lodur.kernels.wal import Wal, WalOptions
 from lodur.model.tenant import TenantId
 from lodur.store.days import day_name
 from lodur.store.filesystem_store import FilesystemStore
+from lodur.store.journal import NoJournal
+from lodur.store.object_store import StoredObject
 from lodur.store.object_stores import ObjectStores
 from lodur.store.store import Store
 from lodur.wire.push_body import DecodedPush, PushForm, PushLimits, decode
@@ -78,3 +80,29 @@ def test_a_tenant_may_be_called_like_a_file_being_written(tmp_path: Path) -> Non
     FilesystemStore(tmp_path).check()
     assert tenant.is_dir()
     assert not left.exists()
+
+
+class _Watched(FilesystemStore):
+    """Remembers what is read."""
+
+    def __init__(self, directory: Path) -> None:
+        super().__init__(directory)
+        self.read: list[str] = []
+
+    def get(self, path: str) -> StoredObject | None:
+        self.read.append(path)
+        return super().get(path)
+
+
+def test_manifests_of_others_are_not_read_for_a_writer_that_is_gone(tmp_path: Path) -> None:
+    flushed(tmp_path, (0, "old"))
+    committed = segments(tmp_path / "old")[0]
+    orphan = committed.with_name(f"00000000{committed.name[8:]}")
+    orphan.write_bytes(b"x")
+    watched = _Watched(tmp_path / "old")
+    store = Store(ObjectStores([(0, watched)]), NoJournal())
+    store.delete_orphans_of("11111111-1111-4111-8111-111111111111")
+    assert watched.read == []
+    store.delete_orphans_of("00000000-1111-4111-8111-111111111111")
+    assert segments(tmp_path / "old") == [committed]
+    store.close()
