@@ -255,6 +255,34 @@ def test_filters(server: Server, query: str, names: list[tuple[str, str]]) -> No
     assert all(group["rules"] for group in groups)
 
 
+def test_pages_of_groups(server: Server) -> None:
+    path, token, names = "/prometheus/api/v1/rules?group_limit=1&exclude_alerts=1", "", []
+    while token or not names:
+        data = server.ask("GET", path + (f"&group_next_token={token}" if token else "")).json()["data"]
+        names += [group["name"] for group in data["groups"]]
+        token = data.get("groupNextToken", "")
+    every = server.ask("GET", "/prometheus/api/v1/rules?group_limit=99999999999999999999").json()["data"]
+    assert names == [group["name"] for group in every["groups"]]
+    assert len(names) > 1
+    assert "groupNextToken" not in every
+
+
+@pytest.mark.parametrize(
+    ("query", "told"),
+    [
+        ("group_limit=0", "greater than 0"),
+        ("group_limit=-1", "greater than 0"),
+        ("group_limit=a", 'not "a"'),
+        ("group_next_token=x", "group_limit needs to be set"),
+        ("group_limit=1&group_next_token=x", "invalid group_next_token"),
+    ],
+)
+def test_what_is_no_page(server: Server, query: str, told: str) -> None:
+    answer = server.ask("GET", f"/prometheus/api/v1/rules?{query}")
+    assert (answer.status_code, answer.json()["errorType"]) == (400, "bad_data")
+    assert told in answer.json()["error"]
+
+
 def test_a_type_that_there_is_not(server: Server) -> None:
     answer = server.ask("GET", "/prometheus/api/v1/rules?type=zz")
     error = {"status": "error", "data": None, "errorType": "bad_data", "error": 'not supported value "zz"'}
