@@ -8,7 +8,7 @@ from datetime import tzinfo
 import click
 
 from lodur.cli.extras import duck, missing
-from lodur.cli.sql_views import SqlOutput, Statements, create_logs, quoted_name, quoted_text
+from lodur.cli.sql_views import SqlOutput, Statements, create_views
 from lodur.cli.store_options import StorePlace, spool_directory, store_options
 from lodur.cli.terminal import write_err
 from lodur.cli.times import duration_value, resolve_span, zone_option
@@ -107,14 +107,7 @@ def command(
         if remote:
             database.register_filesystem(SegmentFilesystem(remote))
         paths = {tenant.value: [file.path for file in of_tenant] for tenant, of_tenant in files.items()}
-        if len(chosen) > 1:
-            for name, of_name in paths.items():
-                database.execute(f"create schema {quoted_name(name)}")
-                create_logs(database, f"{quoted_name(name)}.logs", of_name, span)
-            parts = (f"select {quoted_text(name)} as tenant, * from {quoted_name(name)}.logs" for name in paths)
-            database.execute(f"create view logs as {' union all by name '.join(parts)}")
-        else:
-            create_logs(database, "logs", next(iter(paths.values()), []), span)
+        create_views(database, paths, span)
         told = Statements(database, form, target, max_rows).run(statements)
     if told and not quiet:
         write_err(told)
