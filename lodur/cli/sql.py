@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from contextlib import closing
 from datetime import tzinfo
-from typing import TYPE_CHECKING
 
 import click
 
 from lodur.cli.extras import duck, missing
-from lodur.cli.sql_views import SqlOutput, Statements, create_logs, quoted_name, quoted_text
+from lodur.cli.sql_views import SqlOutput, Statements, create_views
 from lodur.cli.store_options import StorePlace, spool_directory, store_options
 from lodur.cli.terminal import write_err
 from lodur.cli.times import duration_value, resolve_span, zone_option
@@ -18,16 +16,9 @@ from lodur.model.errors import InvalidRequest
 from lodur.model.tenant import TenantId
 from lodur.model.time_span import TimeSpan
 
-if TYPE_CHECKING:
-    from duckdb import DuckDBPyConnection
-
 
 def _since(ctx: click.Context, param: click.Parameter, value: str | None) -> int | None:
     return None if value is None else duration_value(ctx, param, value)
-
-
-MAIN_SCHEMA = "main"
-"""Where DuckDB looks for what is named without a schema."""
 
 
 @click.command(name="sql")
@@ -71,8 +62,8 @@ def command(
     `logs` is a tenant's entries: timestamp, ts_ns (the same in nanoseconds), line, detected_level, a column for each
     label and each frequent name of structured metadata, and structured_metadata, a map of the others. Only live
     segments are read, and of these only what the statement needs; --since and the like leave whole segments out. What
-    delete requests hide is not there, nor are lines that the server has not flushed yet. Each tenant has a schema, and
-    of several `logs` is all of them with a column tenant. Statements are DuckDB's.
+    delete requests hide is not there, nor are lines that the server has not flushed yet. Of several tenants each has a
+    schema of its own, and `logs` is all of them with a column tenant. Statements are DuckDB's.
 
     \b
     Examples:
@@ -116,25 +107,10 @@ def command(
         if remote:
             database.register_filesystem(SegmentFilesystem(remote))
         paths = {tenant.value: [file.path for file in of_tenant] for tenant, of_tenant in files.items()}
-        _create_views(database, paths, span)
+        create_views(database, paths, span)
         told = Statements(database, form, target, max_rows).run(statements)
     if told and not quiet:
         write_err(told)
-
-
-def _create_views(database: DuckDBPyConnection, paths: Mapping[str, list[str]], span: TimeSpan | None) -> None:
-    """A schema for each tenant, so that what is written for several works for one; and `logs` over all."""
-    if len(paths) > 1:
-        for name, of_name in paths.items():
-            database.execute(f"create schema {quoted_name(name)}")
-            create_logs(database, f"{quoted_name(name)}.logs", of_name, span)
-        parts = (f"select {quoted_text(name)} as tenant, * from {quoted_name(name)}.logs" for name in paths)
-        database.execute(f"create view logs as {' union all by name '.join(parts)}")
-        return
-    create_logs(database, "logs", next(iter(paths.values()), []), span)
-    for name in paths.keys() - {MAIN_SCHEMA}:
-        database.execute(f"create schema {quoted_name(name)}")
-        database.execute(f"create view {quoted_name(name)}.logs as select * from {MAIN_SCHEMA}.logs")
 
 
 def _span(since: int | None, from_text: str | None, to_text: str | None, zone: tzinfo) -> TimeSpan | None:

@@ -38,7 +38,7 @@ STALE_S = 10.0
 """After which a query waits until it is read again: so late at most another process' request has effect here."""
 
 WAIT_S = 2.0
-"""So long a query waits for the store at most; while that does not answer, one query in `STALE_S` waits."""
+"""So long a query waits for the store at most; where it was in vain, those of the next `STALE_S` do not wait."""
 
 KNOWN_MAX_S = 3600.0
 """So long queries go on with the requests that are known while the store does not answer; then they fail, for another
@@ -62,8 +62,6 @@ class _Known:
 
     stored: StoredLog
     read_at_s: float
-    tried_at_s: float = -math.inf
-    """When the store was asked last and did not answer in time."""
     cutoffs: Sequence[tuple[int, int]] = ()
     """Of started requests, after which they take nothing more, and the largest number so far."""
     rules: dict[int, DeleteRule] = field(default_factory=dict)
@@ -89,6 +87,8 @@ class Deletions:
         self._tenants: dict[TenantId, _Known] = {}
         self._reading: dict[TenantId, asyncio.Future[DeleteLog]] = {}
         self._threads = ThreadPoolExecutor(READ_THREADS, "read-deletes")
+        self._tried_s: dict[TenantId, float] = {}
+        """When the store was asked last and did not answer, or not in time."""
         self._stored: frozenset[TenantId] | None = None
 
     def close(self) -> None:
@@ -135,15 +135,12 @@ class Deletions:
         none were ever read; CorruptData.
         """
         now_s = self._clock.monotonic_s()
-        with self._lock:
-            found = self._tenants.get(tenant)
-            asked_s_ago = now_s - max(found.read_at_s, found.tried_at_s) if found is not None else STALE_S
-            is_usable = found is not None and now_s - found.read_at_s < KNOWN_MAX_S
-        if found is not None and is_usable and asked_s_ago < AGING_S:
-            return found.stored.log
+        usable, asked_s = self._usable(tenant, now_s)
+        if usable is not None and now_s - asked_s < AGING_S:
+            return usable
         reading = self._read_beside(tenant)
-        if found is not None and is_usable and asked_s_ago < STALE_S:
-            return found.stored.log
+        if usable is not None and now_s - asked_s < STALE_S:
+            return usable
         # A query that is cancelled, or waits no longer, leaves the reading to others.
         await asyncio.wait((reading,), timeout=WAIT_S)
         error = reading.exception() if reading.done() and not reading.cancelled() else None
@@ -151,16 +148,26 @@ class Deletions:
             return reading.result()
         if error is not None and not isinstance(error, Unavailable):
             raise error
-        if found is not None and is_usable:
-            found.tried_at_s = now_s
-            return found.stored.log
-        if found is None and self._stored is not None and tenant not in self._stored:
-            return NO_REQUESTS
+        # Not every query is to wait for a store that does not answer.
+        self._tried_s[tenant] = now_s
+        if usable is not None:
+            return usable
         reason = str(error) if error is not None else f"no answer within {WAIT_S:g} s"
         raise Unavailable(
             f"delete requests cannot be read, without which queries might show what was deleted: {reason}",
             retry_after_s=WAIT_S,
         ) from error
+
+    def _usable(self, tenant: TenantId, now_s: float) -> tuple[DeleteLog | None, float]:
+        """The requests that a query can do with while others cannot be read, and when the store was asked last."""
+        with self._lock:
+            found = self._tenants.get(tenant)
+            tried_s = self._tried_s.get(tenant, -math.inf)
+            if found is None:
+                is_new = self._stored is not None and tenant not in self._stored
+                return NO_REQUESTS if is_new else None, tried_s
+            log = found.stored.log if now_s - found.read_at_s < KNOWN_MAX_S else None
+            return log, max(found.read_at_s, tried_s)
 
     def _read_beside(self, tenant: TenantId) -> asyncio.Future[DeleteLog]:
         """The reading of a tenant's requests that is under way, begun where there is none."""
@@ -258,10 +265,7 @@ class Deletions:
             tenant=str(tenant),
             err=str(error),
         )
-        with self._lock:
-            if tenant in self._tenants:
-                # Not every query is to wait for a store that does not answer.
-                self._tenants[tenant].tried_at_s = self._clock.monotonic_s()
+        self._tried_s[tenant] = self._clock.monotonic_s()
 
 
 def _cutoffs(log: DeleteLog) -> list[tuple[int, int]]:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from lodur.kernels.segment import Segment
 from lodur.model.clock import ManualClock
 from lodur.model.durations import NS_PER_HOUR, NS_PER_MINUTE, NS_PER_S
 from lodur.model.errors import InvalidRequest, NotFound
@@ -206,3 +207,26 @@ def test_the_same_rows_pushed_again_after_a_request_was_carried_out_stay(
     assert process.rows() == rows("first")
     assert sum(meta.rows for meta in process.tenant_store.live()) == 4
     process.stop()
+
+
+def test_a_damaged_gram_filter_holds_up_no_other_segment(node: Node, clock: ManualClock) -> None:
+    node.push(rows("a long enough line"))
+    node.flush()
+    node.push(rows("other long enough line", at_ns=NOON_NS + NS_PER_MINUTE))
+    node.flush()
+    damaged, sound = node.tenant_store.live()
+    made = node.delete('{app="x"} |= "long enough"', NOON_NS, NOON_NS + NS_PER_HOUR)
+    request = node.deletions.known(TENANT).requests[0]
+    file = node.directory / node.target / damaged.path
+    compiled = node.deletions.compiled(TENANT, [request])
+    assert compiled is not None
+    (offset, _), *_ = compiled.probe_ranges(Segment.open_file(file))
+    data = bytearray(file.read_bytes())
+    data[offset] ^= 1
+    file.write_bytes(data)
+    clock.advance(DAY_S + 1)
+    node.compact()
+    assert damaged.path in node.store.set_aside()
+    assert [meta.path for meta in node.tenant_store.live()] == [damaged.path]
+    assert node.statuses() == {made: "processed"}
+    assert sound.path not in node.store.set_aside()
