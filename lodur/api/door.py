@@ -3,8 +3,9 @@
 Whatever a request asks for, some of its work is done on the one thread that begins and answers all of them. A tenant
 whose requests come as fast as they are answered keeps that thread busy, and each step of everybody's requests waits
 behind its own. While others are there, the requests of such a tenant therefore come in one after the other, at a pace
-that leaves the thread half of its time. They wait without costing anything, for nothing of them has been read; those
-that would wait too long are told to come again. What requests do on other threads has turns of its own.
+that leaves the thread time: a good part of it while a request of somebody else is being answered, some of it always.
+They wait without costing anything, for nothing of them has been read; those that would wait too long are told to come
+again. What requests do on other threads has turns of its own.
 
 Start at `Door.__call__`; who is to be slowed down is decided in `Door._measure`.
 """
@@ -28,14 +29,17 @@ from lodur.telemetry.request_metrics import RequestMetrics
 PERIOD_S = 0.25
 """Between two looks at who does how much."""
 
-RUSHING_SHARE = 0.25
+RUSHING_SHARE = 0.2
 """Of the thread's time: whoever takes less is not slowed down."""
 
 FAR_MORE = 4
 """Times the requests of another tenant. Those that all do much the same do not wait for each other."""
 
-PACED_SHARE = 0.5
-"""What those who are slowed down get of the thread's time, together."""
+BESIDE_SHARE = 0.2
+"""What those who are slowed down get of the thread's time, together, while requests of others are being answered."""
+
+PACED_SHARE = 0.6
+"""What they get while there are none."""
 
 THERE_S = 10.0
 """A tenant is there for so long after a request: agents push more often than that."""
@@ -60,9 +64,8 @@ _TENANT_KEY = TENANT_HEADER.lower().encode()
 class _Line:
     """The requests of a tenant that is slowed down."""
 
-    interval_s: float
-    due_s: float
-    """When the next one may come in."""
+    last_s: float
+    """When the last one came in, or might have."""
     waiting: deque[asyncio.Future[None]] = field(default_factory=deque)
     timer: asyncio.TimerHandle | None = None
 
@@ -93,6 +96,10 @@ class Door:
         self._since_s = clock.monotonic_s()
         self._busy_before_s = busy_s()
         self._lines: dict[str, _Line] = {}
+        self._cost_s = 0.0
+        """Of a request that is slowed down, times how many share what such get."""
+        self._others = 0
+        """Requests that were not slowed down and are being answered."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["path"] in self._open_paths:
@@ -106,18 +113,34 @@ class Door:
         if now_s - self._since_s >= PERIOD_S:
             self._measure(now_s)
         line = self._lines.get(name)
-        if line is not None and (line.waiting or line.due_s > now_s):
-            wait_s = line.due_s - now_s + len(line.waiting) * line.interval_s
-            if wait_s > WAIT_MAX_S:
-                self._metrics.turned_away.inc()
-                refusal = text_response("too many outstanding requests\n", status=_TOO_MANY)
-                refusal.headers["Retry-After"] = str(math.ceil(wait_s))
-                await refusal(scope, receive, send)
-                return
+        if line is None:
+            await self._serve_at_once(scope, receive, send)
+            return
+        wait_s = line.last_s - now_s + (len(line.waiting) + 1) * self._interval_s()
+        if wait_s > WAIT_MAX_S:
+            self._metrics.turned_away.inc()
+            refusal = text_response("too many outstanding requests\n", status=_TOO_MANY)
+            refusal.headers["Retry-After"] = str(math.ceil(wait_s))
+            await refusal(scope, receive, send)
+            return
+        if line.waiting or wait_s > 0:
             await self._turn(line)
-        elif line is not None:
-            line.due_s = max(line.due_s, now_s - line.interval_s) + line.interval_s
+        else:
+            line.last_s = now_s
         await self._app(scope, receive, send)
+
+    async def _serve_at_once(self, scope: Scope, receive: Receive, send: Send) -> None:
+        # Sockets stay open for hours, and mostly do nothing.
+        counts = scope["type"] == "http"
+        self._others += counts
+        try:
+            await self._app(scope, receive, send)
+        finally:
+            self._others -= counts
+
+    def _interval_s(self) -> float:
+        """Between two requests of a line."""
+        return self._cost_s / (BESIDE_SHARE if self._others else PACED_SHARE)
 
     async def _turn(self, line: _Line) -> None:
         """Wait for a place in the line to come up."""
@@ -129,19 +152,19 @@ class Door:
             await called
 
     def _set_timer(self, line: _Line) -> None:
-        wait_s = max(RELEASE_S, line.due_s - self._clock.monotonic_s())
+        wait_s = max(RELEASE_S, line.last_s + self._interval_s() - self._clock.monotonic_s())
         line.timer = asyncio.get_running_loop().call_later(wait_s, self._let_in, line)
 
     def _let_in(self, line: _Line) -> None:
         """Call those whose time has come."""
         line.timer = None
-        now_s = self._clock.monotonic_s()
-        line.due_s = max(line.due_s, now_s - CATCH_UP_S)
-        while line.waiting and line.due_s <= now_s:
+        now_s, interval_s = self._clock.monotonic_s(), self._interval_s()
+        line.last_s = max(line.last_s, now_s - interval_s - CATCH_UP_S)
+        while line.waiting and line.last_s + interval_s <= now_s:
             called = line.waiting.popleft()
             if not called.done():
                 called.set_result(None)
-                line.due_s += line.interval_s
+                line.last_s += interval_s
         if line.waiting:
             self._set_timer(line)
 
@@ -159,16 +182,10 @@ class Door:
             # As long as some wait, their tenant would send more than it may.
             rushing |= {name for name, line in self._lines.items() if line.waiting}
         for name in self._lines.keys() - rushing:
-            # All at once: they are no more than come in a period anyway.
-            line = self._lines.pop(name)
-            line.interval_s = 0.0
-            if line.waiting and line.timer is not None:
-                line.timer.cancel()
-                line.due_s = now_s
-                self._let_in(line)
-        interval_s = cost_s * len(rushing) / PACED_SHARE
+            _open(self._lines.pop(name))
+        self._cost_s = cost_s * len(rushing)
         for name in rushing:
-            self._lines.setdefault(name, _Line(interval_s, now_s)).interval_s = interval_s
+            self._lines.setdefault(name, _Line(now_s))
 
     def _forget(self, now_s: float) -> None:
         while self._there:
@@ -176,6 +193,15 @@ class Door:
             if now_s - seen_s < THERE_S and len(self._there) <= TENANTS_MAX:
                 return
             del self._there[name]
+
+
+def _open(line: _Line) -> None:
+    """Let all in that wait, who are few: their tenant is alone, or sends less than it may."""
+    if line.timer is not None:
+        line.timer.cancel()
+    for called in line.waiting:
+        if not called.done():
+            called.set_result(None)
 
 
 def _name(scope: Scope) -> str:
