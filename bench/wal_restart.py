@@ -21,7 +21,7 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from bench.concurrency import in_pass
+from bench.bodies import in_pass
 from bench.corpus import CACHE, Corpus, find_generator, open_corpus, prepare
 from bench.figures import MB, mb_per_s
 from bench.process_facts import cpu_s, memory

@@ -80,7 +80,8 @@ fn write_segment(
     threads: usize,
 ) -> PyResult<Option<SegmentWritten>> {
     let codec = codec_named(codec, zstd_level)?;
-    let written = py.detach(|| write_file(frozen, &path, start_ns..end_ns, codec, threads)).map_err(|e| to_py(py, e))?;
+    let written =
+        py.detach(|| write_file(frozen, &path, start_ns..end_ns, codec, threads)).map_err(|e| to_py(py, e))?;
     written.map(|written| SegmentWritten::new(py, written)).transpose()
 }
 
