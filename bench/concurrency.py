@@ -1,7 +1,8 @@
 """Many pushers and queriers at once: does anything fail, how long do pushes take, does memory stay bounded.
 
 The bodies of the corpus are pushed again and again, as `bodies` makes them ahead. Each pusher waits between its pushes
-for a time that is drawn around the mean that the rate asks for, as if it knew nothing of the others. Answers are read and not looked into. Start at `run`.
+for a time that is drawn around the mean that the rate asks for, as if it knew nothing of the others. Answers are read
+and not looked into. Start at `run`.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """When Python looks for garbage: not while a program is being loaded, and never again among what that brought.
 
-Loading a server makes a hundred thousand objects and hardly any garbage. Looking through them takes a tenth of the start,
-and later, with the whole of Python standing still, some fifty milliseconds each time.
+Loading a server makes a hundred thousand objects and hardly any garbage. Looking through them takes a tenth of the
+start, and later, with the whole of Python standing still, some fifty milliseconds each time.
 """
 
 from __future__ import annotations
