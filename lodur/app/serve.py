@@ -24,6 +24,7 @@ import structlog
 from prometheus_client import CollectorRegistry, disable_created_metrics
 
 from lodur.api.options import ServerOptions, TlsOptions
+from lodur.app import garbage
 from lodur.app.allocator import tune_allocator
 from lodur.app.periods import explain_periods
 from lodur.app.server import CONNECTIONS_MAX, Server, open_stores, server_url
@@ -152,6 +153,7 @@ def _serve_once(config: ServerConfig, clock: Clock) -> int | None:
         asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(ASIDE_THREADS, "aside"))
         tracer = open_tracer(os.environ) if config.tracing_enabled else None
         server = Server(config, stores, journal, registry, clock, tracer)
+        garbage.begin()
         try:
             code = await server.run()
         finally:

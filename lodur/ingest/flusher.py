@@ -7,6 +7,7 @@ covers all before it. Start at `Flusher.run`.
 from __future__ import annotations
 
 import asyncio
+import os
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -116,11 +117,14 @@ class Flusher:
         return flush and all(done)
 
     def flush_now(self, tenant_store: TenantStore) -> None:
-        """Flush a tenant's rows on this thread, before `run`: replay makes room so. Tries until it succeeds.
+        """Flush a tenant's oldest rows, before `run`: replay makes room so. Tries until it succeeds.
 
         Raises Unavailable where the server stops meanwhile.
         """
-        if not self._flush_rows(tenant_store, FlushReason.FULL):
+        oldest = next(iter(tenant_store.unflushed()), None) or tenant_store.freeze()
+        # Nobody is served yet, and somebody waits for the start.
+        threads = os.cpu_count() or 1
+        if oldest is not None and not self._flush(tenant_store, oldest, FlushReason.FULL, threads):
             raise Unavailable("the server is stopping")
 
     def _facts(self) -> list[HeadFacts]:
@@ -161,14 +165,14 @@ class Flusher:
         generations = [*left, fresh] if fresh is not None else left
         return all(self._flush(tenant_store, generation, reason) for generation in generations)
 
-    def _flush(self, tenant_store: TenantStore, generation: Generation, reason: FlushReason) -> bool:
+    def _flush(self, tenant_store: TenantStore, generation: Generation, reason: FlushReason, threads: int = 1) -> bool:
         """Flush until it succeeds, or until the server stops."""
         done: dict[int, Committed] = {}
         wait_s = RETRY_FIRST_S
         while True:
             begun_s = self._clock.monotonic_s()
             try:
-                written_bytes = self._store.writer.flush(tenant_store, generation, done)
+                written_bytes = self._store.writer.flush(tenant_store, generation, done, threads=threads)
             except (LodurError, OSError) as error:
                 self._metrics.flushes.failures.inc()
                 _log.error("flush failed", tenant=str(tenant_store.tenant), retry_in_s=wait_s, err=str(error))

@@ -119,12 +119,12 @@ class SegmentWritten:
     sizes: Final[PartSizes]
 
 def write_segment(
-    frozen: FrozenHead, path: Path, *, start_ns: int, end_ns: int, codec: str, zstd_level: int
+    frozen: FrozenHead, path: Path, *, start_ns: int, end_ns: int, codec: str, zstd_level: int, threads: int = 1
 ) -> SegmentWritten | None:
     """Write the rows with `start_ns <= timestamp < end_ns` to a new file, fsynced; None (and no file) without any.
 
     In:    `codec` is none, gzip, snappy, lz4 or zstd; `zstd_level` counts with zstd.
-    Cost:  sorts, compresses and indexes at about 200 MB of lines a second; one thread; releases the GIL.
+    Cost:  sorts, compresses and indexes at about 200 MB of lines a second and thread; releases the GIL.
     Raises OSError where the file cannot be written (what was written of it is removed), ValueError for another codec.
     """
 

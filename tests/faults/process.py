@@ -176,7 +176,8 @@ class Process:
             self.writer.recent,
             flush=lambda tenant_store: self._insist(lambda: self._flush(tenant_store)),
             flush_bytes=500,
-            memory_max_bytes=1 << 30,
+            # So little that some replays flush meanwhile, and others leave that for later.
+            memory_max_bytes=2_000,
             stopping=threading.Event(),
             clock=self.clock,
             metrics=self._ingest_metrics,

@@ -13,4 +13,5 @@ pub mod rle;
 pub mod rows;
 pub mod schema;
 pub mod sizes;
+pub mod steady;
 pub mod write;
