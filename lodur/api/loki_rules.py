@@ -17,7 +17,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from lodur.api.endpoint import Endpoint
-from lodur.api.errors import AnsweredError, error_response, status_of, text_response
+from lodur.api.errors import CLIENT_GONE_STATUS, AnsweredError, error_response, status_of, text_response
 from lodur.api.tenant import TENANT_HEADER, Tenancy
 from lodur.model.errors import InvalidRequest, LodurError, NotFound, Unauthenticated
 from lodur.model.tenant import TenantId
@@ -88,7 +88,7 @@ def _endpoint(handler: _Handler, tenancy: Tenancy, root: str) -> Endpoint:
         except LodurError as error:
             return rules_error(error)
         except ClientDisconnect:
-            return text_response("", status=_SERVER_ERROR)
+            return text_response("", status=CLIENT_GONE_STATUS)
 
     return endpoint
 

@@ -6,13 +6,11 @@ from dataclasses import dataclass
 
 from starlette.requests import HTTPConnection
 
-from lodur.api.errors import AnsweredError
+from lodur.model.errors import InvalidRequest
 from lodur.model.tenant import ANONYMOUS, TenantId, parse_tenant, parse_tenants
 from lodur.telemetry.request_facts import note_tenant
 
 TENANT_HEADER = "X-Scope-OrgID"
-
-SERVER_ERROR = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +35,6 @@ class Tenancy:
             return (ANONYMOUS,)
         tenants = parse_tenants(request.headers.get(TENANT_HEADER))
         if len(tenants) > 1 and not self.multi_tenant_queries:
-            raise AnsweredError("multiple org IDs present", status=SERVER_ERROR)
+            raise InvalidRequest("multiple org IDs present")
         note_tenant("|".join(tenant.value for tenant in tenants))
         return tenants

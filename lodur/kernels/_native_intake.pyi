@@ -59,6 +59,7 @@ class PushLimits:
         discover_log_levels: bool | None = None,
         log_level_fields: Sequence[str] | None = None,
         log_level_from_json_max_depth: int | None = None,
+        discover_generic_fields: Sequence[tuple[str, Sequence[str]]] | None = None,
         max_decompressed_size_bytes: int | None = None,
         otlp_mapping: bytes | None = None,
     ) -> PushLimits:

@@ -119,6 +119,8 @@ class IngestLimits:
     """Write `detected_level` to the structured metadata."""
     level_fields: tuple[str, ...] = LEVEL_FIELDS
     level_json_depth_max: int = 2
+    generic_fields: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    """Names of structured metadata, each with the labels, metadata and fields of lines that it is copied from."""
     otlp: OtlpMapping = field(default_factory=OtlpMapping)
     """Where the attributes of OpenTelemetry logs go."""
     required_label_names: tuple[str, ...] = ()

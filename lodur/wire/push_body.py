@@ -87,6 +87,7 @@ def push_limits(limits: IngestLimits, *, decompressed_max_bytes: int, otlp_mappi
         discover_log_levels=limits.discover_levels,
         log_level_fields=limits.level_fields,
         log_level_from_json_max_depth=limits.level_json_depth_max,
+        discover_generic_fields=limits.generic_fields,
         otlp_mapping=otlp_mapping or None,
     )
 
@@ -107,6 +108,7 @@ def replay_limits(limits: IngestLimits, otlp_mapping: bytes) -> PushLimits:
         discover_log_levels=limits.discover_levels and limits.allow_structured_metadata,
         log_level_fields=limits.level_fields,
         log_level_from_json_max_depth=limits.level_json_depth_max,
+        discover_generic_fields=limits.generic_fields if limits.allow_structured_metadata else (),
         otlp_mapping=otlp_mapping or None,
     )
 

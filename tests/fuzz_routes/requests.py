@@ -141,10 +141,7 @@ class RequestGenerator:
         content_type, encoding, body = self._body(route, method)
         if content_type == "application/x-www-form-urlencoded" and random.random() < 0.7:
             body, params = "&".join(params).encode(), ()
-        kept = KEPT.get(route.path)
-        if kept is not None:
-            name = kept.partition("=")[0]
-            params = (kept, *(each for each in params if name not in each))
+        params = self._kept(route, params)
         headers = self._headers()
         headers += (("Content-Type", content_type),) if content_type else ()
         headers += (("Content-Encoding", encoding),) if encoding else ()
@@ -170,7 +167,16 @@ class RequestGenerator:
             *((("Sec-WebSocket-Protocol", "x, y"),) if random.random() < 0.1 else ()),
         )
         method = "GET" if random.random() < 0.95 else random.choice(METHODS)
-        return FuzzedRequest(route.path, method, self._path(route), self._params(), headers, None, Framing.HANDSHAKE)
+        params = self._kept(route, self._params())
+        return FuzzedRequest(route.path, method, self._path(route), params, headers, None, Framing.HANDSHAKE)
+
+    @staticmethod
+    def _kept(route: KnownRoute, params: tuple[str, ...]) -> tuple[str, ...]:
+        kept = KEPT.get(route.path)
+        if kept is None:
+            return params
+        name = kept.partition("=")[0]
+        return (kept, *(each for each in params if name not in each))
 
     def _path(self, route: KnownRoute) -> str:
         path = self._path_of_names(route)

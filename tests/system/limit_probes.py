@@ -175,6 +175,21 @@ def only_one_stream_is_refused(pattern: str, *, status: int = 400) -> Probe:
     return probe
 
 
+def generic_fields_are_copied(tenant: Tenant) -> None:
+    """From lines, metadata and labels; what is there already stays."""
+    for line, metadata in (
+        ("tell id=5", {}),
+        ('{"ticket":{"id":"6"}}', {}),
+        ("plain", {"id": "7"}),
+        ("given id=8", {"ticket": "own"}),
+    ):
+        assert tenant.push(line, metadata=metadata) == (204, "")
+    found = {values[0][1]: stream["stream"] for stream in tenant.streams() for values in [stream["values"]]}  # type: ignore[index]
+    tickets = {line: labels.get("ticket") for line, labels in found.items()}  # type: ignore[attr-defined]
+    assert tickets == {"tell id=5": "5", '{"ticket":{"id":"6"}}': "6", "plain": "7", "given id=8": "own"}
+    assert {labels["who"] for labels in found.values()} == {"x"}  # type: ignore[index]
+
+
 def duplicates_are_moved(tenant: Tenant) -> None:
     ts_ns = now_ns()
     tenant.push_streams(({"app": "x"}, [[str(ts_ns), "1"], [str(ts_ns), "2"]]))
@@ -300,6 +315,10 @@ PROBES: Mapping[str, tuple[str, Probe]] = {
     "log_level_from_json_max_depth": (
         "log_level_from_json_max_depth: 1",
         found_label('{"a": {"level": "wrn"}}', "detected_level", "unknown"),
+    ),
+    "discover_generic_fields.fields": (
+        "discover_generic_fields: {fields: {ticket: [ticket.id, id], who: [app]}}",
+        generic_fields_are_copied,
     ),
     "enforced_labels": (
         "enforced_labels: [env]",

@@ -23,7 +23,16 @@ def test_no_request_is_a_server_error(lodur_server: StartLodur) -> None:
     server = lodur_server(config_text=ALL_ON)
     routes = lodur_routes()
     tally = Fuzzer(server, routes, seed=1).run(SECONDS)
+    print(f"{tally.statuses.total()} requests: {dict(sorted(tally.statuses.items()))}")
     assert {200, 204, 400, 401, 404, 405} <= set(tally.statuses)
     assert len(tally.successes) > len({route.path for route in routes}) // 2
     assert server_errors(server) == []
     assert peak_bytes(server) < PEAK_MAX_BYTES
+
+
+@pytest.mark.timeout(SECONDS + 120)
+def test_nor_is_one_where_features_are_off(lodur_server: StartLodur) -> None:
+    server = lodur_server(config_text="auth_enabled: true\n")
+    tally = Fuzzer(server, lodur_routes(), seed=2).run(SECONDS / 3)
+    assert {200, 204, 400, 401, 404} <= set(tally.statuses)
+    assert server_errors(server) == []

@@ -133,7 +133,7 @@ def protobuf_shapes() -> Iterator[Case]:
     for name, body in bodies.items():
         yield Case(f"protobuf: {name}", body, 400, "", content_type=PROTO)
     yield Case("protobuf: empty message", snappy_compress(b""), 422, "at least one valid stream", content_type=PROTO)
-    yield Case("protobuf: empty body", b"", 400, "EOF", content_type="")
+    yield Case("protobuf: empty body", b"", 400, "snappy: corrupt input", content_type="")
     yield Case("json as protobuf", b'{"streams":[]}', 400, "snappy", content_type="text/plain")
 
 

@@ -6,6 +6,7 @@ from lodur.config.blocks import policies
 from lodur.config.blocks.otlp import otlp_mapping
 from lodur.config.blocks.reasons import NO_RING
 from lodur.config.kinds import BOOL, COUNT, DURATION, FLOAT, SIZE, TEXT, TEXTS, TIME, int_kind
+from lodur.config.records import map_of
 from lodur.config.schema import Entry, Setting, inert_keys
 from lodur.config.values import Values
 from lodur.model.limits import LEVEL_FIELDS, MIB, SERVICE_NAME_SOURCES, IngestLimits
@@ -167,6 +168,13 @@ LEVEL_NAMES = Setting(
 LEVEL_DEPTH = Setting(
     "limits_config.log_level_from_json_max_depth", COUNT, "2", "How deep JSON lines are searched for the level."
 )
+GENERIC_FIELDS = Setting(
+    "limits_config.discover_generic_fields.fields",
+    map_of(TEXTS),
+    "{}",
+    "Structured metadata to add, by name: lists of names that are looked for among the labels, then in the metadata, "
+    "then among the keys of JSON or logfmt lines (`a.b` of nested objects). What is there already stays.",
+)
 ENFORCED_LABELS = Setting(
     "limits_config.enforced_labels", TEXTS, "[]", "Labels that each stream must have.", ("validation.enforced-labels",)
 )
@@ -210,12 +218,12 @@ ENTRIES: tuple[Entry, ...] = (
     LEVELS,
     LEVEL_NAMES,
     LEVEL_DEPTH,
+    GENERIC_FIELDS,
     ENFORCED_LABELS,
     BLOCK_UNTIL,
     BLOCK_STATUS,
     *inert_keys("limits_config", "one writer takes all pushes, the whole rate is its own", "ingestion_rate_strategy"),
     *inert_keys("limits_config", NO_RING, "shard_streams ingestion_partitions_tenant_shard_size"),
-    *inert_keys("limits_config", "generic fields are not copied yet", "discover_generic_fields"),
     *policies.ENTRIES,
     *inert_keys("limits_config", "it is for testing clients", "simulated_push_latency"),
 )
@@ -247,6 +255,7 @@ def ingest_limits(values: Values) -> IngestLimits:
         discover_levels=values.get(LEVELS),
         level_fields=values.get(LEVEL_NAMES),
         level_json_depth_max=values.get(LEVEL_DEPTH),
+        generic_fields=values.get(GENERIC_FIELDS),
         otlp=otlp_mapping(values),
         required_label_names=values.get(ENFORCED_LABELS),
         blocked_until_ns=values.get(BLOCK_UNTIL),

@@ -91,6 +91,7 @@ impl PushLimits {
         discover_log_levels = None,
         log_level_fields = None,
         log_level_from_json_max_depth = None,
+        discover_generic_fields = None,
         max_decompressed_size_bytes = None,
         otlp_mapping = None,
     ))]
@@ -113,6 +114,7 @@ impl PushLimits {
         discover_log_levels: Option<bool>,
         log_level_fields: Option<Vec<String>>,
         log_level_from_json_max_depth: Option<usize>,
+        discover_generic_fields: Option<Vec<(String, Vec<String>)>>,
         max_decompressed_size_bytes: Option<usize>,
         otlp_mapping: Option<&[u8]>,
     ) -> PyResult<Self> {
@@ -138,6 +140,7 @@ impl PushLimits {
             discover_log_levels,
             log_level_fields,
             log_level_from_json_max_depth,
+            discover_generic_fields,
             max_decompressed_size_bytes,
         );
         let mut limits = push::PushLimits::new(values);

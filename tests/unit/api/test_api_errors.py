@@ -80,6 +80,5 @@ def test_tenants_of_a_request() -> None:
 
 
 def test_several_tenants_are_a_feature() -> None:
-    with pytest.raises(AnsweredError, match="multiple org IDs present") as refused:
+    with pytest.raises(InvalidRequest, match="multiple org IDs present"):
         Tenancy(auth_enabled=True).all(request("a|b"))
-    assert refused.value.status == 500

@@ -88,6 +88,7 @@ limits_config:
    increment_duplicate_timestamp: true, allow_structured_metadata: false, max_structured_metadata_size: 10,
    max_structured_metadata_entries_count: 11, discover_service_name: [], discover_log_levels: false,
    log_level_fields: [l], log_level_from_json_max_depth: 12, enforced_labels: [e], block_ingestion_until: 2030-01-01,
+   discover_generic_fields: {fields: {a: [b]}},
    block_ingestion_status_code: 400, max_entries_limit_per_query: 13, max_query_length: 14s, max_query_lookback: 15s,
    max_query_range: 16s, max_query_series: 17, max_query_bytes_read: 18, max_querier_bytes_read: 19,
    query_timeout: 20s, max_query_parallelism: 21, max_concurrent_tail_requests: 22, required_labels: [r],

@@ -11,6 +11,7 @@ use crate::error::{KernelError, Result};
 use crate::labels::LabelSet;
 use crate::level::{LEVEL_NAME, Level};
 
+use super::generic_fields::GenericFields;
 use super::label_text::LabelPairs;
 use super::level_detect::{FieldLevel, LevelDetector, exact_form, of_severity_number};
 use super::limits::{ENTRIES_MAX, PushLimits};
@@ -55,6 +56,8 @@ pub(super) struct AcceptedStream {
     /// The level that the labels give to all entries, and its pair in the metadata where it is no normal form.
     level: Option<FieldLevel>,
     level_pair: Option<MetaPair>,
+    /// Of the fields that are wanted in the metadata, what the labels give.
+    generic: Vec<Option<Box<str>>>,
     lines: u64,
     bytes: u64,
     previous_ts_ns: i64,
@@ -126,7 +129,9 @@ impl<'l> Assembler<'l> {
             Some(FieldLevel::Verbatim(value)) => Some(self.meta.put_level_text(value)),
             _ => None,
         };
+        let generic = self.limits.generic.as_ref().map(|fields| fields.of_labels(&pairs)).unwrap_or_default();
         OpenStream::Accepted(Box::new(AcceptedStream {
+            generic,
             labels: Arc::new(LabelSet::from_pairs(pairs)),
             first_row: self.rows.len(),
             level,
@@ -181,6 +186,9 @@ impl<'l> Assembler<'l> {
             false => ts_ns,
         };
         let level = self.level(stream, line);
+        if let Some(fields) = &self.limits.generic {
+            self.add_generic(stream, line, fields);
+        }
         let row = self.rows.len();
         self.rows.ts_ns.push(ts_ns);
         self.rows.lines.extend_from_slice(line);
@@ -331,6 +339,25 @@ impl<'l> Assembler<'l> {
         let ts_ns = if same_line { given } else { given.saturating_add(1) };
         self.shifted_lines += 1;
         ts_ns
+    }
+
+    /// Copies the wanted fields into the open row that it does not have yet.
+    fn add_generic(&mut self, stream: &AcceptedStream, line: &[u8], fields: &GenericFields) {
+        let mut of_line = None;
+        for (field, name) in fields.names().enumerate() {
+            if self.meta.value_of(name).is_some() {
+                continue;
+            }
+            let value =
+                stream.generic[field].as_deref().or_else(|| fields.found(field, |source| self.meta.value_of(source)));
+            let value: Option<Box<[u8]>> = match value {
+                Some(value) => Some(value.as_bytes().into()),
+                None => of_line.get_or_insert_with(|| fields.of_line(line))[field].as_deref().map(Box::from),
+            };
+            if let Some(value) = value {
+                self.meta.put(name, &value, self.limits.detector.as_ref());
+            }
+        }
     }
 
     /// The level of the open row, whose pair in the metadata is removed, kept or added as the level column needs it.

@@ -126,7 +126,7 @@ fn length_bit(length: usize) -> u64 {
     1 << length.min(63)
 }
 
-fn looks_like_object(line: &[u8]) -> bool {
+pub(super) fn looks_like_object(line: &[u8]) -> bool {
     let first = line.iter().find(|b| !is_blank(**b));
     first == Some(&b'{') && line.iter().rfind(|b| !is_blank(**b)) == Some(&b'}')
 }

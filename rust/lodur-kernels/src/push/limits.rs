@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::generic_fields::GenericFields;
 use super::level_detect::LevelDetector;
 use super::otlp::mapping::OtlpMapping;
 
@@ -34,6 +35,8 @@ pub struct LimitValues {
     pub discover_log_levels: bool,
     pub log_level_fields: Vec<String>,
     pub log_level_from_json_max_depth: usize,
+    /// Names in the metadata, each with the labels, metadata and fields of the text that it is copied from.
+    pub discover_generic_fields: Vec<(String, Vec<String>)>,
     /// At most `DECOMPRESSED_BYTES_MAX`; larger values are read as that.
     pub max_decompressed_size_bytes: usize,
 }
@@ -94,6 +97,7 @@ impl Default for LimitValues {
             discover_log_levels: true,
             log_level_fields: owned(&LEVEL_FIELDS),
             log_level_from_json_max_depth: 2,
+            discover_generic_fields: Vec::new(),
             max_decompressed_size_bytes: DECOMPRESSED_BYTES_MAX,
         }
     }
@@ -104,6 +108,7 @@ impl Default for LimitValues {
 pub struct PushLimits {
     pub values: LimitValues,
     pub(super) detector: Option<LevelDetector>,
+    pub(super) generic: Option<GenericFields>,
     /// Where the attributes of OpenTelemetry logs go.
     pub(super) otlp: Arc<OtlpMapping>,
 }
@@ -113,7 +118,9 @@ impl PushLimits {
         // Levels are written to structured metadata, so they need it to be allowed.
         let detector = (values.discover_log_levels && values.allow_structured_metadata)
             .then(|| LevelDetector::new(&values.log_level_fields, values.log_level_from_json_max_depth));
-        PushLimits { values, detector, otlp: Arc::default() }
+        let generic =
+            if values.allow_structured_metadata { GenericFields::new(&values.discover_generic_fields) } else { None };
+        PushLimits { values, detector, generic, otlp: Arc::default() }
     }
 
     /// The same limits with this mapping of OpenTelemetry attributes instead of the default one.
@@ -146,6 +153,10 @@ impl PushLimits {
             discover_log_levels: self.detector.is_some(),
             log_level_fields: self.values.log_level_fields.clone(),
             log_level_from_json_max_depth: self.values.log_level_from_json_max_depth,
+            discover_generic_fields: match &self.generic {
+                Some(_) => self.values.discover_generic_fields.clone(),
+                None => Vec::new(),
+            },
             increment_duplicate_timestamp: self.values.increment_duplicate_timestamp,
             ..PushLimits::unchecked().values
         });

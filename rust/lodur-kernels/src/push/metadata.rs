@@ -10,6 +10,9 @@ use crate::level::LEVEL_NAME;
 
 use super::level_detect::LevelDetector;
 
+/// What is added to metadata must leave places in it within 32 bits, beside all that a body can have itself.
+const ADDED_BYTES_MAX: usize = 2 << 30;
+
 /// One pair as the body has it.
 #[derive(Clone, Debug)]
 pub(super) struct RawPair<'a> {
@@ -92,6 +95,24 @@ impl MetadataWriter {
         self.row.insert(place, pair);
     }
 
+    /// A value of the open row.
+    pub(super) fn value_of(&self, name: &str) -> Option<&str> {
+        let names = &self.meta.names;
+        self.row.iter().find(|pair| *names[pair.name as usize] == *name).map(|pair| self.meta.value(*pair))
+    }
+
+    /// Puts a pair into the open row, which has none of that name; not where there is no room for more text.
+    pub(super) fn put(&mut self, name: &str, value: &[u8], detector: Option<&LevelDetector>) {
+        if self.meta.bytes.len() + value.len() > ADDED_BYTES_MAX {
+            return;
+        }
+        let name = self.intern(name, role_of(name, detector));
+        let (start, end) = self.put_value(value);
+        let names = &self.meta.names;
+        let place = self.row.partition_point(|other| names[other.name as usize] < names[name as usize]);
+        self.row.insert(place, MetaPair { name, start, end });
+    }
+
     /// Ends the row `row` (counted from 0): its pairs are those of the open row, which is emptied.
     pub(super) fn close_row(&mut self, row: usize) {
         if self.row.is_empty() && self.meta.ends.is_empty() {
@@ -166,7 +187,7 @@ fn role_of(name: &str, detector: Option<&LevelDetector>) -> NameRole {
 }
 
 /// Every character outside `[a-zA-Z0-9_:]` becomes `_`; a name that begins with a digit is prefixed.
-fn regular_name(raw: &[u8]) -> String {
+pub(super) fn regular_name(raw: &[u8]) -> String {
     let mut name = String::with_capacity(raw.len() + 4);
     if raw.first().is_some_and(u8::is_ascii_digit) {
         name.push_str("key_");

@@ -8,6 +8,7 @@
 mod assemble;
 pub mod encode;
 mod encoding;
+mod generic_fields;
 mod json;
 mod json_scan;
 mod label_text;
