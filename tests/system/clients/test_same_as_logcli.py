@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import subprocess
+from datetime import UTC
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 
 from lodur.cli.main import lodur
+from lodur.cli.times import format_time
 from tests.push_bodies import Entry, json_push
 from tests.system.clients.conftest import PASSWORD, USER, Tenant, go_program
 
@@ -27,7 +29,9 @@ def filled(tenant: Tenant) -> None:
 
 
 EVERY = '{app=~".+"}'
-PARTS = ("--parallel-duration=10m", "--parallel-max-workers=3", "--part-path-prefix=part")
+SPAN = "of the lines"
+"""Stands for --from and --to: names of parts have them in them."""
+PARTS = (SPAN, "--parallel-duration=2s", "--parallel-max-workers=3", "--part-path-prefix=part")
 QUERIES: tuple[tuple[str, ...], ...] = (
     ("query", '{app="pay"}', "--limit=5"),
     ("query", EVERY, "--forward", "--limit=7"),
@@ -58,12 +62,14 @@ def test_the_same_is_printed(tenant: Tenant, tmp_path: Path, monkeypatch: pytest
     filled(tenant)
     access = ["--quiet", "--timezone=UTC", f"--addr={tenant.server.url}", f"--org-id={tenant.name}"]
     access += [f"--username={USER}", f"--password={PASSWORD}"]
+    begin, end = (format_time(tenant.since_ns + after_ns, UTC, nanos=False) for after_ns in (0, 6 * 10**9))
+    span = (f"--from={begin}", f"--to={end}")
     differences = []
     for number, words in enumerate(QUERIES):
         theirs, ours = tmp_path / f"{number}-logcli", tmp_path / f"{number}-lodur"
         theirs.mkdir()
         ours.mkdir()
-        argv = [*access, *words]
+        argv = [*access, *(word for word in words if word != SPAN), *(span if SPAN in words else ())]
         ran = subprocess.run([logcli, *argv], cwd=theirs, capture_output=True, text=True, timeout=RUN_S, check=False)
         monkeypatch.chdir(ours)
         printed = CliRunner().invoke(lodur, argv, prog_name="lodur")
@@ -78,5 +84,5 @@ def test_the_same_is_printed(tenant: Tenant, tmp_path: Path, monkeypatch: pytest
 
 
 def files_of(directory: Path) -> dict[str, str]:
-    """What was written there; names of parts have their times in them."""
+    """What was written there."""
     return {file.name: file.read_text() for file in directory.iterdir()}
