@@ -1,9 +1,9 @@
 """Build Grafana Alloy for the tests: the components that carry logs only, from modules of the Go proxy.
 
 All of Alloy takes hours and gigabytes. Its module has its own pinned go.mod and go.sum, but replaces its part `syntax`
-by a folder that is not in it, and of that module the proxy has the first version only. So both are put together in one
-place, and the files of tests/clients/alloy over them: fewer components, no converter of other files, and what newer
-Alloy asks of `syntax`. Start at `build_alloy`.
+by a folder that is not in it. Of that module the proxy has one version, of the day of Alloy's first: newer ones do not
+compile with it. So these two are put together in one place, and the files of tests/clients/alloy over them: fewer
+components, and no converter of other files. Start at `build_alloy`.
 """
 
 from __future__ import annotations
@@ -37,20 +37,17 @@ class Module:
 
 
 MODULES = (
-    Module("github.com/grafana/alloy@v1.11.0", "h1:Z7oJgYfpubg/OHPyY2CJe/c8CVsz+9TswbFkYozz6cY=", "."),
+    Module("github.com/grafana/alloy@v1.0.0", "h1:fmMFboDV8KOIXLlAnoLV+1+G8pcz1yhbatvIUXqdO3c=", "."),
     Module("github.com/grafana/alloy/syntax@v0.1.0", "h1:+1xQakvQPH6N0y9+q2Fu5QePyzrve6i1wMNuXdWd1rQ=", "syntax"),
 )
 
-REPLACED = (("internal/service/http/http.go", "RedactSecrets: true,", ""),)
-"""What the first `syntax` does not know, by files: a text, and what stands there instead."""
-
-LEFT_OUT = ("cmd_convert.go", "cmd_validate.go", "cmd_fmt.go", "cmd_tools.go")
+LEFT_OUT = ("cmd_fmt.go", "cmd_tools.go")
 """Commands of Alloy that need what is not built."""
 
 
 def alloy_program(cache: Path) -> Path:
     """Where the built program lies, or would."""
-    digest = hashlib.sha256(repr((MODULES, REPLACED, LEFT_OUT)).encode())
+    digest = hashlib.sha256(repr((MODULES, LEFT_OUT)).encode())
     for file in sorted(FILES.rglob("*.go")):
         digest.update(file.read_bytes())
     return cache / f"alloy-{digest.hexdigest()[:16]}"
@@ -72,9 +69,6 @@ def build_alloy(cache: Path) -> Path:
         _make_writable(source)
     for name in LEFT_OUT:
         (source / "internal" / "alloycli" / name).unlink()
-    for name, text, instead in REPLACED:
-        file = source / name
-        file.write_text(file.read_text().replace(text, instead))
     shutil.copytree(FILES, source, dirs_exist_ok=True)
     flags = ["-trimpath", "-buildvcs=false", "-mod=readonly", "-ldflags=-s -w"]
     run_go([str(go), "build", *flags, "-o", str(unfinished), "."], cwd=source)

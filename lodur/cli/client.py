@@ -220,6 +220,7 @@ def request_headers(connection: Connection) -> dict[str, str]:
         headers[transport.auth_header] = f"Basic {base64.b64encode(pair).decode()}"
     if transport.compress:
         headers["Accept-Encoding"] = "gzip"
+    headers.update(transport.headers)
     if transport.query_tags:
         headers["X-Query-Tags"] = transport.query_tags
     if transport.no_cache:

@@ -15,7 +15,7 @@ from urllib.parse import quote, unquote, urlsplit
 import click
 
 from lodur.cli.tls import SYSTEM_TRUST, ClientTls
-from lodur.cli.transport import AUTHORIZATION, DIRECT, Proxy, Transport, parse_proxy
+from lodur.cli.transport import AUTHORIZATION, DIRECT, Proxy, Transport, environment_proxy, parse_proxy
 
 DEFAULT_ADDR = "http://127.0.0.1:3100"
 
@@ -105,6 +105,24 @@ def _proxy_value(ctx: click.Context, param: click.Parameter, value: str) -> Prox
         return parse_proxy(value) if value else None
     except ValueError as error:
         raise click.BadParameter(str(error)) from None
+
+
+def _header_values(ctx: click.Context, param: click.Parameter, value: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
+    found: list[tuple[str, str]] = []
+    for text in value:
+        name, colon, content = (part.strip() for part in text.partition(":"))
+        if not colon or not _HEADER_NAME.fullmatch(name) or not (content.isascii() and content.isprintable()):
+            raise click.BadParameter(f"'{name}' is no header; give one like 'X-Name: value'")
+        found.append((name, content))
+    return tuple(found)
+
+
+def _environment_proxy(addr: str) -> Proxy | None:
+    parts = urlsplit(addr if "://" in addr else f"http://{addr}")
+    try:
+        return environment_proxy(parts.hostname or "", tls=parts.scheme == "https")
+    except ValueError as error:
+        raise click.BadParameter(str(error), param_hint="--envproxy") from None
 
 
 _OPTIONS = (
@@ -201,6 +219,21 @@ _OPTIONS = (
         help="Reach the server through this HTTP proxy.",
     ),
     click.option(
+        "--envproxy",
+        is_flag=True,
+        envvar=["LODUR_ENV_PROXY", "LOKI_ENV_PROXY"],
+        show_envvar=True,
+        help="Reach it through the proxy that HTTP_PROXY, HTTPS_PROXY and NO_PROXY name.",
+    ),
+    click.option(
+        "--header",
+        "headers",
+        metavar="'NAME: VALUE'",
+        multiple=True,
+        callback=_header_values,
+        help="Send this header too; repeatable.",
+    ),
+    click.option(
         "--compress",
         is_flag=True,
         envvar=["LODUR_HTTP_COMPRESSION", "LOKI_HTTP_COMPRESSION"],
@@ -278,6 +311,8 @@ def connection_options(function: Callable[..., None]) -> Callable[..., None]:
         key: str,
         tls_skip_verify: bool,
         proxy: Proxy | None,
+        envproxy: bool,
+        headers: tuple[tuple[str, str], ...],
         compress: bool,
         retries: int,
         min_backoff: int,
@@ -291,7 +326,8 @@ def connection_options(function: Callable[..., None]) -> Callable[..., None]:
         secret = password or _secret_in(password_file, "--password-file")
         client_tls = ClientTls(ca_cert, cert, key, skip_verify=tls_skip_verify)
         transport = Transport(
-            proxy=proxy,
+            proxy=proxy or (_environment_proxy(addr) if envproxy else None),
+            headers=headers,
             compress=compress,
             retries=retries,
             first_wait_s=min_backoff or DIRECT.first_wait_s,

@@ -25,14 +25,19 @@ _OPTION = click.option(
 )
 
 
+_QUIET_OPTION = click.option(
+    "-q", "--quiet", is_flag=True, help="For scripts of logcli: nothing else is printed anyway."
+)
+
+
 def list_output_option(function: Callable[..., None]) -> Callable[..., None]:
-    """Add `--output`; the command receives it as `mode`."""
+    """Add `--output`, which the command receives as `mode`, and `--quiet`, which means nothing here."""
 
     @functools.wraps(function)
-    def collect(*, mode: str, **others: object) -> None:
+    def collect(*, mode: str, quiet: bool, **others: object) -> None:
         function(mode=OutputMode(mode), **others)
 
-    return _OPTION(collect)
+    return _OPTION(_QUIET_OPTION(collect))
 
 
 def print_list(items: Sequence[object], readable: str, mode: OutputMode) -> None:

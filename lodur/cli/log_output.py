@@ -13,7 +13,7 @@ import click
 import msgspec
 
 from lodur.cli.paging import Entry
-from lodur.cli.times import format_time
+from lodur.cli.times import TimeFormat, format_time, format_time_as
 from lodur.model.label_set import LabelSet
 
 
@@ -36,7 +36,7 @@ class LogFormat:
 
     mode: OutputMode
     zone: tzinfo
-    nanos: bool = False
+    time_format: TimeFormat = TimeFormat.RFC3339
     coloured: bool = False
     quiet: bool = False
     """Print no header about the result's labels."""
@@ -127,7 +127,7 @@ class LogPrinter:
         )
 
     def _time_column(self, ts_ns: int) -> str:
-        text = format_time(ts_ns, self._layout.zone, nanos=self._layout.nanos)
+        text = format_time_as(ts_ns, self._layout.zone, self._layout.time_format)
         return click.style(text, fg="blue") if self._layout.coloured else text
 
     def _label_column(self, text: str, labels: LabelSet) -> str:

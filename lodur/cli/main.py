@@ -73,6 +73,9 @@ class LazyGroup(click.Group):
         with formatter.section("Commands"):
             formatter.write_dl([(entry.name, entry.summary) for entry in COMMANDS])
 
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        return super().parse_args(ctx, with_command_first(args))
+
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
@@ -86,6 +89,15 @@ class LazyGroup(click.Group):
             return super().invoke(ctx)
         except LodurError as error:
             raise click.ClickException(_message(error)) from error
+
+
+def with_command_first(args: list[str]) -> list[str]:
+    """The arguments with what stands before the command behind it: logcli takes options there, and scripts use it."""
+    if not args or not args[0].startswith("-") or args[0] in ("-h", "--help"):
+        return args
+    names = {entry.name for entry in COMMANDS}
+    at = next((place for place, word in enumerate(args) if word in names), None)
+    return args if at is None else [args[at], *args[:at], *args[at + 1 :]]
 
 
 def _message(error: LodurError) -> str:

@@ -10,6 +10,7 @@ import click
 
 from lodur.cli.log_output import LogFormat, OutputMode
 from lodur.cli.terminal import is_colour_wanted
+from lodur.cli.times import TimeFormat
 
 _MODE_OPTION = click.option(
     "-o",
@@ -46,10 +47,10 @@ _LOG_OPTIONS = (
     click.option(
         "--output-timestamp-format",
         "time_format",
-        type=click.Choice(["rfc3339", "rfc3339nano"]),
-        default="rfc3339",
+        type=click.Choice([form.value for form in TimeFormat]),
+        default=TimeFormat.RFC3339.value,
         show_default=True,
-        help="Digits of printed times in the default output.",
+        help="Form of printed times in the default output.",
     ),
     _COLOUR_OPTION,
 )
@@ -81,7 +82,7 @@ def log_format_options(function: Callable[..., None]) -> Callable[..., None]:
         layout = LogFormat(
             mode=OutputMode(mode),
             zone=zone,
-            nanos=time_format == "rfc3339nano",
+            time_format=TimeFormat(time_format),
             coloured=is_colour_wanted(coloured),
             quiet=quiet,
             show_labels=not no_labels,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 from collections.abc import Callable
 from contextlib import closing
@@ -27,6 +28,9 @@ from lodur.model.time_span import TimeSpan
 ENTRIES_SHOWN = 30
 """Of a query that says nothing about it: a screen."""
 
+STDIN_PAGE_ENTRIES = 1_000_000
+"""Of standard input in one answer: each page reads all lines again."""
+
 
 @click.command(name="query")
 @click.argument("query")
@@ -47,6 +51,7 @@ ENTRIES_SHOWN = 30
 @click.option("--step", metavar="DURATION", help="Evaluate a metric this often, such as 30s.  [default: server's]")
 @click.option("--interval", metavar="DURATION", help="Of log entries, skip those nearer than this to the one before.")
 @part_options
+@click.option("--stdin", is_flag=True, help="Ask no server: query the lines of standard input.")
 @click.option("-t", "--tail", "-f", "--follow", "follows", is_flag=True, help="Go on with what comes, as `lodur tail`.")
 @click.option(
     "--delay-for",
@@ -71,6 +76,7 @@ def command(
     step: str | None,
     interval: str | None,
     parts: PartOptions,
+    stdin: bool,
     follows: bool,
     delay_s: int,
     layout: LogFormat,
@@ -92,6 +98,7 @@ def command(
       lodur query '{app="shop"} |= "error"' -o jsonl -q | jq -r .line
       lodur query '{app="shop"}' --since 7d --parallel-max-workers 4 --part-path-prefix shop -o jsonl
       lodur query '{app="shop"} |= "error"' --explain
+      journalctl -o cat | lodur query --stdin '| json | level="error"' -o raw
     """
     if explain:
         # Imported here: the planner is not needed to ask a server.
@@ -111,7 +118,9 @@ def command(
         step=step,
         interval=interval,
     )
-    if parts.is_wanted:
+    if stdin:
+        statistics = _print_stdin(replace(asked, limit=limit or 0), layout)
+    elif parts.is_wanted:
         statistics = _print_parts(connection, asked, parts, layout)
     else:
         statistics = _print(connection, asked, layout).statistics
@@ -134,6 +143,17 @@ def _print(
         run = RangeQueryRun(client, asked, layout, out)
         run.print()
     return run
+
+
+def _print_stdin(asked: RangeQuery, layout: LogFormat) -> Statistics:
+    # Imported here: the query engine is not needed to ask a server.
+    from lodur.cli.stdin_client import StdinClient
+
+    asked = replace(asked, direction=Direction.FORWARD, batch=STDIN_PAGE_ENTRIES)
+    with closing(StdinClient(sys.stdin.buffer, now_ns=asked.span.end_ns)) as client:
+        run = RangeQueryRun(client, asked, layout)
+        run.print()
+    return run.statistics
 
 
 def _print_parts(connection: Connection, asked: RangeQuery, parts: PartOptions, layout: LogFormat) -> Statistics:

@@ -8,9 +8,10 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol
 
 from lodur.cli.answers import LogStream, QueryAnswer, QueryData, Streams, decode
-from lodur.cli.client import LokiClient, Params
+from lodur.cli.client import Params
 from lodur.cli.log_output import LogFormat, LogPrinter
 from lodur.cli.metric_output import format_metric
 from lodur.cli.paging import Direction, PageRequest, first_page, read_pages
@@ -53,11 +54,22 @@ class RangeQuery:
         ]
 
 
+class Asks(Protocol):
+    """Whoever answers queries."""
+
+    @property
+    def url(self) -> str:
+        """Its name, for messages."""
+
+    def get(self, path: str, params: Params = ...) -> bytes:
+        """The body of the answer to a request. Raises LodurError."""
+
+
 class RangeQueryRun:
     """One run of a query; `statistics` holds the sum over its requests, `is_metric` says what the answer was."""
 
     def __init__(
-        self, client: LokiClient, query: RangeQuery, layout: LogFormat, out: Callable[[str], None] = write_out
+        self, client: Asks, query: RangeQuery, layout: LogFormat, out: Callable[[str], None] = write_out
     ) -> None:
         self._client = client
         self._query = query

@@ -6,6 +6,8 @@ import functools
 import re
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta, tzinfo
+from enum import Enum
+from typing import assert_never
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import click
@@ -77,10 +79,54 @@ def format_time(ts_ns: int, zone: tzinfo, *, nanos: bool) -> str:
     return f"{date}{fraction}{offset}"
 
 
+class TimeFormat(Enum):
+    """How times of lines are printed; the value is the word of `--output-timestamp-format`, as logcli has it."""
+
+    RFC3339 = "rfc3339"
+    RFC3339_NANO = "rfc3339nano"
+    RFC822Z = "rfc822z"
+    RFC1123Z = "rfc1123z"
+    STAMP_MILLI = "stampmilli"
+    STAMP_MICRO = "stampmicro"
+    STAMP_NANO = "stampnano"
+    UNIX_DATE = "unixdate"
+
+
+def format_time_as(ts_ns: int, zone: tzinfo, form: TimeFormat) -> str:
+    """The time in one of the forms of Go's package `time`; names of days and months are English."""
+    seconds, fraction_ns = divmod(ts_ns, NS_PER_S)
+    match form:
+        case TimeFormat.RFC3339 | TimeFormat.RFC3339_NANO:
+            return format_time(ts_ns, zone, nanos=form is TimeFormat.RFC3339_NANO)
+        case TimeFormat.RFC822Z:
+            return _moment(seconds, zone).strftime("%d %b %y %H:%M %z")
+        case TimeFormat.RFC1123Z:
+            return _moment(seconds, zone).strftime("%a, %d %b %Y %H:%M:%S %z")
+        case TimeFormat.STAMP_MILLI:
+            return f"{_stamp(seconds, zone)}.{fraction_ns // 1_000_000:03d}"
+        case TimeFormat.STAMP_MICRO:
+            return f"{_stamp(seconds, zone)}.{fraction_ns // 1000:06d}"
+        case TimeFormat.STAMP_NANO:
+            return f"{_stamp(seconds, zone)}.{fraction_ns:09d}"
+        case TimeFormat.UNIX_DATE:
+            moment = _moment(seconds, zone)
+            return f"{moment:%a %b} {moment.day:2d} {moment:%H:%M:%S %Z %Y}"
+        case _:
+            assert_never(form)
+
+
+def _stamp(seconds: int, zone: tzinfo) -> str:
+    moment = _moment(seconds, zone)
+    return f"{moment:%b} {moment.day:2d} {moment:%H:%M:%S}"
+
+
+def _moment(seconds: int, zone: tzinfo) -> datetime:
+    return (_EPOCH + timedelta(seconds=seconds)).astimezone(zone)
+
+
 @functools.lru_cache(maxsize=4096)
 def _second_text(seconds: int, zone: tzinfo) -> tuple[str, str]:
-    moment = (_EPOCH + timedelta(seconds=seconds)).astimezone(zone)
-    text = moment.isoformat()
+    text = _moment(seconds, zone).isoformat()
     return text[:19], "Z" if text[19:] == "+00:00" else text[19:]
 
 
@@ -155,6 +201,7 @@ def _option_time(option: str, text: str, now_ns: int, zone: tzinfo) -> int:
 
 
 _ZONE_OPTION = click.option(
+    "-z",
     "--timezone",
     "zone",
     callback=_zone_value,

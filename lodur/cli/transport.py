@@ -51,6 +51,8 @@ class Transport:
     auth_header: str = AUTHORIZATION
     query_tags: str = ""
     no_cache: bool = False
+    headers: tuple[tuple[str, str], ...] = ()
+    """Others that the asker wants sent."""
 
 
 DIRECT = Transport()
@@ -66,6 +68,15 @@ def parse_proxy(text: str) -> Proxy:
         )
     username, password = unquote(parts.username or ""), unquote(parts.password or "")
     return Proxy(parts.hostname, parts.port or PROXY_PORT, username, password)
+
+
+def environment_proxy(host: str, *, tls: bool) -> Proxy | None:
+    """The proxy that `HTTP_PROXY`, `HTTPS_PROXY` and `NO_PROXY` name for a host; raises ValueError as `parse_proxy`."""
+    from urllib.request import getproxies_environment, proxy_bypass_environment
+
+    named = getproxies_environment()
+    text = named.get("https" if tls else "http", "")
+    return parse_proxy(text) if text and not proxy_bypass_environment(host, named) else None
 
 
 def _without_secret(text: str) -> str:

@@ -92,6 +92,9 @@ class Notifier:
         told = list(messages)
         if not told:
             return
+        if not self._queues:
+            # Nobody was found: firing alerts are told again anyway, and whoever has come by then hears of them.
+            self._metrics.notifications_dropped.labels(self._tenant.value).inc(len(told))
         for queue in self._queues:
             for message in told:
                 # The newest state goes to the end: what an Alertmanager is told last holds.

@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from lodur.cli.times import LocalZone, format_time, parse_duration_ns, parse_time_ns
+from lodur.cli.times import LocalZone, TimeFormat, format_time, format_time_as, parse_duration_ns, parse_time_ns
 
 S = 1_000_000_000
 NOW = 1_730_000_000 * S
@@ -99,3 +99,21 @@ def test_local_zone_is_the_machines(monkeypatch: pytest.MonkeyPatch) -> None:
     finally:
         monkeypatch.undo()
         time.tzset()
+
+
+@pytest.mark.parametrize(
+    ("form", "expected"),
+    [
+        ("rfc3339", "2024-07-05T08:09:10+02:00"),
+        ("rfc3339nano", "2024-07-05T08:09:10.0012+02:00"),
+        ("rfc822z", "05 Jul 24 08:09 +0200"),
+        ("rfc1123z", "Fri, 05 Jul 2024 08:09:10 +0200"),
+        ("stampmilli", "Jul  5 08:09:10.001"),
+        ("stampmicro", "Jul  5 08:09:10.001200"),
+        ("stampnano", "Jul  5 08:09:10.001200000"),
+        ("unixdate", "Fri Jul  5 08:09:10 CEST 2024"),
+    ],
+)
+def test_forms_of_logcli(form: str, expected: str) -> None:
+    ts_ns = 1_720_159_750_001_200_000
+    assert format_time_as(ts_ns, ZoneInfo("Europe/Berlin"), TimeFormat(form)) == expected

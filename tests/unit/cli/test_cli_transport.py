@@ -34,6 +34,38 @@ def test_a_proxy_opens_a_tunnel_for_tls(loki: FakeLoki, offline: Cli) -> None:
     assert "Tunnel connection failed: 501" in result.stderr
 
 
+def test_the_proxy_of_the_environment_on_demand_only(loki: FakeLoki, offline: Cli) -> None:
+    loki.will_answer(LABELS, FOUND)
+    named = {"HTTP_PROXY": loki.url, "http_proxy": loki.url, "NO_PROXY": "other.invalid", "no_proxy": "other.invalid"}
+    asked = ("labels", "--addr", "http://logs.invalid:3100", "--retries", "0")
+    assert offline(*asked, env=named).exit_code == 1
+    assert offline(*asked, "--envproxy", env=named).stdout == "app\n"
+    assert offline(*asked, env={**named, "LOKI_ENV_PROXY": "true"}).stdout == "app\n"
+    assert offline("labels", "--addr", "http://other.invalid", "--envproxy", env=named).exit_code == 1
+
+
+def test_headers_of_the_asker(loki: FakeLoki, cli: Cli) -> None:
+    loki.will_answer(LABELS, FOUND)
+    assert cli("labels", "--header", "X-Site: north", "--header=X-Empty:").stdout == "app\n"
+    (request,) = loki.received
+    assert (request.headers["X-Site"], request.headers["X-Empty"]) == ("north", "")
+
+
+@pytest.mark.parametrize("header", ["X-Site", "a b: c", ": c", "X: \u00fc", "X: a\nb: c"])
+def test_what_is_no_header(cli: Cli, header: str) -> None:
+    result = cli("labels", "--header", header)
+    assert result.exit_code == 2
+    assert "is no header; give one like" in result.stderr
+
+
+def test_options_before_the_command(loki: FakeLoki, offline: Cli) -> None:
+    loki.will_answer(LABELS, FOUND)
+    assert offline("--addr", loki.url, "--quiet", "--org-id=a", "labels", "-o", "default").stdout == "app\n"
+    assert loki.received[0].headers["X-Scope-OrgID"] == "a"
+    assert offline("--version-of-nothing").exit_code == 2
+    assert "Commands:" in offline("--help").stdout
+
+
 @pytest.mark.parametrize("proxy", ["socks5://x:1", "http://", "https://ann:secret@proxy"])
 def test_what_is_no_proxy(cli: Cli, proxy: str) -> None:
     result = cli("labels", "--proxy-url", proxy)

@@ -96,6 +96,7 @@ def test_alerts_go_where_the_names_lead(names: DnsServer, tmp_path: Path) -> Non
             del names.records[NAME]
             await until(lambda: site.count("prometheus_notifications_alertmanagers_discovered") == 0)
             await site.outputs.tell(GROUP, [(RULE, alert("Third"))])
+            assert site.count("prometheus_notifications_dropped_total") == 1
             names.records[NAME] = at(two)
             await until(lambda: site.count("prometheus_notifications_alertmanagers_discovered") == 1)
             await site.outputs.tell(GROUP, [(RULE, alert("Fourth"))])
