@@ -59,15 +59,14 @@ def command(ctx: click.Context, *, place: StorePlace, tenant: str | None) -> Non
 def _asks_where(function: Callable[..., None]) -> Callable[..., None]:
     """Let the options that say where stand behind the sub-command as well as before it."""
 
-    @store_options
-    @_tenant_option
-    @click.pass_obj
     @functools.wraps(function)
-    def asked(before: Where, *, place: StorePlace, tenant: str | None, **others: object) -> None:
+    def asked(*, place: StorePlace, tenant: str | None, **others: object) -> None:
+        before = click.get_current_context().obj
+        assert isinstance(before, Where)
         only = TenantId(tenant) if tenant else before.tenant
         function(Where(place if place.is_named else before.place, only), **others)
 
-    return asked
+    return store_options(_tenant_option(asked))
 
 
 @command.command(name="ls")

@@ -80,7 +80,7 @@ def test_compactors_are_killed_under_load(
     pushers = [Pusher(number, front.port, now_ns) for number in range(4)]
     asker = Asker(front.port, pushers, now_ns)
     stop = threading.Event()
-    threads = [threading.Thread(target=each.run, args=(stop,)) for each in (*pushers, asker)]
+    threads = [threading.Thread(target=run, args=(stop,)) for run in (asker.run, *(each.run for each in pushers))]
     for thread in threads:
         thread.start()
     try:
