@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import closing
 from datetime import tzinfo
+from typing import TYPE_CHECKING
 
 import click
 
@@ -15,6 +17,9 @@ from lodur.cli.times import duration_value, resolve_span, zone_option
 from lodur.model.errors import InvalidRequest
 from lodur.model.tenant import TenantId
 from lodur.model.time_span import TimeSpan
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
 
 
 def _since(ctx: click.Context, param: click.Parameter, value: str | None) -> int | None:
@@ -104,21 +109,25 @@ def command(
         if remote:
             database.register_filesystem(SegmentFilesystem(remote))
         paths = {tenant.value: [file.path for file in of_tenant] for tenant, of_tenant in files.items()}
-        if len(chosen) > 1:
-            for name, of_name in paths.items():
-                database.execute(f"create schema {quoted_name(name)}")
-                create_logs(database, f"{quoted_name(name)}.logs", of_name, span)
-            parts = (f"select {quoted_text(name)} as tenant, * from {quoted_name(name)}.logs" for name in paths)
-            database.execute(f"create view logs as {' union all by name '.join(parts)}")
-        else:
-            create_logs(database, "logs", next(iter(paths.values()), []), span)
-            # What is written for several tenants works for one.
-            for name in paths.keys() - {MAIN_SCHEMA}:
-                database.execute(f"create schema {quoted_name(name)}")
-                database.execute(f"create view {quoted_name(name)}.logs as select * from {MAIN_SCHEMA}.logs")
+        _create_views(database, paths, span)
         told = Statements(database, form, target, max_rows).run(statements)
     if told and not quiet:
         write_err(told)
+
+
+def _create_views(database: DuckDBPyConnection, paths: Mapping[str, list[str]], span: TimeSpan | None) -> None:
+    """`logs` in a schema for each tenant, and `logs` of all."""
+    if len(paths) > 1:
+        for name, of_name in paths.items():
+            database.execute(f"create schema {quoted_name(name)}")
+            create_logs(database, f"{quoted_name(name)}.logs", of_name, span)
+        parts = (f"select {quoted_text(name)} as tenant, * from {quoted_name(name)}.logs" for name in paths)
+        database.execute(f"create view logs as {' union all by name '.join(parts)}")
+        return
+    create_logs(database, "logs", next(iter(paths.values()), []), span)
+    for name in paths.keys() - {MAIN_SCHEMA}:
+        database.execute(f"create schema {quoted_name(name)}")
+        database.execute(f"create view {quoted_name(name)}.logs as select * from {MAIN_SCHEMA}.logs")
 
 
 def _span(since: int | None, from_text: str | None, to_text: str | None, zone: tzinfo) -> TimeSpan | None:
