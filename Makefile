@@ -80,7 +80,7 @@ test-servers: setup ## build and fetch the servers and clients that the tests st
 	@$(BIN)/python -m scripts.install_test_clients || echo 'their tests will be skipped' >&2
 
 .PHONY: test-clients
-test-clients: setup ## install the clients that take minutes (collector, Promtail, logcli, loki-canary, Azurite), and test all clients
+test-clients: setup ## install the clients that take minutes (collector, Promtail, Alloy, logcli, Azurite and so on), and test all clients
 	$(call step,test clients)
 	@$(BIN)/python -m scripts.install_test_clients --all || echo 'their tests will be skipped' >&2
 	@$(BIN)/python -m pytest tests/system/clients tests/system/test_azure_server.py

@@ -104,6 +104,7 @@ def compare_command(old: Path, new: Path) -> None:
 @click.option("--pushers", default=32, show_default=True)
 @click.option("--queriers", default=8, show_default=True)
 @click.option("--mb-per-s", default=32.0, show_default=True, help="Raw MB/s of all pushers; 0: as fast as they can.")
+@click.option("--body-kb", default=0, help="Raw KB in each push; 0: as the corpus has them, about 1000.")
 @click.pass_context
 def concurrency_command(
     context: click.Context,
@@ -115,9 +116,10 @@ def concurrency_command(
     pushers: int,
     queriers: int,
     mb_per_s: float,
+    body_kb: int,
 ) -> None:
     """Push and ask at the same time, count errors, watch the memory."""
-    load = concurrency.Load(seconds, pushers, queriers, mb_per_s)
+    load = concurrency.Load(seconds, pushers, queriers, mb_per_s, body_kb * 1000)
     try:
         found = concurrency.run(_corpus(mb, generator, corpus), directory.resolve(), load)
     except ServerFailed as error:

@@ -1,9 +1,9 @@
 """`python -m bench.cancellation`: how long the server goes on working for a client that left.
 
-Queries of very large answers (10,000 series of 1,500 samples) are asked, and the connection is closed after a
-while, at moments spread over the whole work: scan, evaluation, and making of the answer. What is measured is the time
-from the close until the server's CPU clock stands still. The exit status is 1 when one of them went on for longer than
-the bar.
+Queries of very large answers (10,000 series of 1,500 samples) and questions about streams are asked, and the
+connection is closed after a while, at moments spread over the whole work: scan, evaluation, and making of the answer.
+What is measured is the time from the close until the server's CPU clock stands still. The exit status is 1 when one of
+them went on for longer than the bar.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import http.client
 import json
 import sys
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from urllib.parse import urlencode
@@ -46,6 +47,33 @@ QUERIES = (
     'count_over_time({app=~".+"}[1d]) > 1 or count_over_time({app=~".+"}[2d])',
 )
 
+SELECTORS = 300
+"""Of one question about streams, each of which looks at all of them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What is asked, and how."""
+
+    name: str
+    path: str
+    form: tuple[tuple[str, str], ...]
+    """Sent in the body."""
+
+
+def questions(now_s: int) -> list[Question]:
+    start_s = now_s - STEPS * STEP_S
+    span = (("start", str(start_s)), ("end", str(now_s)))
+    ranges = [
+        Question(query, "/loki/api/v1/query_range", (("query", query), *span, ("step", str(STEP_S))))
+        for query in QUERIES
+    ]
+    day = (("start", str(now_s - 86_400)), ("end", str(now_s)))
+    selectors = tuple(("match[]", f'{{app=~".+", pod!="none-{number}"}}') for number in range(SELECTORS))
+    series = Question(f"series of {SELECTORS} selectors", "/loki/api/v1/series", (*selectors, *day))
+    volume = (("query", '{app=~".+"}'), ("limit", "5000"), ("step", "30"), ("targetLabels", "pod"), *day)
+    return [*ranges, series, Question("volume_range by pod", "/loki/api/v1/index/volume_range", volume)]
+
 
 @click.command()
 @click.option("--series", default=10_000, show_default=True, help="series of each answer")
@@ -56,11 +84,11 @@ def main(series: int, leaves: int) -> None:
     worst_s = 0.0
     with TemporaryDirectory() as directory, BenchServer(Path(directory)) as server:
         _push(server, series, now_s)
-        for query in QUERIES:
-            whole_s = _work_s(server, query, now_s, leave_s=None)
-            late = [_work_s(server, query, now_s, leave_s=whole_s * (n + 1) / (leaves + 1)) for n in range(leaves)]
+        for question in questions(now_s):
+            whole_s = _work_s(server, question, leave_s=None)
+            late = [_work_s(server, question, leave_s=whole_s * (n + 1) / (leaves + 1)) for n in range(leaves)]
             worst_s = max(worst_s, *late)
-            print(f"{max(late) * 1e3:7.0f} ms worst of {leaves}, whole {whole_s:6.2f} s   {query}", flush=True)
+            print(f"{max(late) * 1e3:7.0f} ms worst of {leaves}, whole {whole_s:6.2f} s   {question.name}", flush=True)
     print(f"worst {worst_s * 1e3:.0f} ms, bar {BAR_S * 1e3:.0f} ms")
     sys.exit(worst_s > BAR_S)
 
@@ -83,17 +111,16 @@ def _push(server: BenchServer, series: int, now_s: int) -> None:
         connection.close()
 
 
-def _work_s(server: BenchServer, query: str, now_s: int, *, leave_s: float | None) -> float:
+def _work_s(server: BenchServer, question: Question, *, leave_s: float | None) -> float:
     """Seconds from the client's leaving until the server is idle; of a client that stays, those until the answer."""
-    start_s = now_s - STEPS * STEP_S
-    parameters = urlencode({"query": query, "start": start_s, "end": now_s, "step": STEP_S})
     connection = server.connect()
     began_s = time.monotonic()
-    connection.request("GET", f"/loki/api/v1/query_range?{parameters}")
+    form = {"Content-Type": "application/x-www-form-urlencoded"}
+    connection.request("POST", question.path, urlencode(question.form), form)
     if leave_s is None:
         answer = connection.getresponse()
         if answer.status != 200:
-            raise click.ClickException(f"{query} answered {answer.status}: {answer.read(500)!r}")
+            raise click.ClickException(f"{question.name} answered {answer.status}: {answer.read(500)!r}")
         while answer.read(1 << 20):
             pass
         connection.close()

@@ -1,25 +1,25 @@
 """Many pushers and queriers at once: does anything fail, how long do pushes take, does memory stay bounded.
 
-The bodies of the corpus are pushed again and again, each pass under its own cluster names, so that every row is new.
-Answers are read and not looked into. Start at `run`.
+The bodies of the corpus are pushed again and again, as `bodies` makes them ahead. Each pusher waits between its pushes
+for a time that is drawn around the mean that the rate asks for, as if it knew nothing of the others. Answers are read
+and not looked into. Start at `run`.
 """
 
 from __future__ import annotations
 
 import http.client
-import itertools
 import random
+import re
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from cramjam import snappy
 from rich.console import Console
 from rich.table import Table
 
+from bench.bodies import BodyMaker
 from bench.corpus import SEED, Corpus
 from bench.figures import MB, mb_per_s, percentile
 from bench.load import TEXT_SHOWN_CHARS, PushLog, push
@@ -28,10 +28,11 @@ from bench.queries import target_of
 from bench.server import BenchServer
 from bench.suite import Case, suite
 
-CLUSTER = b'cluster="eu-west-'
-"""In the labels of every stream of both corpora."""
-PASS_DIGITS = len("eu-west-") - len("p-")
-"""A pass's cluster names are as long as the corpus's: lengths stand in the protobuf around them."""
+SPREAD = 0.5
+"""A pause is drawn from so much of its mean below to so much above."""
+
+SERVED = re.compile(r'loki_request_duration_seconds_bucket\{(?=.*loki_api_v1_push").*le="([^"]+)".*\} (\S+)')
+"""How many pushes the server answered within a time, by its own clock, which begins before the body is read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +44,8 @@ class Load:
     queriers: int
     mb_per_s: float
     """Of raw lines, all pushers together; 0: as fast as they can."""
+    body_bytes: int = 0
+    """Of raw lines in each push; 0: as the corpus has them, about a million."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +56,8 @@ class Outcome:
     wall_s: float
     raw_bytes: int
     push_s: tuple[float, ...]
+    served_within: tuple[tuple[float, float], ...]
+    """Seconds, and the part of all pushes that the server answered within them."""
     push_statuses: dict[str, int]
     query_s: tuple[float, ...]
     start_bytes: int
@@ -71,42 +76,20 @@ class QueryLog:
     lock: threading.Lock = field(default_factory=threading.Lock)
 
 
-@dataclass(frozen=True, slots=True)
-class Piece:
-    """One body to push, in a pass over the corpus."""
-
-    path: Path
-    number: int
-    """Of the pass."""
-
-
-class Pieces:
-    """The corpus without end, handed out to the pushers; and how much was handed out."""
-
-    def __init__(self, corpus: Corpus) -> None:
-        paths = corpus.bodies()
-        self._endless: Iterator[Piece] = (Piece(path, number) for number in itertools.count() for path in paths)
-        self._lock = threading.Lock()
-        self.taken = 0
-
-    def take(self) -> Piece:
-        with self._lock:
-            self.taken += 1
-            return next(self._endless)
-
-
 def run(corpus: Corpus, directory: Path, load: Load) -> Outcome:
     """Put the load on a new server. Raises ServerFailed."""
-    body_bytes = corpus.meta.bytes / corpus.meta.bodies
-    interval_s = load.pushers * body_bytes / (load.mb_per_s * MB) if load.mb_per_s else 0.0
-    pushes, queries, pieces = PushLog(), QueryLog(), Pieces(corpus)
-    with BenchServer(directory) as server:
+    maker = BodyMaker(corpus, raw_bytes=load.body_bytes, is_patient=load.mb_per_s > 0)
+    interval_s = load.pushers * maker.body_bytes / (load.mb_per_s * MB) if load.mb_per_s else 0.0
+    pushes, queries = PushLog(), QueryLog()
+    with maker, BenchServer(directory) as server:
         start_bytes = memory(server.pid).now_bytes
         start = time.monotonic()
         end = start + load.seconds
         threads = [
-            threading.Thread(target=_push_until, args=(server, end, interval_s, pieces, pushes))
-            for _ in range(load.pushers)
+            threading.Thread(
+                target=_push_until, args=(server, end, interval_s, maker, pushes, random.Random(-SEED - number))
+            )
+            for number in range(load.pushers)
         ]
         threads += [
             threading.Thread(target=_query_until, args=(server, end, corpus, random.Random(SEED + number), queries))
@@ -120,11 +103,13 @@ def run(corpus: Corpus, directory: Path, load: Load) -> Outcome:
             thread.join()
         wall_s = time.monotonic() - start
         held = memory(server.pid)
+        served_within = _served_within(server.ask("GET", "/metrics").body.decode())
     return Outcome(
         load=load,
         wall_s=wall_s,
-        raw_bytes=int(pieces.taken * body_bytes),
+        raw_bytes=int(len(pushes.seconds) * maker.body_bytes),
         push_s=tuple(pushes.seconds),
+        served_within=served_within,
         push_statuses=dict(pushes.statuses),
         query_s=tuple(queries.seconds),
         start_bytes=start_bytes,
@@ -133,12 +118,6 @@ def run(corpus: Corpus, directory: Path, load: Load) -> Outcome:
         peak_bytes=held.peak_bytes,
         failures=(*pushes.failures, *queries.failures),
     )
-
-
-def in_pass(body: bytes, number: int) -> bytes:
-    """A body whose streams belong to a pass: the same rows of other streams."""
-    cluster = f'cluster="p{number:0{PASS_DIGITS}d}-'.encode()
-    return bytes(snappy.compress_raw(bytes(snappy.decompress_raw(body)).replace(CLUSTER, cluster)))
 
 
 def print_outcome(outcome: Outcome, console: Console) -> None:
@@ -151,6 +130,8 @@ def print_outcome(outcome: Outcome, console: Console) -> None:
     statuses = " ".join(f"{status}: {count}" for status, count in sorted(outcome.push_statuses.items()))
     table.add_row("answers to pushes by status", statuses)
     table.add_row("pushes: median, 99th percentile, longest", _spread(outcome.push_s))
+    served = " ".join(f"{seconds * 1e3:g} ms: {part:.2%}" for seconds, part in outcome.served_within)
+    table.add_row("pushes answered within, by the server's clock", served)
     table.add_row("queries", str(len(outcome.query_s)))
     table.add_row("queries: median, 99th percentile, longest", _spread(outcome.query_s))
     table.add_row("memory at the start", f"{outcome.start_bytes / MB:.0f} MB")
@@ -167,15 +148,33 @@ def _spread(seconds: tuple[float, ...]) -> str:
     return " ".join(f"{percentile(seconds, share) * 1e3:.0f} ms" for share in (0.5, 0.99, 1.0))
 
 
-def _push_until(server: BenchServer, end: float, interval_s: float, pieces: Pieces, log: PushLog) -> None:
+def _push_until(
+    server: BenchServer, end: float, interval_s: float, maker: BodyMaker, log: PushLog, chance: random.Random
+) -> None:
     connection = server.connect()
-    due = time.monotonic()
-    while time.monotonic() < end:
-        piece = pieces.take()
-        push(connection, in_pass(piece.path.read_bytes(), piece.number), log)
-        due = max(due + interval_s, time.monotonic() - interval_s)
+    due = time.monotonic() + chance.uniform(0, interval_s)
+    while True:
+        body = maker.take()
         _sleep_until(min(due, end))
+        if time.monotonic() >= end:
+            break
+        push(connection, body, log)
+        pause_s = interval_s * chance.uniform(1 - SPREAD, 1 + SPREAD)
+        due = max(due + pause_s, time.monotonic() - interval_s)
     connection.close()
+
+
+def _served_within(metrics: str) -> tuple[tuple[float, float], ...]:
+    """From the server's histogram, up to the first time within which all were answered."""
+    found = [(float(within), float(count)) for within, count in SERVED.findall(metrics)]
+    total = max((count for _, count in found), default=0.0)
+    shown: list[tuple[float, float]] = []
+    for within_s in sorted({within_s for within_s, _ in found}):
+        count = sum(count for other_s, count in found if other_s == within_s)
+        shown.append((within_s, count / total if total else 0.0))
+        if count >= total:
+            break
+    return tuple(shown)
 
 
 def _query_until(server: BenchServer, end: float, corpus: Corpus, chance: random.Random, log: QueryLog) -> None:

@@ -1,7 +1,7 @@
 """`python -m bench.noisy_tenant`: what a tenant that floods does to the answers that another one gets.
 
-A quiet tenant pushes and asks a little; beside it, in turns, there is nobody, or a loud tenant that pushes or asks as
-fast as it is answered, far beyond its limits. What is printed is how the quiet one's times change; the bar is twice its
+A quiet tenant pushes and asks a little; beside it, in turns, there is nobody, or a loud tenant that sends requests of
+one kind as fast as they are answered. What is printed is how the quiet one's times change; the bar is twice its
 quiet 99th percentile. The loud clients run at the lowest priority, so that they take from the quiet client and from the
 server what requests cost the server, and not the processor. Phases alternate, because machines change. The exit status
 is 0 unless an answer of the quiet tenant was none.
@@ -14,6 +14,7 @@ import itertools
 import multiprocessing
 import os
 import random
+import socket
 import sys
 import threading
 import time
@@ -36,10 +37,13 @@ from tests.servers.lodur import LodurServer
 BAR = 2.0
 """What the 99th percentile may become beside a flood."""
 
+KINDS = ("push", "small", "bad", "query", "labels", "tails")
+
 LOUD_NICENESS = 19
 LOUD_LINES = 4000
 SMALL_LINES = 4
 """Of small pushes, which stay below every rate."""
+BAD_BODY = b'{"streams": [{"stream": {"app": "loud"}, "values": [['
 QUIET_LINES = 100
 LINE_BYTES = 200
 PUSH_EVERY_S = 0.05
@@ -53,6 +57,7 @@ CONFIG = """
 auth_enabled: true
 limits_config:
   max_query_series: 5000
+  max_concurrent_tail_requests: 1000
 runtime_config: {file: overrides.yaml}
 """
 
@@ -101,6 +106,21 @@ class Client:
         params = {"query": query, "start": f"{now_s - RANGE_S:.3f}", "end": f"{now_s:.3f}", "step": "15s"}
         return self._request("GET", f"/loki/api/v1/query_range?{urlencode(params)}", b"", {})
 
+    def labels(self) -> tuple[int, bytes]:
+        return self._request("GET", "/loki/api/v1/label/pod/values", b"", {})
+
+    def tail(self) -> tuple[int, bytes]:
+        """Open a tail, and leave without a word."""
+        path = "/loki/api/v1/tail?" + urlencode({"query": '{app="loud"} |= "never there"', "limit": "1"})
+        with socket.create_connection((self.connection.host, self.connection.port), TIMEOUT_S) as connection:
+            connection.sendall(
+                f"GET {path} HTTP/1.1\r\nHost: localhost\r\nX-Scope-OrgID: {self.tenant}\r\nUpgrade: websocket\r\n"
+                "Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
+                "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n".encode()
+            )
+            head = connection.recv(1 << 12)
+        return int(head.split(b" ", 2)[1]) if head else 0, b""
+
     def _request(self, method: str, path: str, body: bytes, headers: dict[str, str]) -> tuple[int, bytes]:
         self.connection.request(method, path, body or None, {**headers, "X-Scope-OrgID": self.tenant})
         answer = self.connection.getresponse()
@@ -121,6 +141,21 @@ def push_body(app: str, lines: int, chance: random.Random, *, ago_s: float = 0.0
     return orjson.dumps({"streams": streams})
 
 
+def loud_act(kind: str, client: Client, number: int) -> Callable[[], tuple[int, bytes]]:
+    """What one connection of the loud tenant does again and again."""
+    if kind in ("push", "small"):
+        body = push_body("loud", SMALL_LINES if kind == "small" else LOUD_LINES, random.Random(number))
+        return lambda: client.push(body)
+    if kind == "bad":
+        return lambda: client.push(BAD_BODY)
+    if kind == "labels":
+        return client.labels
+    if kind == "tails":
+        return client.tail
+    queries = itertools.cycle(LOUD_QUERIES[number % 3 :] + LOUD_QUERIES[: number % 3])
+    return lambda: client.ask(next(queries))
+
+
 def flood(port: int, kind: str, clients: int, stop: Event, said: multiprocessing.Queue[dict[str, int]]) -> None:
     """Be the loud tenant until told to stop; runs in a process of its own."""
     os.nice(LOUD_NICENESS)
@@ -128,13 +163,11 @@ def flood(port: int, kind: str, clients: int, stop: Event, said: multiprocessing
     lock = threading.Lock()
 
     def loop(number: int) -> None:
-        chance = random.Random(number)
-        body = push_body("loud", SMALL_LINES if kind == "small" else LOUD_LINES, chance)
         client = Client.of(port, "loud")
-        queries = itertools.cycle(LOUD_QUERIES[number % 3 :] + LOUD_QUERIES[: number % 3])
+        act = loud_act(kind, client, number)
         while not stop.is_set():
             try:
-                status, _ = client.push(body) if kind in ("push", "small") else client.ask(next(queries))
+                status, _ = act()
             except (OSError, http.client.HTTPException):
                 client.connection.close()
                 status = 0
@@ -240,9 +273,10 @@ def report(times: dict[str, Times], loud: dict[str, Counter[str]], console: Cons
     "--kind",
     "kinds",
     multiple=True,
-    default=("push", "small", "query"),
-    show_default=True,
-    help="push: large ones; small: those that no rate refuses; query.",
+    type=click.Choice(KINDS),
+    default=KINDS,
+    help="push: large ones, most of them refused; small: those that no rate refuses; bad: bodies that are no JSON; "
+    "query; labels; tails: opened and left. [default: all]",
 )
 def main(seconds: float, rounds: int, clients: int, mb: int, kinds: tuple[str, ...]) -> None:
     """Measure how much a flood disturbs a quiet tenant on this machine."""

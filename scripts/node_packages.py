@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import shutil
-import subprocess
 from pathlib import Path
 
 from scripts.debian_programs import CannotInstall
 from scripts.go_programs import ROOT
+from scripts.installing import digest_of, run_installer
 
 NODE_MAJOR_MIN = 20
 """What the newest pino asks for."""
@@ -19,8 +18,7 @@ NPM_SECONDS_MAX = 180
 
 def place_of(source: Path, cache: Path) -> Path:
     """Where the packages of a directory with package.json and package-lock.json lie, or would."""
-    digest = hashlib.sha256(b"".join(each.read_bytes() for each in _locked(source))).hexdigest()[:16]
-    return cache / f"{source.name}-{digest}"
+    return cache / f"{source.name}-{digest_of(*_locked(source))}"
 
 
 def install_node_packages(source: Path, cache: Path) -> Path:
@@ -35,7 +33,7 @@ def install_node_packages(source: Path, cache: Path) -> Path:
         shutil.copy(each, unfinished)
     # Scripts of packages are not run: nothing of what is locked needs one.
     quiet = ["--ignore-scripts", "--no-audit", "--no-fund", "--fetch-retries=1", "--fetch-timeout=20000"]
-    _run(["npm", "ci", *quiet], cwd=unfinished, seconds_max=NPM_SECONDS_MAX)
+    run_installer(["npm", "ci", *quiet], cwd=unfinished, seconds_max=NPM_SECONDS_MAX)
     unfinished.rename(place)
     return place / "node_modules"
 
@@ -47,17 +45,6 @@ def _locked(source: Path) -> list[Path]:
 def _need_node() -> None:
     if shutil.which("node") is None or shutil.which("npm") is None:
         raise CannotInstall("node and npm are not installed")
-    shown = _run(["node", "--version"], cwd=ROOT, seconds_max=30).strip()
+    shown = run_installer(["node", "--version"], cwd=ROOT, seconds_max=30).strip()
     if int(shown.removeprefix("v").split(".")[0]) < NODE_MAJOR_MIN:
         raise CannotInstall(f"node {shown} is too old, {NODE_MAJOR_MIN} or newer is needed")
-
-
-def _run(command: list[str], *, cwd: Path, seconds_max: float) -> str:
-    try:
-        ran = subprocess.run(command, cwd=cwd, check=True, timeout=seconds_max, capture_output=True, text=True)
-    except subprocess.CalledProcessError as error:
-        lines = error.stderr.strip().splitlines()
-        raise CannotInstall(lines[-1] if lines else str(error)) from error
-    except (OSError, subprocess.SubprocessError) as error:
-        raise CannotInstall(str(error)) from error
-    return ran.stdout

@@ -169,6 +169,7 @@ class Node:
         now_ns = self.clock.now_ns()
         decoded = decode(json.dumps({"streams": streams}).encode(), form, PushLimits.unchecked(), now_ns)
         assert decoded.accepted_lines == len(rows)
+        self.tenant_store.forget_deleted(self.store.deletes_through(TENANT, now_ns))
         self.tenant_store.append(
             decoded, kind=REENCODED, payload=decoded.to_body(), accepted_at_ns=now_ns, now_s=self.clock.monotonic_s()
         )

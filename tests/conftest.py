@@ -8,12 +8,17 @@ from pathlib import Path
 from typing import Protocol
 
 import pytest
+from hypothesis import settings
 
 from scripts.debian_programs import CannotInstall
 from scripts.install_test_clients import azurite
 from tests.servers.azurite import AzuriteServer
 from tests.servers.lodur import LODUR, LodurServer
 from tests.servers.s3 import S3Server, ServerNotBuilt, s3_server_program
+
+# How long an example takes says how busy the machine is; what must be fast is measured in bench/.
+settings.register_profile("lodur", deadline=None)
+settings.load_profile("lodur")
 
 
 class StartLodur(Protocol):

@@ -1,6 +1,6 @@
 """Bodies that take too long to arrive: the request is answered, and whoever reads the body sees its client as gone.
 
-Whoever has something better to say about a late body, as pushes do, says it within `GRACE_S`.
+Whoever has something better to say about a late body says it within `GRACE_S`.
 """
 
 from __future__ import annotations
@@ -19,13 +19,18 @@ _TIMEOUT = 408
 
 @dataclass(frozen=True, slots=True)
 class LateBody:
-    """The ASGI application around one that reads bodies; `timeout_s` 0 waits for ever."""
+    """The ASGI application around one that reads bodies; `timeout_s` 0 waits for ever.
+
+    Paths that see to it themselves are left alone.
+    """
 
     app: ASGIApp
     timeout_s: float
+    careful_paths: frozenset[str] = frozenset()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or not self.timeout_s or not _may_have_body(scope):
+        is_guarded = scope["type"] == "http" and self.timeout_s and scope["path"] not in self.careful_paths
+        if not is_guarded or not _may_have_body(scope):
             await self.app(scope, receive, send)
             return
         due_s = asyncio.get_running_loop().time() + self.timeout_s + GRACE_S

@@ -19,11 +19,10 @@ from lodur.api.tenant import Tenancy
 from lodur.logql.parser import parse_selector, parse_series_selectors
 from lodur.logql.selector import Selector
 from lodur.model.clock import Clock
-from lodur.model.label_set import LabelSet
 from lodur.model.tenant import TenantId
 from lodur.model.time_span import TimeSpan
 from lodur.query.catalog import Catalog
-from lodur.query.tenants import TENANT_LABEL, labelled_set
+from lodur.query.tenants import TENANT_LABEL
 
 PREFIXES = ("/loki/api/v1", "/api/prom")
 """Where clients look: the second is Loki's old one, which some still use."""
@@ -50,32 +49,28 @@ class _Metadata:
     async def labels(self, request: Request, params: Params) -> Response:
         tenants, span = self._asked(request, params)
         selectors = await _optional_selector(params)
-        found: set[str] = set()
-        for tenant in tenants:
-            found |= await self.catalog.label_names(tenant, selectors, span)
-        if found and len(tenants) > 1:
-            found.add(TENANT_LABEL)
-        return _list_response(sorted(found))
+        found = [await self.catalog.label_names(tenant, selectors, span) for tenant in tenants]
+        own = [TENANT_LABEL] if len(tenants) > 1 and any(found) else []
+        return await _list_response([*found, own])
 
     async def values(self, request: Request, params: Params) -> Response:
         tenants, span = self._asked(request, params)
         name = str(request.path_params["name"])
         if name == TENANT_LABEL and self.tenancy.multi_tenant_queries:
-            return _list_response([tenant.value for tenant in tenants])
+            return await _list_response([[tenant.value for tenant in tenants]])
         selectors = await _optional_selector(params)
-        found: set[str] = set()
-        for tenant in tenants:
-            found |= await self.catalog.label_values(tenant, name, selectors, span)
-        return _list_response(sorted(found))
+        return await _list_response(
+            [await self.catalog.label_values(tenant, name, selectors, span) for tenant in tenants]
+        )
 
     async def series(self, request: Request, params: Params) -> Response:
         tenants, span = self._asked(request, params)
         written = params.texts("match[]", "match")
         selectors = await asyncio.to_thread(parse_series_selectors, written) if written else ()
         selectors = tuple(selector for selector in selectors if selector.matchers)
-        found = [(tenant, await self.catalog.streams(tenant, selectors, span)) for tenant in tenants]
-        # A hundred thousand streams take their time to write, which other requests need not wait for.
-        return json_response(await asyncio.to_thread(_series_body, found))
+        is_of_many = len(tenants) > 1
+        parts = [await self.catalog.streams_json(tenant, selectors, span, with_tenant=is_of_many) for tenant in tenants]
+        return json_response(b'{"status":"success","data":[' + b",".join(filter(None, parts)) + b"]}")
 
     def _asked(self, request: Request, params: Params) -> tuple[tuple[TenantId, ...], TimeSpan]:
         return self.tenancy.all(request), checked_span(params, self.clock.now_ns())
@@ -87,22 +82,14 @@ async def _optional_selector(params: Params) -> Sequence[Selector]:
     return (await asyncio.to_thread(parse_selector, text),) if text else ()
 
 
-def _series_body(found: list[tuple[TenantId, list[LabelSet]]]) -> bytes:
-    is_of_many = len(found) > 1
-    data = [
-        dict(_with_tenant(labels, tenant) if is_of_many else labels) for tenant, streams in found for labels in streams
-    ]
-    return orjson.dumps({"status": "success", "data": data})
+async def _list_response(parts: list[list[str]]) -> Response:
+    """Sorted lists as one; an empty one is left out."""
+    # A hundred thousand values take their time to write, which other requests need not wait for.
+    return json_response(await asyncio.to_thread(_list_body, [part for part in parts if part]))
 
 
-def _with_tenant(labels: LabelSet, tenant: TenantId) -> LabelSet:
-    """The labels with the tenant's, unless they have such a label already (results of queries rename it)."""
-    return labels if TENANT_LABEL in labels else labelled_set(labels, tenant)
-
-
-def _list_response(found: list[str]) -> Response:
-    """A list; an empty one is left out."""
+def _list_body(parts: list[list[str]]) -> bytes:
     body: dict[str, object] = {"status": "success"}
-    if found:
-        body["data"] = found
-    return json_response(orjson.dumps(body))
+    if parts:
+        body["data"] = parts[0] if len(parts) == 1 else sorted(set().union(*parts))
+    return orjson.dumps(body)

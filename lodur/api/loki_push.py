@@ -14,7 +14,7 @@ from lodur.api.pushing import Pushing
 from lodur.api.tenant import Tenancy
 from lodur.ingest.writer import Writer
 from lodur.model.errors import LodurError
-from lodur.wire.push_body import push_form
+from lodur.wire.push_body import ContentEncoding, PushForm, PushFormat, push_form
 
 PUSH_PATH = "/loki/api/v1/push"
 LEGACY_PUSH_PATH = "/api/prom/push"
@@ -52,7 +52,13 @@ class _Pushes:
             headers.get("content-encoding", ""),
             is_legacy_path=request.scope["path"].endswith(LEGACY_PUSH_PATH),
         )
-        outcome = await self.pushing.push(tenant, request, form, empty_text="EOF")
+        outcome = await self.pushing.push(tenant, request, form, empty_text=_empty_text(form))
         if outcome.status == _BLOCKED_SILENTLY or not outcome.text:
             return Response(status_code=outcome.status)
         return text_response(outcome.text + "\n", status=outcome.status)
+
+
+def _empty_text(form: PushForm) -> str:
+    """What is said of a body without any bytes."""
+    is_compressed_alone = form.format is PushFormat.LOKI_PROTOBUF and form.encoding is ContentEncoding.IDENTITY
+    return "snappy: corrupt input" if is_compressed_alone else "EOF"

@@ -36,7 +36,7 @@ from lodur.query.answers import InstantAnswer, MatrixAnswer, RangeAnswer, Scalar
 from lodur.query.engine import Engine
 from lodur.query.requests import InstantRequest, RangeRequest
 from lodur.query.stats import Statistics
-from lodur.telemetry.query_metrics import QueryMetrics
+from lodur.telemetry.query_metrics import QueryCost, QueryMetrics
 from lodur.wire.loki_results import CELLS_AT_ONCE, matrix_json, scalar_json, vector_json
 
 FLAGS_HEADER = "X-Loki-Response-Encoding-Flags"
@@ -121,7 +121,7 @@ class _Queries:
         _refuse_parquet(request)
         asked = range_request(request, params, self.clock.now_ns())
         answer = await self.engine.range(tenants, asked)
-        self._count("metric" if isinstance(answer, MatrixAnswer) else "limited", "range", answer.statistics)
+        self._count(_kind(answer), "range", answer.statistics)
         flags = encoding_flags(request.headers.getlist(FLAGS_HEADER))
         if isinstance(answer, MatrixAnswer) and answer.matrix.values.size > CELLS_AT_ONCE:
             # Written piece by piece as the client takes it: the whole would be several times the matrix.
@@ -130,9 +130,10 @@ class _Queries:
         return json_response(await asyncio.to_thread(_range_body, answer, flags))
 
     def _count(self, kind: str, span: str, statistics: Statistics) -> None:
-        work_s = statistics.execution_s
-        rate = statistics.counts.bytes / work_s if work_s > 0 else 0.0
-        self.metrics.observe(kind=kind, span=span, seconds=statistics.queue_s + work_s, bytes_per_s=rate)
+        counts = statistics.counts
+        self.metrics.observe(
+            QueryCost(kind, span, statistics.queue_s, statistics.execution_s, counts.bytes, counts.blocks_read)
+        )
 
     async def format(self, _: Request, params: Params) -> Response:
         try:
@@ -140,6 +141,13 @@ class _Queries:
         except QuerySyntaxError as error:
             return json_response(orjson.dumps({"status": "invalid-query", "error": str(error)}), status=400)
         return json_response(orjson.dumps({"status": "success", "data": text}))
+
+
+def _kind(answer: RangeAnswer) -> str:
+    """What Loki's metrics call a query of this answer."""
+    if isinstance(answer, MatrixAnswer):
+        return "metric"
+    return "filter" if answer.is_filtered else "limited"
 
 
 def _formatted(text: str) -> str:

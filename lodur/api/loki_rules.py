@@ -32,6 +32,7 @@ NOT_A_GROUP = "unable to decoded rule group"
 NO_ORG_ID = "no org id"
 
 _ACCEPTED = 202
+_BAD_REQUEST = 400
 _SERVER_ERROR = 500
 _METHOD_NOT_ALLOWED = 405
 
@@ -45,13 +46,15 @@ def routes(configuration: RuleConfiguration, tenancy: Tenancy) -> list[Route]:
     for root in ROOTS:
         found += [
             Route(root, _endpoint(pages.all, tenancy, root), methods=["GET"]),
-            Route(f"{root}/{{rest:path}}", _endpoint(pages.one, tenancy, root), methods=["GET", "POST", "DELETE"]),
+            Route(f"{root}/{{namespace:path}}", _endpoint(pages.one, tenancy, root), methods=["GET", "POST", "DELETE"]),
         ]
     return found
 
 
 def rules_error(error: LodurError) -> Response:
     """Failures as those of Loki's ruler: what the client can mend in plain text, all else as JSON."""
+    if isinstance(error, SeveralTenants):
+        return json_status("error", "bad_data", str(error), status=_BAD_REQUEST)
     status = status_of(error)
     if isinstance(error, Unauthenticated | AnsweredError) or status < _SERVER_ERROR:
         return error_response(error, newline=True)
@@ -74,8 +77,8 @@ def one_tenant(request: Request, tenancy: Tenancy) -> TenantId:
         raise
 
 
-class SeveralTenants(LodurError):
-    """Rules belong to one tenant."""
+class SeveralTenants(InvalidRequest):
+    """Rules belong to one tenant; that they do not find theirs is what clients of Loki are told."""
 
 
 def _endpoint(handler: _Handler, tenancy: Tenancy, root: str) -> Endpoint:

@@ -10,7 +10,6 @@ import asyncio
 import contextlib
 from dataclasses import dataclass
 
-import orjson
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route, WebSocketRoute
@@ -27,7 +26,7 @@ from lodur.model.go_strings import quote
 from lodur.model.tenant import TenantId
 from lodur.query.engine import Engine
 from lodur.query.plan.nodes import LogScan
-from lodur.query.tail.requests import EntryForm, Frame, TailEnd, TailRequest
+from lodur.query.tail.requests import EntryForm, TailEnd, TailForm, TailRequest
 from lodur.query.tail.tailing import OpenTail, Tailing
 
 DELAY_MAX_S = 5
@@ -77,7 +76,7 @@ class _Tails:
             return
         await socket.accept()
         if isinstance(plan, LogScan):
-            await self._follow(socket, tenant, plan, request, flags)
+            await self._follow(socket, tenant, plan, request)
         else:
             await _close(socket, INTERNAL_ERROR, "only log selector is supported")
 
@@ -88,28 +87,26 @@ class _Tails:
             start_ns=time_param(params, "start", self.clock.now_ns() - NS_PER_HOUR),
             limit=limit_param(params),
             delay_ns=_delay_s(params.text("delay_for")) * NS_PER_S,
-            form=form,
+            form=TailForm(form, flags),
         )
 
-    async def _follow(
-        self, socket: WebSocket, tenant: TenantId, plan: LogScan, request: TailRequest, flags: tuple[str, ...]
-    ) -> None:
+    async def _follow(self, socket: WebSocket, tenant: TenantId, plan: LogScan, request: TailRequest) -> None:
         try:
             opened = await self.tailing.open(tenant, plan, request)
         except LodurError as error:
             await _close(socket, INTERNAL_ERROR, str(error))
             return
         try:
-            end = await self._serve(socket, opened, flags)
+            end = await self._serve(socket, opened)
             if end is not None:
                 await _close(socket, GOING_AWAY if end.is_stop else INTERNAL_ERROR, end.reason)
         finally:
-            self.tailing.leave(tenant, opened.tail)
+            self.tailing.leave(tenant, opened)
 
-    async def _serve(self, socket: WebSocket, opened: OpenTail, flags: tuple[str, ...]) -> TailEnd | None:
+    async def _serve(self, socket: WebSocket, opened: OpenTail) -> TailEnd | None:
         """Send until the tail ends, or (None) the client goes away."""
         gone = asyncio.ensure_future(_gone(socket))
-        sending = asyncio.ensure_future(self._send(socket, opened, flags))
+        sending = asyncio.ensure_future(_send(socket, opened))
         ending = asyncio.ensure_future(opened.tail.ended())
         tasks = {gone, sending, ending}
         try:
@@ -121,24 +118,15 @@ class _Tails:
                 task.cancel()
             await asyncio.wait(tasks)
 
-    async def _send(self, socket: WebSocket, opened: OpenTail, flags: tuple[str, ...]) -> None:
-        """Send what there is, as fast as the client takes it; returns where it takes no more."""
-        # What a send to a client that has gone away raises is the server's affair.
-        with contextlib.suppress(RuntimeError, OSError, WebSocketDisconnect):
-            for frame in opened.history:
-                await socket.send_text(self._text(frame, flags))
-            while True:
-                await socket.send_text(self._text(await opened.tail.next_frame(), flags))
 
-    def _text(self, frame: Frame, flags: tuple[str, ...]) -> str:
-        message: dict[str, object] = {"streams": orjson.Fragment(frame.streams)}
-        if frame.dropped:
-            message["dropped_entries"] = [orjson.Fragment(entry) for entry in frame.dropped]
-        elif self.is_legacy:
-            message["dropped_entries"] = None
-        if flags:
-            message["encodingFlags"] = flags
-        return orjson.dumps(message).decode()
+async def _send(socket: WebSocket, opened: OpenTail) -> None:
+    """Send what there is, as fast as the client takes it; returns where it takes no more."""
+    # What a send to a client that has gone away raises is the server's affair.
+    with contextlib.suppress(RuntimeError, OSError, WebSocketDisconnect):
+        for message in opened.history:
+            await socket.send_text(message)
+        while True:
+            await socket.send_text(await opened.tail.next_message())
 
 
 def _delay_s(text: str) -> int:

@@ -18,6 +18,7 @@ from lodur.model.durations import NS_PER_HOUR, NS_PER_MS, NS_PER_S, parse_promet
 from lodur.model.errors import InvalidRequest
 from lodur.model.go_strings import quote
 from lodur.model.time_span import TimeSpan
+from lodur.telemetry.request_facts import note_query_tags
 
 DEFAULT_SINCE_NS = NS_PER_HOUR
 """How far back a query without a start looks."""
@@ -40,6 +41,12 @@ _END_FIRST = "end timestamp must not be before or equal to start time"
 _INT64_MAX = 2**63 - 1
 _SECONDS_DIGITS_MAX = 10
 _INTEGER = re.compile(r"[+-]?[0-9]+")
+TAGS_CHARS_MAX = 500
+"""Of a client's tags in the log."""
+
+_NOT_IN_TAGS = re.compile(r"[^a-zA-Z0-9\-=.@, ]")
+_WRONG_ESCAPE = re.compile(rb"%(?![0-9A-Fa-f]{2})[^&=]{0,2}")
+"""Shown with the two bytes behind, as far as they belong to the same name or value."""
 _FLOAT = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
 _RFC3339 = re.compile(
     r"([0-9]{4})-([0-9]{2})-([0-9]{2})T([0-9]{2}):([0-9]{2}):([0-9]{2})([.,][0-9]+)?(Z|([+-])([0-9]{2}):([0-9]{2}))"
@@ -67,15 +74,24 @@ async def read_params(request: Request, *, body_max_bytes: int) -> Params:
     content_type = request.headers.get("Content-Type", "").partition(";")[0].strip().lower()
     if request.method == "POST" and content_type == "application/x-www-form-urlencoded":
         body = await _body(request, body_max_bytes)
-        pairs += await asyncio.to_thread(_fields, body)
+        pairs += await asyncio.to_thread(_checked_fields, body)
     # Not from `request.url`, which is made of the Host header too and fails with it.
-    pairs += _fields(request.scope["query_string"])
+    pairs += _checked_fields(request.scope["query_string"])
     return Params(tuple(pairs))
 
 
 def query_params(connection: HTTPConnection) -> Params:
     """Parameters of the URL alone."""
     return Params(tuple(_fields(connection.scope["query_string"])))
+
+
+def _checked_fields(encoded: bytes) -> list[tuple[str, str]]:
+    """As `_fields`, but InvalidRequest where Go's parser, which Loki reads forms with, finds a fault."""
+    if b";" in encoded:
+        raise InvalidRequest("invalid semicolon separator in query")
+    if found := _WRONG_ESCAPE.search(encoded):
+        raise InvalidRequest(f"invalid URL escape {quote(found[0].decode('utf-8', 'surrogateescape'))}")
+    return _fields(encoded)
 
 
 def _fields(encoded: bytes) -> list[tuple[str, str]]:
@@ -264,8 +280,10 @@ def _seconds_or_duration(text: str) -> int:
 
 
 def query_tags(header: str) -> tuple[tuple[str, str], ...]:
-    """The pairs of an `X-Query-Tags` header, in lower case."""
-    pairs = (part.partition("=") for part in header.split(",") if "=" in part)
+    """The pairs of an `X-Query-Tags` header, in lower case; the header is noted for the log."""
+    tags = _NOT_IN_TAGS.sub("_", header)
+    note_query_tags(tags[:TAGS_CHARS_MAX])
+    pairs = (part.partition("=") for part in tags.split(",") if "=" in part)
     return tuple((name.strip().lower(), value.strip().lower()) for name, _, value in pairs)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -18,7 +19,7 @@ from lodur.api.params import Params, query_params
 from lodur.api.tenant import Tenancy
 from lodur.logql.parser import parse_tree
 from lodur.model.durations import NS_PER_S
-from lodur.model.errors import LodurError, QuerySyntaxError
+from lodur.model.errors import InvalidRequest, LodurError, QuerySyntaxError
 from lodur.model.go_strings import quote
 from lodur.model.tenant import TenantId
 from lodur.ruler.alerts import Alert, rule_phase
@@ -32,6 +33,9 @@ NEVER = "0001-01-01T00:00:00Z"
 """Go's zero time: not evaluated yet."""
 
 _BAD_REQUEST = 400
+_LIMIT_DIGITS_MAX = 9
+"""Of a number of groups; more digits mean all as well."""
+_TRUE = frozenset({"1", "t", "true"})
 _TYPES = {"": (True, True), "alert": (True, False), "record": (False, True)}
 
 GroupsOf: TypeAlias = Callable[[TenantId], Awaitable[list[tuple[RuleGroup, GroupState]]]]
@@ -81,7 +85,7 @@ class _Filter:
         files, groups, names = (
             frozenset(params.texts(name, f"{name}[]")) for name in ("file", "rule_group", "rule_name")
         )
-        return cls(*kinds, files, groups, names, params.text("exclude_alerts") != "true")
+        return cls(*kinds, files, groups, names, params.text("exclude_alerts").lower() not in _TRUE)
 
     def takes_group(self, group: RuleGroup) -> bool:
         return (not self.files or group.id.namespace in self.files) and (
@@ -112,7 +116,11 @@ class _Pages:
             rules = _rules(group, state, wanted) if wanted.takes_group(group) else []
             if rules or (wanted.takes_group(group) and wanted.takes_all):
                 shown.append(_group(group, state, rules))
-        return _data({"groups": shown})
+        try:
+            page, next_token = _page(shown, params)
+        except InvalidRequest as error:
+            return json_status("error", "bad_data", str(error), status=_BAD_REQUEST)
+        return _data({"groups": page, **({"groupNextToken": next_token} if next_token else {})})
 
     async def alerts(self, tenant: TenantId, _: Params) -> Response:
         found = [
@@ -122,6 +130,31 @@ class _Pages:
             for alert in _active(rule)
         ]
         return _data({"alerts": found})
+
+
+def _page(groups: list[dict[str, object]], params: Params) -> tuple[list[dict[str, object]], str]:
+    """The groups that `group_limit` and `group_next_token` ask for, and the token of the next ones.
+
+    Raises InvalidRequest.
+    """
+    limit, token = params.text("group_limit"), params.text("group_next_token")
+    if not limit:
+        if token:
+            raise InvalidRequest("group_limit needs to be set in order to paginate over the groups")
+        return groups, ""
+    if not (limit.isascii() and limit.isdigit() and int(limit[:_LIMIT_DIGITS_MAX]) > 0):
+        raise InvalidRequest(f"group_limit needs to be a valid number greater than 0, not {quote(limit)}")
+    tokens = [_token(group) for group in groups]
+    if token and token not in tokens:
+        raise InvalidRequest("invalid group_next_token: the group was deleted or renamed, begin anew without it")
+    begin = tokens.index(token) if token else 0
+    end = begin + int(limit[:_LIMIT_DIGITS_MAX])
+    return groups[begin:end], tokens[end] if end < len(tokens) else ""
+
+
+def _token(group: dict[str, object]) -> str:
+    """Stands for a group where pages begin."""
+    return hashlib.sha256(f"{group['file']}\0{group['name']}".encode("utf-8", "surrogateescape")).hexdigest()[:40]
 
 
 def _data(data: dict[str, object]) -> Response:

@@ -15,6 +15,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from lodur.api.errors import text_response
 from lodur.model.clock import Clock
+from lodur.telemetry.log import writes_debug
 from lodur.telemetry.request_facts import RequestFacts, noting
 from lodur.telemetry.request_metrics import RequestMetrics
 from lodur.telemetry.tracing import TRACE_HEADERS, RequestTracer, Served
@@ -31,6 +32,10 @@ METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH"}
 
 QUERY_ROUTES = frozenset({"loki_api_v1_query", "loki_api_v1_query_range", "api_prom_query"})
 
+_SOCKET_METHOD = "GET"
+"""A handshake has no other."""
+
+_SWITCHED = 101
 _SERVER_ERROR = 500
 _UNAVAILABLE = 503
 
@@ -74,15 +79,36 @@ class RequestLog:
     _open_paths: frozenset[str] = field(default=ALWAYS_OPEN)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "websocket":
+            await self._serve_socket(scope, receive, send)
+            return
         if scope["type"] != "http":
-            reason = self.not_ready_reason() if scope["type"] == "websocket" else None
-            if reason is None:
-                await self.app(scope, receive, send)
-            else:
-                await text_response(f"{reason}\n", status=_UNAVAILABLE)(scope, receive, send)
+            await self.app(scope, receive, send)
             return
         with noting(_header(scope, _ID_HEADER)) as facts:
             await self._serve(scope, receive, send, facts)
+
+    async def _serve_socket(self, scope: Scope, receive: Receive, send: Send) -> None:
+        begun_s = self.clock.monotonic_s()
+        status = _SERVER_ERROR
+
+        async def noting_send(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "websocket.accept":
+                status = _SWITCHED
+            elif message["type"] in ("websocket.http.response.start", "http.response.start"):
+                status = message["status"]
+            await send(message)
+
+        route = self.names.of(scope["path"].removeprefix(self.path_prefix))
+        try:
+            with self.metrics.serving(method=_SOCKET_METHOD, route=route):
+                reason = self.not_ready_reason()
+                answer = self.app if reason is None else text_response(f"{reason}\n", status=_UNAVAILABLE)
+                await answer(scope, receive, noting_send)
+        finally:
+            seconds = self.clock.monotonic_s() - begun_s
+            self.metrics.observe(method=_SOCKET_METHOD, route=route, status=status, seconds=seconds, is_socket=True)
 
     async def _serve(self, scope: Scope, receive: Receive, send: Send, facts: RequestFacts) -> None:
         begun_s, begun_ns = self.clock.monotonic_s(), self.clock.now_ns()
@@ -98,24 +124,24 @@ class RequestLog:
             await send(message)
 
         path = scope["path"].removeprefix(self.path_prefix)
-        self.metrics.in_flight.inc()
+        method, route = scope["method"] if scope["method"] in METHODS else OTHER, self.names.of(path)
         try:
-            reason = self.not_ready_reason() if path not in self._open_paths else None
-            if reason is None:
-                await self.app(scope, receive, noting_send)
-            else:
-                refusal = text_response(f"{reason}\n", status=_UNAVAILABLE)
-                refusal.headers["Retry-After"] = "1"
-                await refusal(scope, receive, noting_send)
+            with self.metrics.serving(method=method, route=route):
+                reason = self.not_ready_reason() if path not in self._open_paths else None
+                if reason is None:
+                    await self.app(scope, receive, noting_send)
+                else:
+                    refusal = text_response(f"{reason}\n", status=_UNAVAILABLE)
+                    refusal.headers["Retry-After"] = "1"
+                    await refusal(scope, receive, noting_send)
         except Exception:
             self.metrics.panics.inc()
             _log.exception("request failed", id=facts.id, method=scope["method"], path=path)
             raise
         finally:
-            self.metrics.in_flight.dec()
             served = Served(
-                method=scope["method"] if scope["method"] in METHODS else OTHER,
-                route=self.names.of(path),
+                method=method,
+                route=route,
                 status=status,
                 start_ns=begun_ns,
                 seconds=self.clock.monotonic_s() - begun_s,
@@ -130,8 +156,15 @@ class RequestLog:
         is_slow = served.route in QUERY_ROUTES and self._is_slow(seconds)
         # Refusals for the moment come by the thousand while a server starts; their reason is logged where it arises.
         is_failure = served.status >= _SERVER_ERROR and served.status != _UNAVAILABLE
+        if not is_failure and not is_slow and not writes_debug():
+            return
         say = _log.warning if is_failure else _log.info if is_slow else _log.debug
-        known = {"tenant": facts.tenant, "query": facts.query, "trace_id": trace_id}
+        known = {
+            "tenant": facts.tenant,
+            "query": facts.query,
+            "query_tags": facts.query_tags,
+            "trace_id": trace_id,
+        }
         optional: dict[str, str | int | float] = {name: value for name, value in known.items() if value}
         if facts.query:
             optional |= {"lines": facts.lines, "read_bytes": facts.read_bytes}
@@ -156,7 +189,7 @@ class RequestLog:
 
 
 def _name(path: str) -> str:
-    return re.sub(r"\W+", "_", path).strip("_") or "root"
+    return re.sub(r"\W+", "_", path.replace(":path}", "}")).strip("_") or "root"
 
 
 def _header(scope: Scope, name: bytes) -> str:

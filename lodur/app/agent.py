@@ -85,7 +85,7 @@ async def serve_agent(options: AgentOptions, *, dry_run: bool) -> None:
         if dry_run:
             sinks.append(DryRunSink(sys.stdout))
         for client in () if dry_run else options.clients:
-            http = await stack.enter_async_context(build_http(client, version=_version()))
+            http = await stack.enter_async_context(build_http(client, clock, version=_version()))
             rng = random.Random()
             sinks.append(LokiSink(client, http=http, clock=clock, rng=rng, metrics=metrics))
         keeper = None if dry_run else PositionKeeper(positions, sync_period_s=options.positions.sync_period_s)

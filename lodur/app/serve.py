@@ -17,12 +17,14 @@ import sys
 import urllib.error
 import urllib.request
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import structlog
 from prometheus_client import CollectorRegistry, disable_created_metrics
 
 from lodur.api.options import ServerOptions, TlsOptions
+from lodur.app import garbage
 from lodur.app.allocator import tune_allocator
 from lodur.app.periods import explain_periods
 from lodur.app.server import CONNECTIONS_MAX, Server, open_stores, server_url
@@ -42,6 +44,10 @@ from lodur.telemetry.log import configure_log
 from lodur.telemetry.tracing import open_tracer
 
 HEALTH_TIMEOUT_S = 10.0
+
+ASIDE_THREADS = 16
+"""For what would hold the event loop up: long queries to parse, answers to write. More than there are processors, for
+the large answers of one tenant may take a while."""
 
 SWITCH_INTERVAL_S = 0.0005
 """How long a thread keeps Python to itself while another one wants it: a request needs it several times, on the event
@@ -144,8 +150,10 @@ def _serve_once(config: ServerConfig, clock: Clock) -> int | None:
     journal = open_journal(config, stores, clock)
 
     async def run() -> int | None:
+        asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(ASIDE_THREADS, "aside"))
         tracer = open_tracer(os.environ) if config.tracing_enabled else None
         server = Server(config, stores, journal, registry, clock, tracer)
+        garbage.begin()
         try:
             code = await server.run()
         finally:

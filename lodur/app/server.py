@@ -11,6 +11,7 @@ import secrets
 import signal
 import socket
 import threading
+import time
 from collections.abc import Sequence
 from functools import partial
 
@@ -58,6 +59,7 @@ from lodur.config.printing import (
 )
 from lodur.config.server_config import ServerConfig
 from lodur.config.targets import Role
+from lodur.config.users_file import read_users
 from lodur.ingest.disk_space import DiskSpace
 from lodur.ingest.flush_policy import FlushPolicy
 from lodur.ingest.flusher import Flusher
@@ -376,6 +378,8 @@ class Server:
             gates=self._gates,
             tracer=self._tracer,
             body_timeout_s=options.read_timeout_s,
+            # Without tenants there is nobody to share with.
+            busy_s=time.thread_time if self._config.auth_enabled else None,
         )
         tls = options.tls
         return HttpServer(
@@ -540,7 +544,7 @@ def _gates(config: ServerConfig, registry: CollectorRegistry, clock: Clock) -> G
     metrics = AccessMetrics(registry)
     if config.access is None:
         return None
-    login = Login(config.access, key=secrets.token_bytes(KEY_BYTES), clock=clock)
+    login = Login(config.access, key=secrets.token_bytes(KEY_BYTES), clock=clock, read_users=read_users)
     return Gates(config.access, login, config.auth_enabled, metrics)
 
 

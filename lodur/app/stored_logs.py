@@ -183,6 +183,9 @@ class _OfTenant:
         for batch in self._journal.replay():
             yield [record for record in batch if record.tenant == self._tenant]
 
+    def replay_bytes(self) -> int:
+        return self._journal.replay_bytes()
+
     def problems(self) -> list[WalProblem]:
         return self._journal.problems()
 

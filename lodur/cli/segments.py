@@ -59,14 +59,12 @@ def command(ctx: click.Context, *, place: StorePlace, tenant: str | None) -> Non
 def _asks_where(function: Callable[..., None]) -> Callable[..., None]:
     """Let the options that say where stand behind the sub-command as well as before it."""
 
-    @functools.wraps(function)
-    def asked(*, place: StorePlace, tenant: str | None, **others: object) -> None:
-        before = click.get_current_context().obj
-        assert isinstance(before, Where)
+    def asked(before: Where, /, *, place: StorePlace, tenant: str | None, **others: object) -> None:
         only = TenantId(tenant) if tenant else before.tenant
         function(Where(place if place.is_named else before.place, only), **others)
 
-    return store_options(_tenant_option(asked))
+    functools.update_wrapper(asked, function)
+    return store_options(_tenant_option(click.pass_obj(asked)))
 
 
 @command.command(name="ls")

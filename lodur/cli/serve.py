@@ -46,6 +46,9 @@ def command(argv: tuple[str, ...]) -> None:
       lodur query '{job="lodur-push"}'
     """
     # Imported here: the server is most of Lodur, and help needs none of it.
+    from lodur.app import garbage
+
+    garbage.put_off()
     from lodur.app.serve import run
 
     sys.exit(run(argv))

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from contextlib import closing
 from datetime import tzinfo
-from typing import TYPE_CHECKING
 
 import click
 
 from lodur.cli.extras import duck, missing
-from lodur.cli.sql_views import SqlOutput, Statements, create_logs, quoted_name, quoted_text
+from lodur.cli.sql_views import SqlOutput, Statements, create_views
 from lodur.cli.store_options import StorePlace, spool_directory, store_options
 from lodur.cli.terminal import write_err
 from lodur.cli.times import duration_value, resolve_span, zone_option
@@ -18,16 +16,9 @@ from lodur.model.errors import InvalidRequest
 from lodur.model.tenant import TenantId
 from lodur.model.time_span import TimeSpan
 
-if TYPE_CHECKING:
-    from duckdb import DuckDBPyConnection
-
 
 def _since(ctx: click.Context, param: click.Parameter, value: str | None) -> int | None:
     return None if value is None else duration_value(ctx, param, value)
-
-
-MAIN_SCHEMA = "main"
-"""Where DuckDB looks for what is named without a schema."""
 
 
 @click.command(name="sql")
@@ -70,9 +61,9 @@ def command(
 
     `logs` is a tenant's entries: timestamp, ts_ns (the same in nanoseconds), line, detected_level, a column for each
     label and each frequent name of structured metadata, and structured_metadata, a map of the others. Only live
-    segments are read, and of these only what the statement needs; --since and the like leave whole segments out. Lines
-    that the server has not flushed yet are not there. Each tenant has a schema of its own, and of several `logs` is all
-    of them with a column tenant. Statements are DuckDB's.
+    segments are read, and of these only what the statement needs; --since and the like leave whole segments out. What
+    delete requests hide is not there, nor are lines that the server has not flushed yet. Each tenant has a schema of
+    its own, and of several `logs` is all of them with a column tenant. Statements are DuckDB's.
 
     \b
     Examples:
@@ -89,9 +80,11 @@ def command(
         raise click.UsageError("a Parquet file is written with --file")
     with closing(duck("lodur sql")) as database, spool_directory() as spool:
         try:
-            from lodur.app.segment_files import SegmentFilesystem, segment_files, stored_tenants
+            from lodur.app.segment_files import SCHEME, SegmentFilesystem, segment_files, stored_tenants
         except ImportError as error:
             raise missing("lodur sql", "sql") from error
+        from lodur.app.undeleted_segments import without_deleted
+        from lodur.model.limits import DeletionMode
         from lodur.store.object_stores import ObjectStores
         from lodur.telemetry.log import configure_log
 
@@ -99,35 +92,25 @@ def command(
         # Nothing is fetched from elsewhere: what is built in is enough.
         database.execute("set autoinstall_known_extensions = false; set autoload_known_extensions = false")
         database.execute("set TimeZone = 'UTC'")
-        stores = ObjectStores.of(place.storage(place.config()), spool_directory=spool)
+        config = place.config()
+        stores = ObjectStores.of(place.storage(config), spool_directory=spool)
+        mode = config.tenants.limits.deletion_mode if config is not None else DeletionMode.FILTER_AND_DELETE
         chosen = [TenantId(name) for name in tenants] or list(stored_tenants(stores))
         if len(chosen) > 1 and not tenants:
             names = ", ".join(tenant.value for tenant in chosen)
             raise InvalidRequest(f"there are several tenants: choose with --tenant (repeatable): {names}")
-        files = {tenant: segment_files(stores, tenant, span) for tenant in chosen}
-        remote = [file for of_tenant in files.values() for file in of_tenant if file.store.local_path("x") is None]
+        files = {
+            tenant: without_deleted(stores, tenant, segment_files(stores, tenant, span), mode, spool)
+            for tenant in chosen
+        }
+        remote = [file for of_tenant in files.values() for file in of_tenant if file.path.startswith(f"{SCHEME}://")]
         if remote:
             database.register_filesystem(SegmentFilesystem(remote))
         paths = {tenant.value: [file.path for file in of_tenant] for tenant, of_tenant in files.items()}
-        _create_views(database, paths, span)
+        create_views(database, paths, span)
         told = Statements(database, form, target, max_rows).run(statements)
     if told and not quiet:
         write_err(told)
-
-
-def _create_views(database: DuckDBPyConnection, paths: Mapping[str, list[str]], span: TimeSpan | None) -> None:
-    """`logs` in a schema for each tenant, and `logs` of all."""
-    if len(paths) > 1:
-        for name, of_name in paths.items():
-            database.execute(f"create schema {quoted_name(name)}")
-            create_logs(database, f"{quoted_name(name)}.logs", of_name, span)
-        parts = (f"select {quoted_text(name)} as tenant, * from {quoted_name(name)}.logs" for name in paths)
-        database.execute(f"create view logs as {' union all by name '.join(parts)}")
-        return
-    create_logs(database, "logs", next(iter(paths.values()), []), span)
-    for name in paths.keys() - {MAIN_SCHEMA}:
-        database.execute(f"create schema {quoted_name(name)}")
-        database.execute(f"create view {quoted_name(name)}.logs as select * from {MAIN_SCHEMA}.logs")
 
 
 def _span(since: int | None, from_text: str | None, to_text: str | None, zone: tzinfo) -> TimeSpan | None:

@@ -1,6 +1,6 @@
 """The view `logs` over a tenant's segments, and how statements run against it and print.
 
-DuckDB reads the segments as they lie; nothing is loaded beforehand. Start at `create_logs` and `Statements`.
+DuckDB reads the segments as they lie; nothing is loaded beforehand. Start at `create_views` and `Statements`.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ import errno
 import os
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -45,6 +45,26 @@ _COPY_OPTIONS = {
     SqlOutput.CSV: "FORMAT csv, HEADER true",
     SqlOutput.PARQUET: "FORMAT parquet, COMPRESSION zstd",
 }
+
+
+MAIN_SCHEMA = "main"
+"""Where DuckDB looks for what is named without a schema."""
+
+
+def create_views(database: DuckDBPyConnection, paths: Mapping[str, Sequence[str]], span: TimeSpan | None) -> None:
+    """Make the view of each tenant by name, in a schema of its own, and one of all."""
+    if len(paths) < 2:
+        create_logs(database, "logs", next(iter(paths.values()), []), span)
+        # What is written for several tenants works for one.
+        for name in paths.keys() - {MAIN_SCHEMA}:
+            database.execute(f"create schema {quoted_name(name)}")
+            database.execute(f"create view {quoted_name(name)}.logs as select * from {MAIN_SCHEMA}.logs")
+        return
+    for name, of_name in paths.items():
+        database.execute(f"create schema {quoted_name(name)}")
+        create_logs(database, f"{quoted_name(name)}.logs", of_name, span)
+    parts = (f"select {quoted_text(name)} as tenant, * from {quoted_name(name)}.logs" for name in paths)
+    database.execute(f"create view logs as {' union all by name '.join(parts)}")
 
 
 def create_logs(database: DuckDBPyConnection, name: str, paths: Sequence[str], span: TimeSpan | None) -> None:

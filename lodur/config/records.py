@@ -55,6 +55,26 @@ def record_map(name: str, schema: Schema, build: Callable[[Values], T]) -> Kind[
     return Kind(f"map of {name}", parse, _flow_node, masked, ignored)
 
 
+def map_of(kind: Kind[T]) -> Kind[tuple[tuple[str, T], ...]]:
+    """A YAML map from names to values of a kind."""
+
+    def parse(node: Node) -> tuple[tuple[str, T], ...]:
+        if not isinstance(node, MappingNode):
+            raise wrong_type(node, "map", "use a map")
+        found: list[tuple[str, T]] = []
+        problems: list[Problem] = []
+        for key, value in node.entries:
+            try:
+                found.append((key.text, kind.parse(value)))
+            except BadValue as error:
+                problems += [Problem(problem.line or value.line, problem.text) for problem in error.problems]
+        if problems:
+            raise BadValue(*problems)
+        return tuple(found)
+
+    return Kind(f"map of {kind.name}", parse, _flow_node)
+
+
 def _all_read(items: list[tuple[Node, Schema, Callable[[Values], T]]]) -> list[T]:
     values: list[T] = []
     problems: list[Problem] = []

@@ -7,6 +7,7 @@ covers all before it. Start at `Flusher.run`.
 from __future__ import annotations
 
 import asyncio
+import os
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -15,10 +16,12 @@ import structlog
 
 from lodur.ingest.flush_policy import FlushPolicy, FlushReason, HeadFacts, plan_flushes
 from lodur.model.clock import Clock
+from lodur.model.durations import NS_PER_S
 from lodur.model.errors import LodurError, Unavailable
 from lodur.store.manifest_store import Committed
 from lodur.store.store import Store
 from lodur.store.tenant_store import Generation, TenantStore
+from lodur.telemetry.flush_metrics import Flushed
 from lodur.telemetry.ingest_metrics import IngestMetrics
 
 RETRY_FIRST_S = 1.0
@@ -57,7 +60,7 @@ class Flusher:
         self._wake = asyncio.Event()
         self._stopping = stopping
         self._running: dict[TenantStore, asyncio.Task[None]] = {}
-        metrics.flush_queue.set_function(lambda: len(self._running))
+        metrics.flushes.queue.set_function(lambda: len(self._running))
 
     def notice(self, tenant_store: TenantStore) -> None:
         """Rows came in; any thread. Wakes the loop when that is worth a look."""
@@ -114,11 +117,14 @@ class Flusher:
         return flush and all(done)
 
     def flush_now(self, tenant_store: TenantStore) -> None:
-        """Flush a tenant's rows on this thread, before `run`: replay makes room so. Tries until it succeeds.
+        """Flush a tenant's oldest rows, before `run`: replay makes room so. Tries until it succeeds.
 
         Raises Unavailable where the server stops meanwhile.
         """
-        if not self._flush_rows(tenant_store, FlushReason.FULL):
+        oldest = next(iter(tenant_store.unflushed()), None) or tenant_store.freeze()
+        # Nobody is served yet, and somebody waits for the start.
+        threads = os.cpu_count() or 1
+        if oldest is not None and not self._flush(tenant_store, oldest, FlushReason.FULL, threads):
             raise Unavailable("the server is stopping")
 
     def _facts(self) -> list[HeadFacts]:
@@ -159,16 +165,16 @@ class Flusher:
         generations = [*left, fresh] if fresh is not None else left
         return all(self._flush(tenant_store, generation, reason) for generation in generations)
 
-    def _flush(self, tenant_store: TenantStore, generation: Generation, reason: FlushReason) -> bool:
+    def _flush(self, tenant_store: TenantStore, generation: Generation, reason: FlushReason, threads: int = 1) -> bool:
         """Flush until it succeeds, or until the server stops."""
         done: dict[int, Committed] = {}
         wait_s = RETRY_FIRST_S
         while True:
             begun_s = self._clock.monotonic_s()
             try:
-                written_bytes = self._store.writer.flush(tenant_store, generation, done)
+                written_bytes = self._store.writer.flush(tenant_store, generation, done, threads=threads)
             except (LodurError, OSError) as error:
-                self._metrics.flush_failures.inc()
+                self._metrics.flushes.failures.inc()
                 _log.error("flush failed", tenant=str(tenant_store.tenant), retry_in_s=wait_s, err=str(error))
                 if self._stopping.wait(wait_s):
                     return False
@@ -185,18 +191,25 @@ class Flusher:
     def _count(
         self, tenant_store: TenantStore, generation: Generation, reason: FlushReason, written_bytes: int, seconds: float
     ) -> None:
-        self._metrics.flushed.labels(reason.value).inc()
-        self._metrics.flush_bytes.inc(written_bytes)
-        self._metrics.flush_seconds.observe(seconds)
-        self._metrics.stored.labels(tenant_store.tenant.value).inc()
-        self._metrics.stored_bytes.observe(written_bytes)
-        self._metrics.stored_rows.observe(generation.frozen.rows)
+        raw_bytes = generation.head_bytes
+        self._metrics.flushes.count(
+            Flushed(
+                tenant=tenant_store.tenant.value,
+                reason=reason.value,
+                rows=generation.frozen.rows,
+                raw_bytes=raw_bytes,
+                written_bytes=written_bytes,
+                fill_ratio=raw_bytes / self._policy.flush_bytes,
+                age_s=(self._clock.now_ns() - generation.accepted_from_ns) / NS_PER_S,
+                took_s=seconds,
+            )
+        )
         _log.info(
             "flushed",
             tenant=str(tenant_store.tenant),
             reason=reason.value,
             rows=generation.frozen.rows,
-            raw_bytes=generation.head_bytes,
+            raw_bytes=raw_bytes,
             segment_bytes=written_bytes,
             seconds=round(seconds, 3),
         )

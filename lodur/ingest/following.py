@@ -238,7 +238,8 @@ class Follower:
         except LodurError as error:
             self._report(record, error)
             return
-        if record.kind != REENCODED:
+        # Whether later requests have taken it, its own process alone knows.
+        if record.kind != REENCODED and not self._store.deletes_through(tenant, record.accepted_at_ns):
             self._recent.remember(tenant, record.kind, kept.body)
         decode = partial(_decoded, self._decoder, tenant, record)
         foreign = ForeignRecord(record.seq, tuple(push.days()), record.accepted_at_ns, decode)

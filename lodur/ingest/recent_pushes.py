@@ -2,7 +2,8 @@
 
 The head recognises repeated rows as long as it remembers them; but a repetition with a record of its own would come
 back as new rows when the WAL is replayed after the first attempt was flushed. So a body that is known to be kept is
-answered, not kept again. Nothing here is durable: replay enters what it finds.
+answered, not kept again. What was deleted may be pushed again: a body counts as known only as long as no delete request
+has been carried out since. Nothing here is durable: replay enters what it finds.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from lodur.model.tenant import TenantId
 PUSHES_REMEMBERED_MAX = 100_000
 """Retries come within minutes; at a thousand pushes a second this is more than one, in some 15 MB."""
 
-Key = tuple[str, int, int, int]
+Key = tuple[str, int, int, int, int]
 
 
 class RecentPushes:
@@ -29,18 +30,18 @@ class RecentPushes:
         self._kept: OrderedDict[Key, None] = OrderedDict()
         self._under_way: set[Key] = set()
 
-    def remember(self, tenant: TenantId, kind: int, body: bytes) -> None:
-        """This body is in the WAL, whole."""
+    def remember(self, tenant: TenantId, kind: int, body: bytes, *, deletes_through: int = 0) -> None:
+        """This body is in the WAL, whole; delete requests up to a number take nothing of it."""
         with self._lock:
-            self._remember(_key(tenant, kind, body))
+            self._remember(_key(tenant, kind, body, deletes_through))
 
     @contextmanager
-    def keeping(self, tenant: TenantId, kind: int, body: bytes) -> Iterator[bool]:
+    def keeping(self, tenant: TenantId, kind: int, body: bytes, *, deletes_through: int = 0) -> Iterator[bool]:
         """Around the keeping of a body; gives whether it is kept already. It is remembered if nothing is raised.
 
         Raises Unavailable while the same body is being kept for somebody else.
         """
-        key = _key(tenant, kind, body)
+        key = _key(tenant, kind, body, deletes_through)
         with self._lock:
             if key in self._under_way:
                 raise Unavailable("the same push is being written for another request", retry_after_s=1.0)
@@ -67,6 +68,6 @@ class RecentPushes:
             self._kept.popitem(last=False)
 
 
-def _key(tenant: TenantId, kind: int, body: bytes) -> Key:
+def _key(tenant: TenantId, kind: int, body: bytes, deletes_through: int) -> Key:
     # Python's own hash of bytes is SipHash with a key of this process: nobody outside can make two bodies collide.
-    return tenant.value, kind, len(body), hash(body)
+    return tenant.value, kind, deletes_through, len(body), hash(body)

@@ -1,13 +1,32 @@
-"""From a record of a WAL to the rows that it stands for, whoever wrote it. Start at `RecordDecoder.decode`."""
+"""From records of a WAL to the rows that they stand for, whoever wrote them.
+
+Start at `RecordDecoder.decode`; `decoded_ahead` does so for many records on several threads.
+"""
 
 from __future__ import annotations
 
+import os
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+
 from lodur.ingest.record_kinds import REENCODED, KeptBody, kept_body
 from lodur.ingest.tenant_states import DECODINGS_MAX, IngestLimitsOf
+from lodur.model.errors import LodurError
 from lodur.model.limits import IngestLimits
 from lodur.model.tenant import TenantId
 from lodur.store.journal import WalRecord
 from lodur.wire.push_body import DecodedPush, PushLimits, decode, replay_limits
+
+THREADS_MAX = 4
+"""That decode ahead: more would only wait for the one that puts the rows in order into the heads."""
+
+JOB_BYTES = 512 << 10
+"""Payloads that one thread decodes at a time: many small records cost as few changes of threads as one large one."""
+
+AHEAD_BYTES = 24 << 20
+"""Payloads that are decoded ahead, or being decoded; their rows are some three times as much."""
 
 
 class RecordDecoder:
@@ -31,3 +50,64 @@ class RecordDecoder:
                 self._decodings.clear()
             found = self._decodings[limits, otlp_mapping] = replay_limits(limits, otlp_mapping)
         return found
+
+
+@dataclass(frozen=True, slots=True)
+class Decoded:
+    """A record's rows, and the body that they came in."""
+
+    tenant: TenantId
+    push: DecodedPush
+    kept: KeptBody
+
+
+Job = Future[list[tuple[WalRecord, Decoded | LodurError]]]
+
+
+def decoded_ahead(
+    decoder: RecordDecoder, batches: Iterator[Sequence[WalRecord]]
+) -> Iterator[tuple[WalRecord, Decoded | LodurError]]:
+    """Each record in its order, with its rows or why it cannot be read. Raises what `batches` raises."""
+    threads = min(os.cpu_count() or 1, THREADS_MAX)
+    with ThreadPoolExecutor(threads, "replay-decode") as pool, ThreadPoolExecutor(1, "replay-read") as reader:
+        jobs: deque[tuple[int, Job]] = deque()
+        ahead_bytes = 0
+        reading = reader.submit(next, batches, None)
+        while (batch := reading.result()) is not None:
+            reading = reader.submit(next, batches, None)
+            for records in _jobs(batch):
+                size_bytes = sum(len(record.payload) for record in records)
+                while jobs and ahead_bytes + size_bytes > AHEAD_BYTES:
+                    done_bytes, job = jobs.popleft()
+                    yield from job.result()
+                    ahead_bytes -= done_bytes
+                jobs.append((size_bytes, pool.submit(_decode_all, decoder, records)))
+                ahead_bytes += size_bytes
+        while jobs:
+            yield from jobs.popleft()[1].result()
+
+
+def _jobs(batch: Iterable[WalRecord]) -> Iterator[list[WalRecord]]:
+    job: list[WalRecord] = []
+    size_bytes = 0
+    for record in batch:
+        job.append(record)
+        size_bytes += len(record.payload)
+        if size_bytes >= JOB_BYTES:
+            yield job
+            job, size_bytes = [], 0
+    if job:
+        yield job
+
+
+def _decode_all(decoder: RecordDecoder, records: Sequence[WalRecord]) -> list[tuple[WalRecord, Decoded | LodurError]]:
+    done: list[tuple[WalRecord, Decoded | LodurError]] = []
+    for record in records:
+        try:
+            tenant = TenantId(record.tenant)
+            push, kept = decoder.decode(tenant, record)
+        except LodurError as error:
+            done.append((record, error))
+        else:
+            done.append((record, Decoded(tenant, push, kept)))
+    return done

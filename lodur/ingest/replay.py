@@ -1,7 +1,8 @@
 """Put the WAL's records back into the heads at start, but for what segments have already.
 
-Rows in memory are bounded: a head that is full is flushed while others are read, and where all of them together are too
-much, reading waits for that. Start at `Replay.run`.
+Records are read and decoded ahead on several threads and put into the heads in their order. Rows in memory are bounded:
+as long as there are more to come than may stay, full heads are flushed while others are read, and where all of them
+together are too much, reading waits for that. What may stay is flushed when the server is ready. Start at `Replay.run`.
 """
 
 from __future__ import annotations
@@ -17,12 +18,11 @@ import structlog
 
 from lodur.ingest.quarantine import Quarantine
 from lodur.ingest.recent_pushes import RecentPushes
-from lodur.ingest.record_decoding import RecordDecoder
+from lodur.ingest.record_decoding import Decoded, RecordDecoder, decoded_ahead
 from lodur.ingest.record_kinds import REENCODED
 from lodur.ingest.tenant_states import IngestLimitsOf
 from lodur.model.clock import Clock
 from lodur.model.errors import LodurError, Unavailable
-from lodur.model.tenant import TenantId
 from lodur.store.journal import WalProblem, WalRecord
 from lodur.store.store import Store
 from lodur.store.tenant_store import TenantStore
@@ -33,6 +33,10 @@ PROGRESS_EVERY_S = 2.0
 FLUSHES_AT_ONCE = 2
 """Beside the reading: more tenants' rows are seldom full at a time, and reading is what the start waits for."""
 
+KEPT_RATIO = 0.75
+"""Part of the memory for rows that may be taken while records are read, and when the server becomes ready: flushing
+before that is what a start waits for longest, and the rest is room for the pushes that come while it is done."""
+
 _log = structlog.get_logger(__name__)
 
 
@@ -42,6 +46,8 @@ class Replayed:
 
     records: int = 0
     bytes: int = 0
+    row_bytes: int = 0
+    """Of the lines and metadata of all records that could be read."""
     rows: int = 0
     unreadable: int = 0
 
@@ -68,12 +74,13 @@ class Replay:
         self._recent = recent
         self._flush = flush
         self._flush_bytes = flush_bytes
-        self._memory_max_bytes = memory_max_bytes
+        self._kept_max_bytes = int(memory_max_bytes * KEPT_RATIO)
         self._stopping = stopping
         self._clock = clock
         self._metrics = metrics
         self._decoder = RecordDecoder(limits_of)
         self._so_far = Replayed()
+        self._all_bytes = store.journal.replay_bytes()
         self._threads: ThreadPoolExecutor
         """While it runs."""
         self._flushes: dict[TenantStore, Future[None]] = {}
@@ -91,18 +98,17 @@ class Replay:
         said_s = begun_s
         self._metrics.replay_active.set(1)
         with ThreadPoolExecutor(FLUSHES_AT_ONCE, "replay-flush") as self._threads:
-            for batch in self._store.journal.replay():
-                for record in batch:
-                    if self._stopping.is_set():
-                        raise Unavailable("the server is stopping")
-                    self._replay_record(record)
-                    now_s = self._clock.monotonic_s()
-                    if now_s - said_s >= PROGRESS_EVERY_S:
-                        said_s = now_s
-                        self._say("reading back the write-ahead log", begun_s)
+            for record, decoded in decoded_ahead(self._decoder, self._store.journal.replay()):
+                if self._stopping.is_set():
+                    raise Unavailable("the server is stopping")
+                self._replay_record(record, decoded)
+                now_s = self._clock.monotonic_s()
+                if now_s - said_s >= PROGRESS_EVERY_S:
+                    said_s = now_s
+                    self._say("reading back the write-ahead log", begun_s)
             self._finish_flushes()
         for problem in self._store.journal.problems():
-            self._metrics.replay_damage.inc()
+            self._count_damage()
             _log.error(
                 "write-ahead log is damaged",
                 kind=problem.kind,
@@ -115,22 +121,31 @@ class Replay:
             if self._quarantine is not None and not self._quarantine.is_kept(problem):
                 self._keep_all(problem.message)
         self._metrics.replay_active.set(0)
+        self._metrics.replay_seconds.set(self._clock.monotonic_s() - begun_s)
+        self._metrics.recovered_rows.inc(so_far.rows)
+        self._metrics.recovered_bytes.inc(so_far.bytes)
         if so_far.records:
             self._say("write-ahead log read back", begun_s)
         return so_far
 
-    def _replay_record(self, record: WalRecord) -> None:
+    def _count_damage(self) -> None:
+        self._metrics.replay_damage.inc()
+        self._metrics.corruptions.labels("segment").inc()
+
+    def _replay_record(self, record: WalRecord, decoded: Decoded | LodurError) -> None:
         so_far = self._so_far
         so_far.records += 1
         so_far.bytes += len(record.payload)
         try:
-            tenant_store = self._store.tenant(TenantId(record.tenant))
-            so_far.rows += self._insert(tenant_store, record)
+            if isinstance(decoded, LodurError):
+                raise decoded
+            tenant_store = self._store.tenant(decoded.tenant)
+            so_far.rows += self._insert(tenant_store, record, decoded)
         except Unavailable:
             raise
         except LodurError as error:
             so_far.unreadable += 1
-            self._metrics.replay_damage.inc()
+            self._count_damage()
             _log.error(
                 "record of the write-ahead log cannot be read, it is left out",
                 file=str(record.file),
@@ -142,12 +157,24 @@ class Replay:
             )
             return
         if tenant_store.head_size().bytes >= self._flush_bytes:
+            # In steps, so that memory is given back step by step.
+            tenant_store.freeze()
+        if tenant_store.unflushed() and not self._fits():
             self._begin_flush(tenant_store)
-        while self._store.head_bytes() >= self._memory_max_bytes:
+        while self._store.head_bytes() >= self._kept_max_bytes:
             self._make_room()
 
+    def _fits(self) -> bool:
+        """Whether the rows in memory and those that are still to come may stay there, as far as can be told."""
+        so_far = self._so_far
+        rest_bytes = max(self._all_bytes - so_far.bytes, 0) * so_far.row_bytes / max(so_far.bytes, 1)
+        return self._store.head_bytes() + rest_bytes < self._kept_max_bytes
+
     def _begin_flush(self, tenant_store: TenantStore) -> None:
-        """Flush a tenant's rows while others are read, unless that is being done. Raises what an earlier one raised."""
+        """Flush a tenant's oldest rows while others are read, unless that is being done.
+
+        Raises what an earlier one raised.
+        """
         running = self._flushes.get(tenant_store)
         if running is not None and not running.done():
             return
@@ -184,13 +211,15 @@ class Replay:
         self._store.marks.keep_all()
         _log.error("what cannot be read cannot be put aside, nothing is trimmed until the next start", err=reason)
 
-    def _insert(self, tenant_store: TenantStore, record: WalRecord) -> int:
-        push, kept = self._decoder.decode(tenant_store.tenant, record)
+    def _insert(self, tenant_store: TenantStore, record: WalRecord, decoded: Decoded) -> int:
+        through = tenant_store.forget_deleted(self._store.deletes_through(tenant_store.tenant, record.accepted_at_ns))
         appended = tenant_store.replay(
-            push, seq=record.seq, accepted_at_ns=record.accepted_at_ns, now_s=self._clock.monotonic_s()
+            decoded.push, seq=record.seq, accepted_at_ns=record.accepted_at_ns, now_s=self._clock.monotonic_s()
         )
-        if record.kind != REENCODED:
-            self._recent.remember(tenant_store.tenant, record.kind, kept.body)
+        self._so_far.row_bytes += decoded.push.accepted_bytes
+        # What segments have of it may have been deleted with the rows that came before it.
+        if record.kind != REENCODED and (appended.new_rows or not through):
+            self._recent.remember(tenant_store.tenant, record.kind, decoded.kept.body, deletes_through=through)
         return appended.new_rows
 
     def _say(self, text: str, begun_s: float) -> None:

@@ -6,7 +6,6 @@ asked of a stream refuses its entries alone. Start at `TenantLimits.check`.
 
 from __future__ import annotations
 
-import re
 import threading
 from collections import OrderedDict
 from dataclasses import dataclass
@@ -16,7 +15,7 @@ from typing import TypeAlias
 from lodur.ingest.token_bucket import TokenBucket
 from lodur.model.byte_size import format_setting_byte_size
 from lodur.model.durations import NS_PER_S
-from lodur.model.errors import InvalidRequest, LimitExceeded
+from lodur.model.errors import LimitExceeded
 from lodur.model.limits import IngestLimits
 from lodur.model.tenant import TenantId
 from lodur.store.tenant_store import TenantStore
@@ -30,9 +29,6 @@ LISTED_ENTRIES_MAX = 1000
 
 Stream: TypeAlias = tuple[int, str, int, int]
 """Place in the push, label set in text form, accepted lines, accepted bytes."""
-
-_QUOTED = re.compile(r'"(?:[^"\\]|\\.)*"')
-"""A label value in the text of a stream, which must not be taken for a name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,10 +67,8 @@ class TenantLimits:
     def check(self, push: DecodedPush, tenant_store: TenantStore, now_s: float) -> list[StreamRefusal]:
         """The streams that may not pass, with Loki's texts.
 
-        Raises LimitExceeded (retryable) or InvalidRequest where nothing of the push may.
+        Raises LimitExceeded (retryable) where nothing of the push may.
         """
-        if self._required:
-            self._check_required(push)
         limits = self._limits
         if not self._bucket.take(push.accepted_bytes, now_s):
             raise LimitExceeded(
@@ -100,17 +94,6 @@ class TenantLimits:
         self._follows_streams = (
             limits.stream_rate_bytes < limits.rate_bytes or limits.stream_burst_bytes < limits.burst_bytes
         )
-        self._required = [(name, re.compile(rf"(?:\{{|, ){re.escape(name)}=")) for name in limits.required_label_names]
-
-    def _check_required(self, push: DecodedPush) -> None:
-        for stream, _, _ in push.streams:
-            names = _QUOTED.sub("", stream)
-            missing = [name for name, pattern in self._required if not pattern.search(names)]
-            if missing:
-                raise InvalidRequest(
-                    f"missing required labels '{','.join(missing)}' for user '{self._tenant}' for stream '{stream}' "
-                    "(policy: '')"
-                )
 
     def _beyond_count(self, push: DecodedPush, streams: list[Stream], tenant_store: TenantStore) -> list[StreamRefusal]:
         new = tenant_store.new_streams(push)
@@ -168,11 +151,3 @@ def _go_time(ts_ns: int) -> str:
     seconds, fraction = divmod(ts_ns, NS_PER_S)
     moment = datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M:%S")
     return f"{moment}{f'.{fraction:09d}'.rstrip('0').rstrip('.')} +0000 UTC"
-
-
-def blocked_text(tenant: TenantId, limits: IngestLimits, now_ns: int) -> str | None:
-    """The text of the answer while the tenant's pushes are blocked; None when they are not."""
-    if limits.blocked_until_ns <= now_ns:
-        return None
-    until = datetime.fromtimestamp(limits.blocked_until_ns // NS_PER_S, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    return f"ingestion blocked for user '{tenant}' until '{until}' with status code '{limits.blocked_status}'"

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from lodur.ingest.stream_rules import StreamRules
 from lodur.ingest.tenant_limits import TenantLimits
 from lodur.model.clock import Clock
 from lodur.model.limits import IngestLimits
@@ -45,6 +46,7 @@ class TenantState:
 
     limits: IngestLimits
     decoding: Decoding
+    rules: StreamRules
     used: TenantLimits
 
 
@@ -76,15 +78,18 @@ class TenantStates:
             known = self._states.get(tenant)
             if known is None:
                 used = TenantLimits(tenant, limits, self._listed_entries_max, now_s)
-                known = self._states[tenant] = _Known(TenantState(limits, self._decoding(limits), used), now_s)
+                known = self._states[tenant] = _Known(self._state(tenant, limits, used), now_s)
             elif known.state.limits is not limits:
                 used = known.state.used
                 used.change(limits, now_s)
-                known.state = TenantState(limits, self._decoding(limits), used)
+                known.state = self._state(tenant, limits, used)
             known.asked_s = now_s
             self._states.move_to_end(tenant)
             self._forget(now_s)
             return known.state
+
+    def _state(self, tenant: TenantId, limits: IngestLimits, used: TenantLimits) -> TenantState:
+        return TenantState(limits, self._decoding(limits), StreamRules(tenant, limits), used)
 
     def _forget(self, now_s: float) -> None:
         while True:

@@ -18,10 +18,11 @@ from lodur.ingest.held_bodies import BUSY_RETRY_S, HeldBodies
 from lodur.ingest.recent_pushes import RecentPushes
 from lodur.ingest.record_kinds import REENCODED, KeptBody, kind_of, payload_of
 from lodur.ingest.refusal_pace import RefusalPace
-from lodur.ingest.tenant_limits import StreamRefusal, blocked_text
+from lodur.ingest.stream_rules import BLOCKED, BrokenRule, blocked_text, refusal_text
+from lodur.ingest.tenant_limits import StreamRefusal
 from lodur.ingest.tenant_states import IngestLimitsOf, TenantState, TenantStates
 from lodur.model.clock import Clock
-from lodur.model.errors import InvalidRequest, LimitExceeded, Unavailable
+from lodur.model.errors import LimitExceeded, Unavailable
 from lodur.model.tenant import TenantId
 from lodur.model.turnstile import Turnstile
 from lodur.store.store import Store
@@ -149,16 +150,17 @@ class Writer:
             push = decode(body, form, state.decoding.push_limits, now_ns)
         self._count_received(tenant, push)
         if blocked is not None:
-            self._discard(tenant, "blocked_ingestion", push.accepted_lines, push.accepted_bytes)
+            self._discard(tenant, BLOCKED, push.accepted_lines, push.accepted_bytes)
             return PushOutcome(state.limits.blocked_status, blocked)
-        if push.accepted_lines:
-            refused = self._keep_rows(tenant, state, push, KeptBody(form, body, state.decoding.otlp_mapping), now_ns)
+        broken = state.rules.refused(push, now_ns)
+        for rule in broken:
+            self._discard(tenant, rule.reason, rule.lines, rule.size_bytes)
+        wanted = push.without_streams([rule.stream for rule in broken]) if broken else push
+        if wanted.accepted_lines:
+            refused = self._keep_rows(tenant, state, wanted, KeptBody(form, body, state.decoding.otlp_mapping), now_ns)
             if refused:
                 return PushOutcome(TOO_MUCH, str(refused[-1].error))
-        problems = push.problems
-        if not problems:
-            return PushOutcome(WHOLE)
-        return PushOutcome(problems[0].status, push.refusal_text or "")
+        return _outcome(push, broken)
 
     def close(self) -> None:
         """Wait for the pushes under way."""
@@ -176,7 +178,10 @@ class Writer:
                 return refused
         is_whole = push.all_accepted
         kind = kind_of(body.form) if is_whole else REENCODED
-        keeping = self.recent.keeping(tenant, kind, body.body) if is_whole else nullcontext(False)
+        through = tenant_store.forget_deleted(self._store.deletes_through(tenant, now_ns))
+        keeping = (
+            self.recent.keeping(tenant, kind, body.body, deletes_through=through) if is_whole else nullcontext(False)
+        )
         with keeping as is_known:
             if is_known:
                 self._metrics.repeated_pushes.labels(tenant.value).inc()
@@ -210,9 +215,6 @@ class Writer:
         except LimitExceeded as error:
             self._discard(tenant, error.limit, push.accepted_lines, push.accepted_bytes)
             raise
-        except InvalidRequest:
-            self._discard(tenant, "missing_enforced_labels", push.accepted_lines, push.accepted_bytes)
-            raise
         for refusal in refused:
             self._discard(tenant, refusal.error.limit, refusal.lines, refusal.size_bytes)
         return refused
@@ -231,6 +233,15 @@ class Writer:
     def _discard(self, tenant: TenantId, reason: str, lines: int, size_bytes: int) -> None:
         self._metrics.discarded_lines.labels(reason, tenant.value).inc(lines)
         self._metrics.discarded_bytes.labels(reason, tenant.value).inc(size_bytes)
+
+
+def _outcome(push: DecodedPush, broken: list[BrokenRule]) -> PushOutcome:
+    """What became of a push whose every stream might have passed now."""
+    problems = push.problems
+    told = [rule for rule in broken if not rule.is_silent]
+    if told:
+        return PushOutcome(problems[0].status if problems else told[0].status, refusal_text(push, told))
+    return PushOutcome(problems[0].status, push.refusal_text or "") if problems else PushOutcome(WHOLE)
 
 
 async def _answer(job: Future[PushOutcome]) -> PushOutcome:

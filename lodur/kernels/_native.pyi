@@ -119,12 +119,12 @@ class SegmentWritten:
     sizes: Final[PartSizes]
 
 def write_segment(
-    frozen: FrozenHead, path: Path, *, start_ns: int, end_ns: int, codec: str, zstd_level: int
+    frozen: FrozenHead, path: Path, *, start_ns: int, end_ns: int, codec: str, zstd_level: int, threads: int = 1
 ) -> SegmentWritten | None:
     """Write the rows with `start_ns <= timestamp < end_ns` to a new file, fsynced; None (and no file) without any.
 
     In:    `codec` is none, gzip, snappy, lz4 or zstd; `zstd_level` counts with zstd.
-    Cost:  sorts, compresses and indexes at about 200 MB of lines a second; one thread; releases the GIL.
+    Cost:  sorts, compresses and indexes at about 200 MB of lines a second and thread; releases the GIL.
     Raises OSError where the file cannot be written (what was written of it is removed), ValueError for another codec.
     """
 
@@ -345,14 +345,32 @@ class Scan:
     ) -> MetricResult:
         """Run a plan whose task is `Metric`. Raises as `run_logs`, and InvalidRequest for pipeline errors."""
 
-def list_streams(
-    sources: list[HeadView | Segment], selectors: list[bytes], start_ns: int, end_ns: int
-) -> list[list[tuple[str, str]]]:
-    """Label sets with an entry in `start_ns <= timestamp < end_ns` that one of the selectors matches, sorted, unique.
+def streams_json(
+    sources: list[HeadView | Segment],
+    selectors: list[bytes],
+    start_ns: int,
+    end_ns: int,
+    *,
+    extra_label: tuple[str, str] | None,
+    cancel: Cancel,
+) -> bytes:
+    """Label sets of the streams with an entry in `start_ns <= timestamp < end_ns` that one of the selectors matches.
 
-    In: selectors are MessagePack lists of `lodur.kernels.scan_plan.StreamMatcher`; none means all streams.
-    Releases the GIL.
+    In:  selectors are MessagePack lists of `lodur.kernels.scan_plan.StreamMatcher`; none means all streams.
+    Out: a JSON object each, sorted, unique, joined by commas; the extra label stands in those that have none of its
+         name.
+    Releases the GIL. Raises Cancelled through DeadlineExceeded once `cancel` is set.
     """
+
+def label_names(
+    sources: list[HeadView | Segment], selectors: list[bytes], start_ns: int, end_ns: int, *, cancel: Cancel
+) -> list[str]:
+    """The names of the labels of the streams that `streams_json` would list, sorted, each once."""
+
+def label_values(
+    sources: list[HeadView | Segment], selectors: list[bytes], start_ns: int, end_ns: int, *, name: str, cancel: Cancel
+) -> list[str]:
+    """The values that the streams that `streams_json` would list have of a label, sorted, each once."""
 
 def encode_matrix(
     labels: list[list[tuple[str, str]]], times_ms: list[int], values: NDArray[np.float64], present: NDArray[np.bool_]
@@ -383,15 +401,21 @@ class TailForm:
     LEGACY: ClassVar[TailForm]
     """Label sets as text, times in RFC 3339."""
 
-def tail_frames(
-    results: list[LogResult], *, form: TailForm, per_frame: int, entries_max: int, dropped_max: int
-) -> tuple[list[bytes], list[bytes]]:
-    """The entries of some results as frames of a live tail, and the names of those that are too many.
+@final
+class TailRows:
+    """Entries of some results, oldest first, as live tails show them. Immutable, shared by threads."""
 
-    Out:   the JSON arrays `streams` of frames of up to `per_frame` entries, each a stream of its own, for the oldest
-           `entries_max` entries by time; members of `dropped_entries` for the next `dropped_max`.
-    Cost:  sorts and writes the entries; one thread; releases the GIL.
-    """
+    def __new__(cls, results: list[LogResult], *, form: TailForm) -> TailRows: ...
+    @property
+    def entries(self) -> int: ...
+    def frames(self, frames_max: int, per_frame: int) -> list[bytes]:
+        """The JSON arrays `streams` of the first frames of `per_frame` entries, each a stream of its own.
+
+        Releases the GIL.
+        """
+
+    def dropped(self, first: int, count: int) -> list[bytes]:
+        """Members of the JSON array `dropped_entries` for some entries. Releases the GIL."""
 
 # --- volume ---
 
@@ -412,12 +436,15 @@ class IndexStats:
     @property
     def entries(self) -> int: ...
 
-def index_stats(sources: list[HeadView | Segment], selector: bytes, start_ns: int, end_ns: int) -> IndexStats:
+def index_stats(
+    sources: list[HeadView | Segment], selector: bytes, start_ns: int, end_ns: int, *, cancel: Cancel
+) -> IndexStats:
     """Sizes of the entries in `start_ns <= timestamp < end_ns` that a selector covers, from directories alone.
 
     In:   `selector` is a MessagePack list of `lodur.kernels.scan_plan.StreamMatcher`.
     Out:  exact in heads; of a segment's rows those runs count by time that reach beyond the span.
     Cost: O(runs of segments + rows of heads); one thread; releases the GIL.
+    Raises Cancelled through DeadlineExceeded once `cancel` is set.
     """
 
 def volumes(
@@ -428,6 +455,7 @@ def volumes(
     names: list[str] | None,
     by_name: builtins.bool,
     limit: int,
+    cancel: Cancel,
 ) -> list[tuple[list[tuple[str, str]], list[int]]]:
     """Bytes by labels and time, from directories alone: the `limit` largest groups, largest first, then by labels.
 
@@ -435,7 +463,7 @@ def volumes(
           by all), or `by_name`, where each of these names is a group by itself.
     Out:  per group its labels (with `by_name` one name and no value), and bytes by bucket.
     Cost: as `index_stats`, twice where there are several buckets.
-    Raises ValueError for edges that do not ascend.
+    Raises ValueError for edges that do not ascend, Cancelled through DeadlineExceeded once `cancel` is set.
     """
 
 # --- fields ---
@@ -473,12 +501,12 @@ def field_values(result: LogResult, *, name: str, parsers: list[str], limit: int
     """Distinct values of one field, in the order in which they are met; the first `limit`. As `detect_fields`."""
 
 def detect_labels(
-    sources: list[HeadView | Segment], selectors: list[bytes], start_ns: int, end_ns: int
+    sources: list[HeadView | Segment], selectors: list[bytes], start_ns: int, end_ns: int, *, cancel: Cancel
 ) -> list[tuple[str, int]]:
-    """Stream labels and how many values each has, by name, of the streams that `list_streams` would list.
+    """Stream labels and how many values each has, by name, of the streams that `streams_json` would list.
 
     Labels whose values are all numbers or UUIDs are left out, unless they are 0 and 1, or the label is `cluster`,
-    `namespace`, `instance` or `pod`. Releases the GIL.
+    `namespace`, `instance` or `pod`. Releases the GIL. Raises Cancelled through DeadlineExceeded once `cancel` is set.
     """
 
 # --- patterns ---

@@ -1,4 +1,4 @@
-"""Scans (local stand-in until the face is merged)."""
+"""Scans of heads and segments, and questions about their streams. Start at `Scan` and `streams_json`."""
 
 from __future__ import annotations
 
@@ -9,7 +9,19 @@ from lodur.kernels._native import (  # noqa: TID251 - this is the typed face
     Scan,
     ScanStats,
     encode_matrix,
-    list_streams,
+    label_names,
+    label_values,
+    streams_json,
 )
 
-__all__ = ["Cancel", "LogResult", "MetricResult", "Scan", "ScanStats", "encode_matrix", "list_streams"]
+__all__ = [
+    "Cancel",
+    "LogResult",
+    "MetricResult",
+    "Scan",
+    "ScanStats",
+    "encode_matrix",
+    "label_names",
+    "label_values",
+    "streams_json",
+]

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from lodur.kernels._native import TailForm, tail_frames  # noqa: TID251 - this is the typed face
+from lodur.kernels._native import TailForm, TailRows  # noqa: TID251 - this is the typed face
 
-__all__ = ["TailForm", "tail_frames"]
+__all__ = ["TailForm", "TailRows"]

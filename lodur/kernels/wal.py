@@ -74,6 +74,10 @@ class Wal:
         while batch := self._writer.replay_batch(batch_bytes):
             yield batch
 
+    def replay_bytes(self) -> int:
+        """How many bytes the directory held at opening; asked before anything is appended or trimmed."""
+        return self._writer.stats().bytes
+
     def problems(self) -> list[WalProblem]:
         """What replay found wrong so far; damaged files stay beside the others as `*.corrupt`."""
         return self._writer.replay_problems()

@@ -12,6 +12,7 @@ from enum import Enum
 from typing import TypeAlias
 
 from lodur.model.durations import NS_PER_HOUR, NS_PER_MINUTE
+from lodur.model.matcher import Matcher
 from lodur.model.otlp import OtlpMapping
 from lodur.model.tenant import TenantId
 
@@ -53,6 +54,26 @@ LEVEL_FIELDS = (
     "SEVERITY_TEXT",
 )
 """Names of labels, metadata and line fields that tell an entry's level, in order of preference."""
+
+
+GLOBAL_POLICY = "*"
+"""What is asked under this name is asked of all streams, whatever their policy."""
+
+
+@dataclass(frozen=True, slots=True)
+class PolicySelector:
+    """Streams that a policy is for; of several policies the highest priority decides."""
+
+    matchers: tuple[Matcher, ...]
+    priority: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class PushPolicy:
+    """A name for the streams that any of the selectors chooses."""
+
+    name: str
+    selectors: tuple[PolicySelector, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +127,11 @@ class IngestLimits:
     """Pushes are refused until this time (ns since the epoch); 0 = not blocked."""
     blocked_status: int = 260
     """Status answered while blocked; 200 drops silently."""
+    policies: tuple[PushPolicy, ...] = ()
+    policy_required_label_names: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    """Labels that each stream of a policy must carry, by the policy's name; under `*` those of all streams."""
+    policy_blocked_until_ns: tuple[tuple[str, int], ...] = ()
+    """Until when the streams of a policy are refused, by its name; under `*` the streams without one."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,8 @@ class StreamsAnswer:
     result: LogResult
     statistics: Statistics
     warnings: tuple[str, ...] = ()
+    is_filtered: bool = False
+    """Whether the query looks at lines or labels of entries, beyond their streams."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

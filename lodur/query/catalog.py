@@ -1,16 +1,16 @@
 """What there is, answered from directories alone: streams, and how much a selector covers.
 
-Who asks takes a turn, as for a query. Start at `Catalog.streams`.
+Who asks takes a turn, as for a query. Start at `Catalog.streams_json`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TypeVar
+from typing import TypeAlias, TypeVar
 
 from lodur.kernels.fields import detect_labels
 from lodur.kernels.head import HeadView
-from lodur.kernels.scan import Cancel, list_streams
+from lodur.kernels.scan import Cancel, label_names, label_values, streams_json
 from lodur.kernels.scan_plan import encode_matchers
 from lodur.kernels.segment import Segment
 from lodur.kernels.volume import IndexStats, index_stats, volumes
@@ -24,13 +24,14 @@ from lodur.query.engine import LimitsOf
 from lodur.query.limit_checks import visible_span
 from lodur.query.plan.lowering import stream_matchers
 from lodur.query.sources import ReadableStore, directory_of
+from lodur.query.tenants import TENANT_LABEL
 from lodur.query.volumes import Volume, VolumeBy, VolumeRequest, bucket_edges
 from lodur.query.workplace import Workplace
 
-LABELS_AT_ONCE = 2000
-"""Label sets that are looked at between two questions whether anybody still waits."""
-
 T = TypeVar("T")
+
+Question: TypeAlias = Callable[[list[HeadView | Segment], list[bytes], TimeSpan, Cancel], T]
+"""What is asked of the streams in some directories that selectors accept."""
 
 
 class Catalog:
@@ -42,26 +43,50 @@ class Catalog:
         self._limits_of = limits_of
         self._workplace = workplace
 
-    async def streams(self, tenant: TenantId, selectors: Sequence[Selector], span: TimeSpan) -> list[LabelSet]:
-        """The label sets that any of the selectors matches (all, without selectors), sorted, each once."""
-        return await self._of_streams(tenant, selectors, span, _label_sets)
+    async def streams_json(
+        self, tenant: TenantId, selectors: Sequence[Selector], span: TimeSpan, *, with_tenant: bool = False
+    ) -> bytes:
+        """The label sets that any of the selectors matches (all, without any) as JSON objects, joined by commas.
 
-    async def label_names(self, tenant: TenantId, selectors: Sequence[Selector], span: TimeSpan) -> set[str]:
-        """The names in these label sets."""
-        return await self._of_streams(tenant, selectors, span, _names)
+        With the tenant's label, where they have none of its name.
+        """
+        label = (TENANT_LABEL, tenant.value) if with_tenant else None
+
+        def streams(sources: list[HeadView | Segment], messages: list[bytes], seen: TimeSpan, cancel: Cancel) -> bytes:
+            return streams_json(sources, messages, seen.start_ns, seen.end_ns, extra_label=label, cancel=cancel)
+
+        return await self._of_streams(tenant, selectors, span, streams)
+
+    async def label_names(self, tenant: TenantId, selectors: Sequence[Selector], span: TimeSpan) -> list[str]:
+        """The names in these label sets, sorted."""
+
+        def names(
+            sources: list[HeadView | Segment], messages: list[bytes], seen: TimeSpan, cancel: Cancel
+        ) -> list[str]:
+            return label_names(sources, messages, seen.start_ns, seen.end_ns, cancel=cancel)
+
+        return await self._of_streams(tenant, selectors, span, names)
 
     async def label_values(
         self, tenant: TenantId, name: str, selectors: Sequence[Selector], span: TimeSpan
-    ) -> set[str]:
-        """The values of a label in these label sets."""
-        return await self._of_streams(tenant, selectors, span, lambda found, cancel: _values(name, found, cancel))
+    ) -> list[str]:
+        """The values of a label in these label sets, sorted."""
+
+        def values(
+            sources: list[HeadView | Segment], messages: list[bytes], seen: TimeSpan, cancel: Cancel
+        ) -> list[str]:
+            return label_values(sources, messages, seen.start_ns, seen.end_ns, name=name, cancel=cancel)
+
+        return await self._of_streams(tenant, selectors, span, values)
 
     async def coverage(self, tenant: TenantId, selector: Selector, span: TimeSpan) -> IndexStats:
         """How much a selector covers."""
         message = encode_matchers(stream_matchers(selector))
         async with self._workplace.turn((tenant,), (self._limits_of(tenant),)) as place:
             seen, sources = await self._directories(tenant, span)
-            return await place.scanner.in_thread(lambda _: index_stats(sources, message, seen.start_ns, seen.end_ns))
+            return await place.scanner.in_thread(
+                lambda cancel: index_stats(sources, message, seen.start_ns, seen.end_ns, cancel=cancel)
+            )
 
     async def volumes(self, tenants: Sequence[TenantId], asked: VolumeRequest) -> tuple[list[int], list[Volume]]:
         """The edges of the buckets, and the volumes of all tenants together: the largest first, then by labels.
@@ -77,13 +102,14 @@ class Catalog:
             span, sources = await self._all_directories(tenants, asked.span)
             edges_ns = bucket_edges(span, asked.step_ns)
             found = await place.scanner.in_thread(
-                lambda _: volumes(
+                lambda cancel: volumes(
                     sources,
                     message,
                     edges_ns=edges_ns,
                     names=None if names is None else list(names),
                     by_name=asked.by is VolumeBy.LABELS,
                     limit=min([asked.limit, *(each.volume_series_max for each in limits)]),
+                    cancel=cancel,
                 )
             )
         return edges_ns, [Volume(LabelSet(tuple(labels)), tuple(sizes)) for labels, sizes in found]
@@ -95,22 +121,21 @@ class Catalog:
         messages = [] if selector is None else [encode_matchers(stream_matchers(selector))]
         async with self._workplace.turn(tenants, [self._limits_of(tenant) for tenant in tenants]) as place:
             seen, sources = await self._all_directories(tenants, span)
-            return await place.scanner.in_thread(lambda _: detect_labels(sources, messages, seen.start_ns, seen.end_ns))
+            return await place.scanner.in_thread(
+                lambda cancel: detect_labels(sources, messages, seen.start_ns, seen.end_ns, cancel=cancel)
+            )
 
     async def _of_streams(
         self,
         tenant: TenantId,
         selectors: Sequence[Selector],
         span: TimeSpan,
-        make: Callable[[list[list[tuple[str, str]]], Cancel], T],
+        question: Question[T],
     ) -> T:
-        """What `make` makes of the label sets."""
         messages = [encode_matchers(stream_matchers(selector)) for selector in selectors]
         async with self._workplace.turn((tenant,), (self._limits_of(tenant),)) as place:
             seen, sources = await self._directories(tenant, span)
-            return await place.scanner.in_thread(
-                lambda cancel: make(list_streams(sources, messages, seen.start_ns, seen.end_ns), cancel)
-            )
+            return await place.scanner.in_thread(lambda cancel: question(sources, messages, seen, cancel))
 
     async def _all_directories(
         self, tenants: Sequence[TenantId], span: TimeSpan
@@ -129,21 +154,3 @@ class Catalog:
             return span, []
         sources = await self._store.sources(tenant, seen.start_ns, seen.end_ns)
         return seen, [directory_of(source) for source in sources]
-
-
-def _label_sets(found: list[list[tuple[str, str]]], cancel: Cancel) -> list[LabelSet]:
-    sets: list[LabelSet] = []
-    for first in range(0, len(found), LABELS_AT_ONCE):
-        cancel.check()
-        sets += [LabelSet(tuple(pairs)) for pairs in found[first : first + LABELS_AT_ONCE]]
-    return sets
-
-
-def _names(found: list[list[tuple[str, str]]], cancel: Cancel) -> set[str]:
-    cancel.check()
-    return {name for pairs in found for name, _ in pairs}
-
-
-def _values(wanted: str, found: list[list[tuple[str, str]]], cancel: Cancel) -> set[str]:
-    cancel.check()
-    return {value for pairs in found for name, value in pairs if name == wanted}

@@ -55,6 +55,7 @@ from lodur.query.limit_checks import (
     check_points,
     check_selector,
     check_series,
+    query_kind,
     visible_span,
 )
 from lodur.query.live_sources import on_live_sources
@@ -324,7 +325,8 @@ class Engine:
             merged = results[0][0]
         else:
             merged = LogResult.merge(results, limit=request.limit, backward=request.backward)
-        return StreamsAnswer(merged, self._statistics(run, entries=merged.entries), tuple(dict.fromkeys(run.warnings)))
+        statistics, warnings = self._statistics(run, entries=merged.entries), tuple(dict.fromkeys(run.warnings))
+        return StreamsAnswer(merged, statistics, warnings, is_filtered=query_kind(plan) == "filter")
 
     async def _series(self, run: _Run, plan: MetricPlan, steps: Steps) -> Matrix:
         """The series of a plan, as answers list them. The limit on series is meant for the answer: what is aggregated
@@ -395,7 +397,7 @@ class Engine:
                 segment for source in sources if (segment := segment_of(source)) is not None
             ]
             covered = await run.place.scanner.in_thread(
-                lambda _: index_stats(segments, matchers, span.start_ns, span.end_ns)
+                lambda cancel: index_stats(segments, matchers, span.start_ns, span.end_ns, cancel=cancel)
             )
             check_bytes(covered.bytes, limits)
         return sources

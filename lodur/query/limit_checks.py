@@ -7,6 +7,8 @@ from collections.abc import Iterable
 
 from lodur.logql.operators import VectorOp
 from lodur.logql.selector import Selector
+from lodur.logql.stages.label_filter import LabelFilter
+from lodur.logql.stages.line_filter import LineFilter
 from lodur.logql.tree import BinaryOperation, LabelReplace, Query, Variants, VectorAggregation
 from lodur.model.byte_size import format_byte_size
 from lodur.model.durations import format_go_duration, format_prometheus_duration
@@ -14,6 +16,8 @@ from lodur.model.errors import InvalidRequest, LimitExceeded
 from lodur.model.limits import BlockedQuery, QueryLimits
 from lodur.model.time_span import TimeSpan
 from lodur.query.plan.nodes import LogScan, Plan, RangeScan, walk
+
+_FILTERS = (LineFilter, LabelFilter)
 
 _FNV_OFFSET, _FNV_PRIME = 0x811C9DC5, 0x01000193
 
@@ -153,7 +157,7 @@ def _check_window(range_ns: int, limits: QueryLimits) -> None:
 
 
 def _is_blocked(rule: BlockedQuery, text: str, plan: Plan, tags: set[tuple[str, str]]) -> bool:
-    if rule.types and _kind(plan) not in rule.types:
+    if rule.types and query_kind(plan) not in rule.types:
         return False
     if any((name.lower(), value.lower()) not in tags for name, value in rule.query_tags):
         return False
@@ -164,10 +168,11 @@ def _is_blocked(rule: BlockedQuery, text: str, plan: Plan, tags: set[tuple[str, 
     return rule.regex and re.fullmatch(rule.pattern, text) is not None
 
 
-def _kind(plan: Plan) -> str:
+def query_kind(plan: Plan) -> str:
+    """What Loki calls a kind of query: `filter` looks at lines or labels of entries, `limited` takes what comes."""
     if not isinstance(plan, LogScan):
         return "metric"
-    return "filter" if plan.query.stages else "limited"
+    return "filter" if any(isinstance(stage, _FILTERS) for stage in plan.query.stages) else "limited"
 
 
 def _fnv1(text: str) -> int:

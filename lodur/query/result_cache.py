@@ -142,9 +142,8 @@ def _closed_pieces(plan: ScanPlan, pieces: Sequence[Metric], sources: Sequence[S
     start_ns = window_span(pieces[0]).start_ns
 
     def is_closed(count: int) -> bool:
-        cancel.check()
         span = TimeSpan(start_ns, window_span(pieces[count - 1]).end_ns)
-        return not heads or index_stats([*heads], selector, span.start_ns, span.end_ns).entries == 0
+        return not heads or index_stats([*heads], selector, span.start_ns, span.end_ns, cancel=cancel).entries == 0
 
     least, most = 0, len(pieces)
     while least < most:

@@ -5,15 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from lodur.kernels.relabel import replace_values
 from lodur.logql.parser import parse_selector
 from lodur.logql.selector import Selector
 from lodur.model.errors import InvalidRequest, QuerySyntaxError
 from lodur.model.label_set import LabelSet
-from lodur.model.matcher import Matcher, MatchOp
 from lodur.model.tenant import TenantId
 from lodur.query.evaluate.matrix import Matrix
 from lodur.query.plan.nodes import LogScan
+from lodur.store.label_matching import accepts
 
 TENANT_LABEL = "__tenant_id__"
 """Where several tenants are asked, each series and stream carries its tenant under this name."""
@@ -55,13 +54,4 @@ def selected_tenants(selector: Selector, tenants: Sequence[TenantId]) -> tuple[S
         parse_selector(str(rest))
     except QuerySyntaxError as error:
         raise InvalidRequest(f"log selector is invalid after matcher update: {error}") from error
-    return rest, tuple(tenant for tenant in tenants if all(_accepts(matcher, tenant.value) for matcher in about))
-
-
-def _accepts(matcher: Matcher, value: str) -> bool:
-    if matcher.op.is_regexp:
-        (replaced,) = replace_values([value], matcher.value, "")
-        found = replaced is not None
-    else:
-        found = matcher.value == value
-    return found is not (matcher.op in (MatchOp.NOT_EQUAL, MatchOp.NOT_MATCHES))
+    return rest, tuple(tenant for tenant in tenants if all(accepts(matcher, tenant.value) for matcher in about))

@@ -7,9 +7,11 @@ from dataclasses import dataclass
 
 import httpx
 
+from lodur.model.clock import Clock
 from lodur.model.errors import InvalidRequest
 from lodur.ruler.options import HttpOptions
-from lodur.wire.client_auth import FileAuth, tls_context
+from lodur.wire.auth_flows import auth_flow
+from lodur.wire.client_auth import tls_context
 
 ANSWER_CHARS_MAX = 300
 """How much of a refusal is logged."""
@@ -40,11 +42,11 @@ class Reply:
         return self.status >= 500 or self.status == NO_ANSWER
 
 
-def build_client(options: HttpOptions, *, is_https: bool) -> httpx.AsyncClient:
+def build_client(options: HttpOptions, clock: Clock, *, is_https: bool) -> httpx.AsyncClient:
     """A client with these options. Raises InvalidRequest for files that cannot be used."""
     try:
         return httpx.AsyncClient(
-            auth=FileAuth(options.auth) if options.auth is not None else None,
+            auth=auth_flow(options.auth, clock) if options.auth is not None else None,
             headers=dict(options.headers),
             verify=tls_context(options.tls, failing="TLS cannot be set up") if is_https else True,
             proxy=options.proxy_url or None,

@@ -1,7 +1,8 @@
 """Tell Alertmanagers of alerts: each of them has a queue of its own, so that one that is away delays no other.
 
 In a queue an alert stands once, in its newest state. What cannot be delivered is tried again with growing pauses; the
-queue is bounded, and what falls out of it is counted. Start at `Notifier`.
+queue is bounded, and what falls out of it is counted. Who they are may change while it runs (see `discovery`). Start at
+`Notifier`.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import structlog
 from lodur.model.clock import Clock
 from lodur.model.label_set import LabelSet
 from lodur.model.tenant import TenantId
+from lodur.ruler.discovery import Discovery
 from lodur.ruler.http_client import mask_credentials, post
 from lodur.ruler.options import AlertmanagerOptions
 from lodur.telemetry.ruler_metrics import RulerMetrics
@@ -40,6 +42,7 @@ class _Queue:
     waiting: dict[LabelSet, AlertMessage] = field(default_factory=dict)
     arrived: asyncio.Event = field(default_factory=asyncio.Event)
     is_idle: asyncio.Event = field(default_factory=asyncio.Event)
+    task: asyncio.Task[None] | None = None
 
 
 class Notifier:
@@ -51,6 +54,7 @@ class Notifier:
         options: AlertmanagerOptions,
         http: httpx.AsyncClient,
         *,
+        discovery: Discovery | None = None,
         user_agent: str,
         clock: Clock,
         rng: random.Random,
@@ -67,14 +71,21 @@ class Notifier:
             "User-Agent": user_agent,
         }
         self._http = http
-        self._queues = [_Queue(url) for url in options.urls]
-        self._tasks = [asyncio.create_task(self._run(queue)) for queue in self._queues]
-        for queue in self._queues:
-            queue.is_idle.set()
+        self._queues: list[_Queue] = []
+        self._discovery = discovery
+        self._follower: asyncio.Task[None] | None = None
+        if discovery is None:
+            self._use(options.urls)
 
     @property
     def options(self) -> AlertmanagerOptions:
         return self._options
+
+    async def start(self) -> None:
+        """Look up who is to be told, now and from time to time."""
+        if self._discovery is not None:
+            self._use(await self._discovery.find())
+            self._follower = asyncio.create_task(self._follow(self._discovery))
 
     def tell(self, messages: Iterable[AlertMessage]) -> None:
         """Queue alerts for every Alertmanager."""
@@ -93,15 +104,39 @@ class Notifier:
 
     async def close(self, drain_s: float) -> None:
         """Give what is queued so long to be delivered, then stop."""
+        if self._follower is not None:
+            self._follower.cancel()
+            await asyncio.gather(self._follower, return_exceptions=True)
         if self._queues:
             idle = [asyncio.ensure_future(queue.is_idle.wait()) for queue in self._queues]
             await asyncio.wait(idle, timeout=drain_s)
             for waiting in idle:
                 waiting.cancel()
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._use(())
         await self._http.aclose()
+
+    async def _follow(self, discovery: Discovery) -> None:
+        log = _log.bind(tenant=self._tenant.value)
+        while True:
+            await asyncio.sleep(self._options.refresh_s)
+            try:
+                self._use(await discovery.find())
+            except Exception:
+                log.exception("Alertmanagers could not be looked up")
+
+    def _use(self, urls: Iterable[str]) -> None:
+        """Tell these from now on, each once, and those that are not among them no more."""
+        wanted = dict.fromkeys(urls)
+        for queue in self._queues:
+            if queue.url not in wanted and queue.task is not None:
+                queue.task.cancel()
+        self._queues = [queue for queue in self._queues if queue.url in wanted]
+        for url in wanted.keys() - {queue.url for queue in self._queues}:
+            queue = _Queue(url)
+            queue.is_idle.set()
+            queue.task = asyncio.create_task(self._run(queue))
+            self._queues.append(queue)
+        self._metrics.alertmanagers.labels(self._tenant.value).set(len(self._queues))
 
     def _bound(self, queue: _Queue) -> None:
         surplus = len(queue.waiting) - self._options.queue_alerts_max

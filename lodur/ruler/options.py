@@ -91,6 +91,10 @@ class AlertmanagerOptions:
     http: HttpOptions = HttpOptions(timeout_s=10.0)
     queue_alerts_max: int = 10_000
     """Alerts that wait for one Alertmanager; then the oldest are dropped."""
+    discovers: bool = False
+    """The hosts of the addresses are names of services, whose SRV records name the Alertmanagers."""
+    refresh_s: float = 60.0
+    """How often they are looked up again."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,6 +22,7 @@ from lodur.model.errors import LodurError
 from lodur.model.label_set import LabelSet
 from lodur.model.tenant import TenantId
 from lodur.ruler.alerts import Alert
+from lodur.ruler.discovery import Discovery, DnsResolver, Resolver
 from lodur.ruler.groups import AlertingRule, RuleGroup
 from lodur.ruler.http_client import build_client
 from lodur.ruler.notifier import Notifier
@@ -76,6 +77,7 @@ class Outputs:
         rng: random.Random,
         metrics: RulerMetrics,
         open_journal: OpenJournal = open_wal,
+        resolver: Resolver | None = None,
         drain_s: float = DRAIN_S,
     ) -> None:
         self._options = options
@@ -85,6 +87,7 @@ class Outputs:
         self._rng = rng
         self._metrics = metrics
         self._open_journal = open_journal
+        self._resolver = resolver or DnsResolver()
         self._drain_s = drain_s
         self._tenants: dict[TenantId, _Tenant] = {}
 
@@ -141,17 +144,26 @@ class Outputs:
         await asyncio.gather(*closing)
 
     async def _notifier(self, tenant: TenantId, options: AlertmanagerOptions) -> Notifier:
-        http = await _client(options.http, options.urls)
-        return Notifier(
-            tenant, options, http, user_agent=self._user_agent, clock=self._clock, rng=self._rng, metrics=self._metrics
+        http = await _client(options.http, options.urls, self._clock)
+        notifier = Notifier(
+            tenant,
+            options,
+            http,
+            discovery=Discovery(options.urls, self._resolver) if options.discovers else None,
+            user_agent=self._user_agent,
+            clock=self._clock,
+            rng=self._rng,
+            metrics=self._metrics,
         )
+        await notifier.start()
+        return notifier
 
     async def _queue(self, tenant: TenantId, client: RemoteWriteClient) -> RemoteWriteQueue:
         headers = {"User-Agent": self._user_agent}
         if self._options.add_org_id_header:
             headers["X-Scope-OrgID"] = tenant.value
         directory = self._options.wal.directory / tenant.value / directory_name(client.name)
-        http = await _client(client.http, (client.url,))
+        http = await _client(client.http, (client.url,), self._clock)
         try:
             journal = await asyncio.to_thread(self._open_journal, directory)
         except (LodurError, OSError):
@@ -181,10 +193,10 @@ class Outputs:
         return found
 
 
-async def _client(options: HttpOptions, urls: Sequence[str]) -> httpx.AsyncClient:
+async def _client(options: HttpOptions, urls: Sequence[str], clock: Clock) -> httpx.AsyncClient:
     """An HTTP client; reading the authorities that are trusted takes some ten milliseconds."""
     is_https = any(url.startswith("https:") for url in urls)
-    return await asyncio.to_thread(build_client, options, is_https=is_https)
+    return await asyncio.to_thread(build_client, options, clock, is_https=is_https)
 
 
 def clients_of(options: RulerOptions, limits_of: RulerLimitsOf, tenant: TenantId) -> dict[str, RemoteWriteClient]:

@@ -29,6 +29,10 @@ class Journal(Protocol):
 
     def replay(self) -> Iterator[list[WalRecord]]: ...
 
+    def replay_bytes(self) -> int:
+        """About how many bytes `replay` reads; asked before it."""
+        ...
+
     def problems(self) -> list[WalProblem]: ...
 
     def trim(self, up_to_seq: int) -> int: ...
@@ -56,6 +60,9 @@ class NoJournal:
 
     def replay(self) -> Iterator[list[WalRecord]]:
         return iter(())
+
+    def replay_bytes(self) -> int:
+        return 0
 
     def problems(self) -> list[WalProblem]:
         return []

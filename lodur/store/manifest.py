@@ -5,9 +5,6 @@ Pure values and functions; `manifest_store` reads and commits them. Format: docs
 
 from __future__ import annotations
 
-import base64
-import re
-import zlib
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -15,6 +12,7 @@ from dataclasses import dataclass, field, replace
 import msgspec
 
 from lodur.model.errors import CorruptData
+from lodur.store.summed_json import SumState, restored_files, sum_state, with_sum
 
 VERSION = 4
 """Of the format that is written. Versions 1 (without claims and removed segments), 2 (without a checksum) and 3 (that
@@ -24,13 +22,6 @@ VERSIONS_READ = frozenset({1, 2, 3, VERSION})
 
 SUMMED_SINCE = 3
 """The first version with a checksum."""
-
-_HEAD = re.compile(rb'\{\n "checksum": "([0-9a-f]{8})",\n "copy": "[A-Za-z0-9+/=]*",\n')
-"""The lines before the bytes that the checksum and the copy are of."""
-
-_COPY = re.compile(rb'"copy": "([A-Za-z0-9+/=]+)"')
-
-_CHECKSUM = re.compile(rb'"checksum": "([0-9a-f]{8})"')
 
 
 class DamagedManifest(CorruptData):
@@ -219,22 +210,20 @@ def segments_between(manifests: Sequence[Manifest], start_ns: int, end_ns: int) 
 
 def encode_manifest(manifest: Manifest) -> bytes:
     """The manifest as a file."""
-    text = msgspec.json.format(msgspec.json.encode(manifest, order="deterministic"), indent=1) + b"\n"
-    body = text.removeprefix(b"{\n")
-    return _head(body) + body
+    return with_sum(msgspec.json.format(msgspec.json.encode(manifest, order="deterministic"), indent=1) + b"\n")
 
 
 def decode_manifest(data: bytes, path: str) -> Manifest:
     """The manifest of a file. Raises DamagedManifest, and CorruptData for versions that this build does not know."""
-    head = _HEAD.match(data)
-    if head is not None and head[1] != _checksum(data[head.end() :]):
+    state = sum_state(data)
+    if state is SumState.WRONG:
         raise DamagedManifest(path, "its bytes do not match its checksum")
     try:
         version = _VERSIONED.decode(data).version
         if version not in VERSIONS_READ:
             known = ", ".join(map(str, sorted(VERSIONS_READ)))
             raise CorruptData(f"{path}: manifest version {version} is not known, this build reads {known}", path=path)
-        if version >= SUMMED_SINCE and head is None:
+        if version >= SUMMED_SINCE and state is SumState.ABSENT:
             raise DamagedManifest(path, "it does not begin with its checksum and its copy")
         return replace(_MANIFEST.decode(data), version=VERSION)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
@@ -243,33 +232,10 @@ def decode_manifest(data: bytes, path: str) -> Manifest:
 
 def restored_manifest(data: bytes, path: str) -> Manifest | None:
     """The manifest of a damaged file, from its body or from the copy, whichever is whole; None where neither is."""
-    bodies: list[bytes] = []
-    if (checksum := _CHECKSUM.search(data)) is not None:
-        # The damage may have made or unmade the end of a line.
-        starts = (place.end() for place in re.finditer(rb"\n", data))
-        bodies += [data[start:] for start in starts if _checksum(data[start:]) == checksum[1]]
-    if (copy := _COPY.search(data)) is not None:
-        with suppress(zlib.error, ValueError):
-            bodies.append(zlib.decompress(base64.b64decode(copy[1], validate=True)))
-    for body in bodies:
+    for file in restored_files(data):
         with suppress(DamagedManifest):
-            return decode_manifest(_head(body) + body, path)
+            return decode_manifest(file, path)
     return None
-
-
-def copy_is_whole(data: bytes) -> bool:
-    """Whether the copy in a manifest that can be read is whole too; versions before the third have none."""
-    head = _HEAD.match(data)
-    return head is None or data.startswith(_head(data[head.end() :]))
-
-
-def _head(body: bytes) -> bytes:
-    copy = base64.b64encode(zlib.compress(body))
-    return b'{\n "checksum": "%b",\n "copy": "%b",\n' % (_checksum(body), copy)
-
-
-def _checksum(body: bytes) -> bytes:
-    return b"%08x" % zlib.crc32(body)
 
 
 class _Versioned(msgspec.Struct):

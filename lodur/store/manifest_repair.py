@@ -10,7 +10,6 @@ Start at `rebuilt_manifest`.
 from __future__ import annotations
 
 import re
-import zlib
 
 import structlog
 
@@ -18,6 +17,7 @@ from lodur.model.tenant import TenantId
 from lodur.store.days import day_name, day_span
 from lodur.store.manifest import Manifest, SegmentMeta
 from lodur.store.object_store import ObjectStore
+from lodur.store.summed_json import put_damaged_aside
 from lodur.store.whole_segments import DamagedSegment, MissingSegment, opened_whole
 
 REVISIONS_SKIPPED = 1 << 20
@@ -50,9 +50,7 @@ def rebuilt_manifest(store: ObjectStore, tenant: TenantId, day: int, damaged: by
 
 def keep_damaged(store: ObjectStore, tenant: TenantId, day: int, damaged: bytes) -> str:
     """Put the bytes where people find them; the path. Raises as `ObjectStore`."""
-    path = f"{tenant}/damaged/manifest-{day_name(day)}-{zlib.crc32(damaged):08x}.json"
-    store.replace_if(path, damaged, None)
-    return path
+    return put_damaged_aside(store, tenant, f"manifest-{day_name(day)}", damaged)
 
 
 def _meta_of(store: ObjectStore, path: str, size_bytes: int, day: int) -> SegmentMeta | None:

@@ -41,8 +41,10 @@ class SegmentWriter:
     """Tells this start of the writer from its earlier ones: a write or a deletion of theirs that is still on its way to
     the store must not meet an object of this one."""
 
-    def flush(self, tenant_store: TenantStore, generation: Generation, done: dict[int, Committed]) -> int:
-        """Bring all rows of a generation into committed segments; how many bytes were written.
+    def flush(
+        self, tenant_store: TenantStore, generation: Generation, done: dict[int, Committed], *, threads: int = 1
+    ) -> int:
+        """Bring all rows of a generation into committed segments, on so many threads; how many bytes were written.
 
         `done` has the days that an earlier attempt committed, and gets those that this one does. Only when all are
         there may the tenant's rows be let go. Raises as `ObjectStore`.
@@ -53,7 +55,12 @@ class SegmentWriter:
                 continue
             segment_id = f"{self.prefix()}-{generation.up_to_seq:016x}-{self.start}"
             segment = self.write_day(
-                tenant_store.tenant, generation.frozen, day, segment_id, accepted_from_ns=generation.accepted_from_ns
+                tenant_store.tenant,
+                generation.frozen,
+                day,
+                segment_id,
+                accepted_from_ns=generation.accepted_from_ns,
+                threads=threads,
             )
             flushed = Flushed(segment, self.writer_id, generation.up_to_seq)
             known = tenant_store.known_day(day)
@@ -67,7 +74,14 @@ class SegmentWriter:
         return writer_prefix(self.writer_id)
 
     def write_day(
-        self, tenant: TenantId, frozen: FrozenHead, day: int, segment_id: str, *, accepted_from_ns: int
+        self,
+        tenant: TenantId,
+        frozen: FrozenHead,
+        day: int,
+        segment_id: str,
+        *,
+        accepted_from_ns: int,
+        threads: int = 1,
     ) -> SegmentMeta | None:
         """Write a day's rows as a segment that no manifest names yet; None where there are none.
 
@@ -84,6 +98,7 @@ class SegmentWriter:
             end_ns=span.end_ns,
             codec=self.codec.value,
             zstd_level=ZSTD_LEVEL,
+            threads=threads,
         )
         if written is None:
             return None

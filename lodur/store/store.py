@@ -197,6 +197,10 @@ class Store:
                 return [*segments, *views]
         raise Unavailable("segments are being replaced faster than they can be opened, try again", retry_after_s=1.0)
 
+    def deletes_through(self, tenant: TenantId, at_ns: int) -> int:
+        """The last delete request of a tenant that is not for what comes at a time, as all before it; 0 for none."""
+        return self.deletions.through(tenant, at_ns) if self.deletions is not None else 0
+
     def visible(self, tenant: TenantId, view: HeadView) -> HeadView:
         """Rows that came just now, without those that a delete request hides."""
         if self.deletions is None:
@@ -260,6 +264,8 @@ class Store:
         """Let go of the WAL and of threads; pushes and queries have ended."""
         self.journal.close()
         self._segments.close()
+        if self.deletions is not None:
+            self.deletions.close()
 
     def _without_deleted(
         self,

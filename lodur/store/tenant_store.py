@@ -95,6 +95,22 @@ class TenantStore:
         self._accepted_from_ns: int | None = None
         """Of the rows of the generation that takes rows; None where it has none."""
         self._inserting = 0
+        self._deletes_through = 0
+        """Up to which delete request what it took is not remembered here any more."""
+
+    def forget_deleted(self, deletes_through: int) -> int:
+        """Requests up to a number may have deleted what came before, and are for nothing that comes now: what comes
+        again repeats nothing then.
+
+        Gives the number up to which that is so: as long as rows are in memory, later ones share their fate.
+        """
+        if deletes_through > self._deletes_through and self._is_empty():
+            with self._gate.freeze():
+                if self._is_empty():
+                    with self._lock:
+                        self._head = Head()
+                    self._deletes_through = deletes_through
+        return self._deletes_through
 
     def append(self, push: DecodedPush, *, kind: int, payload: bytes, accepted_at_ns: int, now_s: float) -> Appended:
         """Keep the accepted rows of a push: durable, then in the head. Raises as `Wal.append`."""
@@ -313,6 +329,10 @@ class TenantStore:
     def _covered_seq(self, writer_id: str, day: int) -> int:
         committed = self._days.get(day)
         return committed.manifest.covered.get(writer_id, 0) if committed is not None else 0
+
+    def _is_empty(self) -> bool:
+        stats = self._head.stats()
+        return not stats.rows and not stats.frozen
 
     def _touched(self, now_s: float) -> None:
         self._last_row_s = now_s

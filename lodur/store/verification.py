@@ -15,11 +15,14 @@ from lodur.kernels.segment import Segment
 from lodur.model.errors import CorruptData
 from lodur.model.tenant import TenantId
 from lodur.store.checksums import file_crc32
+from lodur.store.deletes.paths import deletes_folder
+from lodur.store.deletes.requests import check_summed
 from lodur.store.inspection import stored_tenants, unknown_objects
-from lodur.store.manifest import DamagedManifest, Manifest, SegmentMeta, copy_is_whole, decode_manifest
+from lodur.store.manifest import DamagedManifest, Manifest, SegmentMeta, decode_manifest
 from lodur.store.manifest_store import manifest_path, stored_days
 from lodur.store.object_store import ObjectStore
 from lodur.store.object_stores import ObjectStores
+from lodur.store.summed_json import DamagedJson, copy_is_whole
 from lodur.store.whole_segments import DamagedSegment, MissingSegment, opened_whole
 
 
@@ -103,8 +106,10 @@ class Verification:
             # Without all manifests nobody can say what none of them names.
             for unknown in unknown_objects(store, tenant):
                 yield Finding(FindingKind.UNKNOWN, tenant.value, unknown.path, unknown.text)
+        if store is self._stores.oldest():
+            yield from self._deletes(store, tenant)
         for kept in store.list_objects(f"{tenant}/damaged"):
-            yield Finding(FindingKind.ASIDE, tenant.value, kept.path, f"{kept.size_bytes} bytes of a damaged manifest")
+            yield Finding(FindingKind.ASIDE, tenant.value, kept.path, f"{kept.size_bytes} bytes of a damaged file")
 
     def _manifest(self, store: ObjectStore, tenant: TenantId, day: int) -> tuple[Manifest | None, Finding | None]:
         """The manifest, and what is wrong with it; neither where it is gone by now."""
@@ -128,6 +133,14 @@ class Verification:
             return manifest, Finding(FindingKind.DAMAGED, tenant.value, path, text, found.data.find(b'"copy"'))
         return manifest, None
 
+    def _deletes(self, store: ObjectStore, tenant: TenantId) -> Iterator[Finding]:
+        """What is wrong with the delete requests and their audit trails."""
+        for listed in store.list_objects(deletes_folder(tenant)):
+            path = listed.path
+            # What came damaged over the network only is whole when it is read again.
+            if _delete_damage(store, path) and (text := _delete_damage(store, path)):
+                yield Finding(FindingKind.DAMAGED, tenant.value, path, text, 0)
+
     def _segment(self, store: ObjectStore, tenant: TenantId, day: int, meta: SegmentMeta) -> Finding | None:
         try:
             with opened_whole(store, meta) as segment:
@@ -147,6 +160,18 @@ class Verification:
                 return None
             return Finding(FindingKind.MISSING, tenant.value, meta.path, f"{meta.path}: there is no such object")
         return Finding(FindingKind.DAMAGED, tenant.value, meta.path, f"{meta.path}: {wrong}") if wrong else None
+
+
+def _delete_damage(store: ObjectStore, path: str) -> str:
+    """In words; empty where there is none, or the object is gone by now."""
+    found = store.get(path)
+    if found is None:
+        return ""
+    try:
+        check_summed(found.data, path, "delete requests")
+    except DamagedJson as error:
+        return str(error)
+    return "" if copy_is_whole(found.data) else f"{path}: the copy in it is damaged; the document itself is whole"
 
 
 def _difference(segment: Segment, meta: SegmentMeta) -> str | None:

@@ -27,6 +27,25 @@ class CompactionMetrics:
             "loki_boltdb_shipper_compact_tables_operation_last_successful_run_timestamp_seconds",
             "When a run of the compactor last ended without a failure.",
         )
+        self.operations = counter(
+            "loki_boltdb_shipper_compact_tables_operation_total",
+            "Runs of the compactor, by how they ended.",
+            ["status"],
+        )
+        self.operation_seconds = gauge(
+            "loki_boltdb_shipper_compact_tables_operation_duration_seconds", "How long its last good run took."
+        )
+        self.retentions = counter(
+            "loki_compactor_apply_retention_operation_total",
+            "Runs that looked for expired entries, by how they ended.",
+            ["status"],
+        )
+        self.retention_seconds = gauge(
+            "loki_compactor_apply_retention_operation_duration_seconds", "How long the last good one of these took."
+        )
+        self.retention_success = gauge(
+            "loki_compactor_apply_retention_last_successful_run_timestamp_seconds", "When that one ended."
+        )
         self.rounds = counter("lodur_compaction_rounds_total", "Runs of the compactor.")
         self.failures = counter("lodur_compaction_failures_total", "Days of a tenant that could not be compacted.")
         self.compactions = counter("lodur_compactions_total", "Segments rewritten or dropped together.", ["reason"])
@@ -42,3 +61,18 @@ class CompactionMetrics:
         self.pending = gauge("lodur_compaction_pending_days", "Days that the present run has not looked at yet.")
         self.segments = gauge("lodur_segments", "Live segments of all tenants.")
         self.segment_bytes = gauge("lodur_segment_bytes", "Bytes of all live segments.")
+
+    def ran(self, *, is_good: bool, applied_retention: bool, ended_s: float, took_s: float) -> None:
+        """Count a run of the compactor: all days of all tenants, expired entries too where `applied_retention`."""
+        status = "success" if is_good else "failure"
+        self.rounds.inc()
+        self.operations.labels(status).inc()
+        if applied_retention:
+            self.retentions.labels(status).inc()
+        if not is_good:
+            return
+        self.last_success.set(ended_s)
+        self.operation_seconds.set(took_s)
+        if applied_retention:
+            self.retention_success.set(ended_s)
+            self.retention_seconds.set(took_s)

@@ -7,15 +7,11 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client import CollectorRegistry, Counter, Gauge
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.registry import Collector
 
-STORED_BYTES_BUCKETS = tuple(float(2**power) for power in range(12, 32, 2))
-STORED_ROWS_BUCKETS = tuple(float(4**power) for power in range(3, 14))
-
-FLUSH_BUCKETS_S = (0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0)
-
+from lodur.telemetry.flush_metrics import FlushMetrics
 
 TENANT_IDLE_S = 3600.0
 """After so long without a push a tenant's counters go; they begin at 0 again, as after a restart."""
@@ -51,36 +47,21 @@ class IngestMetrics:
         self.repeated_pushes = counter(
             "lodur_ingest_repeated_pushes_total", "Pushes answered without being kept again: retries.", ["tenant"]
         )
-        self.flushed = counter(
-            "loki_ingester_chunks_flushed_total", "Generations of rows flushed to segments.", ["reason"]
-        )
-        self.flush_queue = Gauge(
-            "loki_ingester_flush_queue_length", "Tenants that are being flushed.", registry=registry
-        )
-        self.flush_failures = counter("lodur_flush_failures_total", "Flushes that failed and are made again.")
-        self.flush_bytes = counter("lodur_flush_bytes_total", "Bytes of segments written by flushes.")
-        self.flush_seconds = Histogram(
-            "lodur_flush_duration_seconds", "Time of a flush.", buckets=FLUSH_BUCKETS_S, registry=registry
-        )
-        self.stored = counter("loki_ingester_chunks_stored_total", "Generations of rows stored.", ["tenant"])
-        self.stored_bytes = Histogram(
-            "loki_ingester_chunk_size_bytes",
-            "Bytes of what a flush stored.",
-            buckets=STORED_BYTES_BUCKETS,
-            registry=registry,
-        )
-        self.stored_rows = Histogram(
-            "loki_ingester_chunk_entries",
-            "Entries that a flush stored.",
-            buckets=STORED_ROWS_BUCKETS,
-            registry=registry,
-        )
+        self.flushes = FlushMetrics(registry)
         self.segments_damaged = counter("lodur_segments_set_aside_total", "Segments found damaged or missing.")
         self.wal_disk_full = counter(
             "loki_ingester_wal_disk_full_failures_total", "Pushes refused because the WAL's disk is full."
         )
         self.replay_active = Gauge(
             "loki_ingester_wal_replay_active", "1 while the WAL is read back.", registry=registry
+        )
+        self.replay_seconds = Gauge(
+            "loki_ingester_wal_replay_duration_seconds", "How long the WAL took to be read back.", registry=registry
+        )
+        self.recovered_rows = counter("loki_ingester_wal_recovered_entries_total", "Rows found in the WAL.")
+        self.recovered_bytes = counter("loki_ingester_wal_recovered_bytes_total", "Bytes of the records with them.")
+        self.corruptions = counter(
+            "loki_ingester_wal_corruptions_total", "Damage found in the WAL, as in lodur_wal_replay_problems.", ["type"]
         )
         self.replay_damage = counter("lodur_wal_replay_problems_total", "What was wrong in the WAL at start.")
         self._of_tenants = (
@@ -91,7 +72,8 @@ class IngestMetrics:
             self.truncated_lines,
             self.repeated_rows,
             self.repeated_pushes,
-            self.stored,
+            self.flushes.stored,
+            self.flushes.stored_size,
         )
 
     def seen(self, tenant: str, now_s: float) -> None:
@@ -174,5 +156,11 @@ class SizeCollector(Collector):
             yield GaugeMetricFamily("lodur_wal_files", "Files of the WAL.", value=wal.files)
             yield GaugeMetricFamily("lodur_wal_bytes", "Bytes of the WAL.", value=wal.bytes)
             yield GaugeMetricFamily("lodur_wal_disk_used_ratio", "How full its disk is.", value=wal.disk_used_ratio)
+            yield GaugeMetricFamily(
+                "loki_ingester_wal_disk_usage_percent", "The same, by Loki's name.", value=wal.disk_used_ratio
+            )
             yield CounterMetricFamily("lodur_wal_records", "Records appended.", value=wal.records)
+            yield CounterMetricFamily(
+                "loki_ingester_wal_records_logged", "The same, by Loki's name.", value=wal.records
+            )
             yield CounterMetricFamily("lodur_wal_fsyncs", "Syncs of the WAL.", value=wal.fsyncs)

@@ -11,6 +11,13 @@ from lodur.model.go_strings import quote
 
 _LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warn": logging.WARNING, "error": logging.ERROR}
 
+_DETAILED = tuple(structlog.make_filtering_bound_logger(level) for level in (logging.NOTSET, logging.DEBUG))
+
+
+def writes_debug() -> bool:
+    """Whether events of the level debug are written: for those who would have to gather much to tell one."""
+    return structlog.get_config()["wrapper_class"] in _DETAILED
+
 
 class LevelSwitch:
     """The level from which on events are written, to be changed while the process runs."""

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 
-from prometheus_client import CollectorRegistry, Histogram
+from prometheus_client import CollectorRegistry, Counter, Histogram
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
@@ -14,11 +15,31 @@ BYTES_PER_S_BUCKETS = tuple(float(50_000_000 * 2**power) for power in range(10))
 """From what one slow disk gives to what many cores scan."""
 
 
+SLOW_S = 10.0
+"""What dashboards for Loki call slow takes longer."""
+
+_ANSWERED, _FAST, _SLOW, _NOT_SHARDED = "200", "fast", "slow", "false"
+
+
+@dataclass(frozen=True, slots=True)
+class QueryCost:
+    """What an answered query took."""
+
+    kind: str
+    """`metric`, `filter` or `limited`."""
+    span: str
+    """`instant` or `range`."""
+    queue_s: float
+    work_s: float
+    read_bytes: int
+    blocks_read: int
+
+
 class QueryMetrics:
     """What answered queries took: of logs or metrics (`type`), at an instant or over a span (`range`)."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
-        labels = ["type", "range"]
+        labels = ["status_code", "type", "range"]
         self._seconds = Histogram(
             "loki_logql_querystats_latency_seconds",
             "Time of a query, waiting included.",
@@ -29,15 +50,33 @@ class QueryMetrics:
         self._bytes_per_s = Histogram(
             "loki_logql_querystats_bytes_processed_per_seconds",
             "Bytes of lines that a query looked at, over its time of work.",
-            labels,
+            [*labels, "latency_type", "sharded"],
             buckets=BYTES_PER_S_BUCKETS,
             registry=registry,
         )
+        self._blocks_read = Counter(
+            "loki_logql_querystats_downloaded_chunk_total",
+            "Blocks of segments that queries read.",
+            labels,
+            registry=registry,
+        )
+        self._queue_seconds = Histogram(
+            "loki_query_scheduler_queue_duration_seconds",
+            "How long queries that were answered had waited for their turn.",
+            buckets=LATENCY_BUCKETS_S,
+            registry=registry,
+        )
 
-    def observe(self, *, kind: str, span: str, seconds: float, bytes_per_s: float) -> None:
+    def observe(self, cost: QueryCost) -> None:
         """Count a query that has been answered."""
-        self._seconds.labels(kind, span).observe(seconds)
-        self._bytes_per_s.labels(kind, span).observe(bytes_per_s)
+        labels = (_ANSWERED, cost.kind, cost.span)
+        seconds = cost.queue_s + cost.work_s
+        latency = _SLOW if seconds > SLOW_S else _FAST
+        rate = cost.read_bytes / cost.work_s if cost.work_s > 0 else 0.0
+        self._seconds.labels(*labels).observe(seconds)
+        self._bytes_per_s.labels(*labels, latency, _NOT_SHARDED).observe(rate)
+        self._blocks_read.labels(*labels).inc(cost.blocks_read)
+        self._queue_seconds.observe(cost.queue_s)
 
 
 class QueueCollector(Collector):

@@ -34,6 +34,8 @@ class RequestFacts:
     id: str
     tenant: str = ""
     query: str = ""
+    query_tags: str = ""
+    """What the client says of its query: where it comes from, and the like."""
     lines: int = 0
     """Lines that were looked at."""
     read_bytes: int = 0
@@ -56,6 +58,13 @@ def note_tenant(tenant: str) -> None:
     facts = _CURRENT.get()
     if facts is not None:
         facts.tenant = tenant
+
+
+def note_query_tags(tags: str) -> None:
+    """What the client says of its query."""
+    facts = _CURRENT.get()
+    if facts is not None:
+        facts.query_tags = tags
 
 
 @contextmanager

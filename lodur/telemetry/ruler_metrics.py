@@ -37,6 +37,7 @@ class RulerMetrics:
         self.notification_errors = counter(f"{told}_errors_total", "Alerts not taken.", ("user", "alertmanager"))
         self.notifications_dropped = counter(f"{told}_dropped_total", "Alerts given up.", ("user",))
         self.notifications_waiting = gauge(f"{told}_queue_length", "Alerts that wait.", ("user",))
+        self.alertmanagers = gauge(f"{told}_alertmanagers_discovered", "Alertmanagers that are told.", ("user",))
         self.notification_seconds = histogram(
             f"{told}_latency_seconds", "Time of a request to an Alertmanager.", ("user", "alertmanager")
         )

@@ -1,18 +1,15 @@
-"""How a client of somebody else's HTTP server shows who it is, and how it checks the server.
+"""How a client of somebody else's HTTP server shows who it is, and how it checks the server: what it is told.
 
-Secrets may lie in files, which are read again for each request, so that they can be changed while we run.
+Secrets may lie in files, which are read again for each request, so that they can be changed while we run. What is done
+with them is in `auth_flows`.
 """
 
 from __future__ import annotations
 
-import base64
 import ssl
-from collections.abc import Generator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeAlias, assert_never
-
-import httpx
+from typing import TypeAlias
 
 from lodur.model.errors import InvalidRequest
 
@@ -26,6 +23,10 @@ class Secret:
 
     def __repr__(self) -> str:
         return f"Secret(file={self.file})" if self.file else "Secret(<secret>)"
+
+    def read(self) -> str:
+        """The secret as it is now. Raises OSError for a file that cannot be read."""
+        return self.text if self.file is None else self.file.read_text(encoding="utf-8").strip()
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,9 +45,6 @@ class HeaderAuth:
     credentials: Secret
 
 
-Auth: TypeAlias = BasicAuth | HeaderAuth
-
-
 @dataclass(frozen=True, slots=True)
 class Tls:
     """How an https server is checked, and what we show it."""
@@ -62,15 +60,32 @@ PLAIN_TLS = Tls()
 """The machine's authorities, and nothing to show."""
 
 
-class FileAuth(httpx.Auth):
-    """Puts the `Authorization` header on; a secret's file is read for each request."""
+@dataclass(frozen=True, slots=True)
+class OAuth2:
+    """A token of OAuth 2.0 for the client itself (grant `client_credentials`), asked for at `token_url`."""
 
-    def __init__(self, auth: Auth) -> None:
-        self._auth = auth
+    client_id: str
+    client_secret: Secret
+    token_url: str = field(repr=False)
+    """May hold credentials."""
+    scopes: tuple[str, ...] = ()
+    endpoint_params: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+    tls: Tls = PLAIN_TLS
+    proxy_url: str = field(default="", repr=False)
 
-    def auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
-        request.headers["Authorization"] = _header(self._auth)
-        yield request
+
+@dataclass(frozen=True, slots=True)
+class SigV4:
+    """Requests signed as AWS' services ask for."""
+
+    region: str
+    access_key: str
+    secret_key: Secret
+    session_token: Secret = Secret()
+    service: str = "aps"
+
+
+Auth: TypeAlias = BasicAuth | HeaderAuth | OAuth2 | SigV4
 
 
 def tls_context(tls: Tls, *, failing: str) -> ssl.SSLContext:
@@ -85,18 +100,3 @@ def tls_context(tls: Tls, *, failing: str) -> ssl.SSLContext:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
     return context
-
-
-def _header(auth: Auth) -> str:
-    match auth:
-        case BasicAuth(username, password):
-            pair = f"{username}:{_read(password)}".encode()
-            return "Basic " + base64.b64encode(pair).decode("ascii")
-        case HeaderAuth(scheme, credentials):
-            return f"{scheme} {_read(credentials)}"
-        case _:
-            assert_never(auth)
-
-
-def _read(secret: Secret) -> str:
-    return secret.text if secret.file is None else secret.file.read_text(encoding="utf-8").strip()

@@ -12,6 +12,7 @@ from lodur.logql.tokens import AGGREGATIONS, CALLS, KEYWORDS, OPERATORS
 from tests.compatibility import notes
 from tests.compatibility.evidence import ROOT, Evidence
 from tests.fuzz_routes.routes import lodur_routes
+from tests.system.limit_probes import PROBES, PROVEN_ELSEWHERE
 
 PAGE = ROOT / "docs" / "reference" / "compatibility.md"
 
@@ -22,6 +23,9 @@ EVERY_ROUTE = ("tests/system/test_every_route.py", "tests/system/test_fuzz_route
 
 SCHEMA_TEST = "tests/unit/config/test_config_reference.py"
 """Reads every key there is."""
+
+LIMITS_TEST = "tests/system/test_every_limit.py"
+"""Gives each limit to a tenant of its own, which meets it; another does not."""
 
 GRAMMAR_TEST = "tests/property/logql/test_differential.py"
 """Draws queries from the whole grammar."""
@@ -34,7 +38,9 @@ answers; *differs* says how; *ignored* is accepted and has no effect, with the r
 too. What differs on purpose is explained in [differences](../differences.md).
 
 A number of recorded answers is that of requests to Loki whose answers Lodur must give as well
-(`tests/system/test_logql_conformance.py`); up to three test files are named beside it.
+(`tests/system/test_logql_conformance.py`); up to three test files are named beside it. A key that only
+`unit/config/test_config_reference.py` stands beside is read and handed on, which that test shows; what it does has no
+test that names it.
 
 <!-- Written by `python -m tests.compatibility`; do not edit. Notes stand in tests/compatibility/notes.py. -->
 """
@@ -148,9 +154,19 @@ def _keys(evidence: Evidence) -> Iterator[Row]:
 
 def _tests_of_key(path: str, evidence: Evidence) -> tuple[str, ...]:
     """Tests that name the key and the block that it stands in."""
+    if proof := _proof_of_limit(path):
+        return proof, SCHEMA_TEST
     parts = [part for part in path.split(".") if part != "*"]
     named = evidence.naming(_distinct((*parts[:1], parts[-1])))
     return (*(name for name in named if name != SCHEMA_TEST), SCHEMA_TEST)[:3]
+
+
+def _proof_of_limit(path: str) -> str | None:
+    """The test that meets a limit on a running server."""
+    block, _, key = path.partition(".")
+    if block != "limits_config":
+        return None
+    return LIMITS_TEST if key in PROBES else PROVEN_ELSEWHERE.get(key)
 
 
 def _distinct(words: Iterable[str]) -> list[str]:

@@ -63,6 +63,9 @@ class FaultyJournal:
     def replay(self) -> Iterator[list[WalRecord]]:
         return self._wal.replay()
 
+    def replay_bytes(self) -> int:
+        return self._wal.replay_bytes()
+
     def problems(self) -> list[WalProblem]:
         return self._wal.problems()
 

@@ -20,8 +20,8 @@ from lodur.model.errors import LodurError
 from lodur.store.days import NS_PER_DAY
 from tests.compacting_node import Crash
 from tests.faults.faulty_store import NO_FAULTS, Bucket, FaultRates, FaultyStore
-from tests.faults.model import Violation
 from tests.faults.schedule import MEMORY
+from tests.faults.violation import Violation
 from tests.wal_node import Push, Row, WalNode
 
 FIRST_NS = 20_000 * NS_PER_DAY + NS_PER_DAY - 60 * 10**9

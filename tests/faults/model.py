@@ -7,10 +7,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from tests.compacting_node import Row
-
-
-class Violation(AssertionError):
-    """A promise was broken."""
+from tests.faults.deleted import Deleted
+from tests.faults.violation import Violation
 
 
 @dataclass(slots=True)
@@ -34,6 +32,7 @@ class Push:
 class Model:
     """All pushes that were ever sent."""
 
+    deleted: Deleted
     pushes: list[Push] = field(default_factory=list)
     may_count_twice: bool = False
     """Whether metric queries may count entries twice: see `docs/decisions/0006-faults.md`."""
@@ -51,10 +50,18 @@ class Model:
         if unknown:
             raise Violation(f"{len(unknown)} entries that nobody sent: {sorted(unknown)[:3]}")
 
-    def check_all(self, found: list[Row], *, of: str, sees_others: bool, set_aside: Iterable[str]) -> None:
+    def check_hidden(self, found: Iterable[Row], *, of: str) -> None:
+        """No entry is shown that the process `of` must hide. Raises Violation."""
+        shown = self.deleted.must_hide(of).intersection(found)
+        if shown:
+            raise Violation(f"{len(shown)} deleted entries are back: {sorted(shown)[:3]}")
+
+    def check_all(
+        self, found: list[Row], *, of: str, sees_others: bool, set_aside: Iterable[str], may_be_gone: frozenset[Row]
+    ) -> None:
         """Compare what a query of the process `of` found with what it must find. Raises Violation."""
         rows = frozenset(found)
-        excused = frozenset[Row]().union(*(self.at_risk.get(path, frozenset()) for path in set_aside))
+        excused = may_be_gone.union(*(self.at_risk.get(path, frozenset()) for path in set_aside))
         lost = 0
         lost_rows: frozenset[Row] = frozenset()
         for push in self.pushes:

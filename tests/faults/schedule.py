@@ -14,17 +14,49 @@ import structlog
 from lodur.model.clock import ManualClock
 from lodur.model.durations import NS_PER_HOUR, NS_PER_S
 from lodur.model.errors import LodurError, Unavailable
+from lodur.model.matcher import Matcher, MatchOp
+from lodur.store.compaction.options import KEEP_ALL, RetentionPeriods, StreamRetention
 from lodur.store.days import NS_PER_DAY
+from lodur.store.manifest import SegmentMeta
 from tests.compacting_node import TENANT, Crash, Row
+from tests.faults.delete_steps import DeleteSteps
+from tests.faults.deleted import Deleted
 from tests.faults.faulty_journal import no_room
 from tests.faults.faulty_store import NO_FAULTS, Bucket, FaultRates
-from tests.faults.model import Model, Push, Violation
-from tests.faults.process import Process
-from tests.faults.segment_rows import segment_rows
+from tests.faults.kept_results import check_counts
+from tests.faults.model import Model, Push
+from tests.faults.process import CANCEL_PERIOD_NS, Process, Site
+from tests.faults.segment_rows import stored_rows
+from tests.faults.violation import Violation
 
 FIRST_NS = 20_000 * NS_PER_DAY + 20 * NS_PER_HOUR
 
 STEPS = 30
+
+LOOKS = 0.15
+"""Of the steps are followed by a look at what a process shows, without asking anew what others have done."""
+
+KEPT = 0.5
+"""Of the looks are at kept results too."""
+
+OLDEST_NS = 60 * NS_PER_HOUR
+"""Before the start of a history; no entry is older."""
+
+_OF_X = (Matcher("app", MatchOp.EQUAL, "x"),)
+
+PERIODS = (
+    KEEP_ALL,
+    KEEP_ALL,
+    RetentionPeriods(5 * NS_PER_DAY),
+    RetentionPeriods(0, (StreamRetention(_OF_X, 1, NS_PER_DAY),)),
+    RetentionPeriods(2 * NS_PER_DAY, (StreamRetention(_OF_X, 1, NS_PER_DAY),)),
+)
+
+EXPIRED_S = 10 * 86_400
+"""After which all that has a period has expired, with its day."""
+
+RESTS = 2
+"""Runs of the compactor until nothing is left to be done."""
 
 MEMORY = Path("/dev/shm")
 """Files that need no disk, where there are such."""
@@ -38,19 +70,24 @@ class Schedule:
         self._seed = seed
         self.chance = Random(seed)
         self.clock = ManualClock(FIRST_NS)
-        self.model = Model()
+        self.model = Model(Deleted(CANCEL_PERIOD_NS))
         self.told: list[str] = []
         """What was done, for who reads of a violation."""
         self.bucket = Bucket(directory / "store")
         self._number = 0
+        self._flipped: dict[str, bytes] = {}
+        """What files are in which a bit was flipped, of those that bear no more than one."""
         rates = _rates(self.chance)
         remote = self.chance.random() < 0.6
         names = ("a", "b") if self.chance.random() < 0.4 else ("a",)
+        self.site = Site(remote, self.chance.choice(PERIODS))
         self.processes: dict[str, Process] = {}
         for name in names:
-            self.processes[name] = Process(self.bucket, directory, name, str(seed), self.clock, remote=remote)
+            self.processes[name] = Process(self.bucket, directory, name, str(seed), self.clock, self.site)
             self.processes[name].rates = self.processes[name].objects.rates = rates
-        self.told.append(f"{rates} remote={remote} processes={names}")
+        self.deletes = DeleteSteps(self.model.deleted, self.bucket, self.clock, self.processes)
+        self.deletes.choose_mode(self.chance)
+        self.told.append(f"{rates} {self.site} processes={names} {self.processes['a'].mode}")
 
     def run(self) -> None:
         """Raises Violation."""
@@ -62,10 +99,16 @@ class Schedule:
             (self.compact, 4),
             (self.pass_time, 3),
             (self.restart, 1),
-            (self.check, 4),
+            (self.check, 3),
             (self.flip_object, 1),
             (self.flip_log, 1),
+            (self.flip_cache, 1),
             (self.fill_disk, 1),
+            (self.delete, 3),
+            (self.carry_out, 2),
+            (self.push_deleted, 2),
+            (self.cancel, 1),
+            (self.choose_mode, 1),
         ]
         for number in range(STEPS):
             # Sizes and names have random parts: what one step draws of chance must not shift all later ones.
@@ -75,6 +118,9 @@ class Schedule:
             self.told.append(f"{process.name}: {step.__name__} {len(self.model.pushes)}")
             self._survived(process, step)
             self.bucket.step()
+            self.deletes.observe()
+            if self.chance.random() < LOOKS:
+                self._survived(process, self.look)
         self.end()
 
     def push(self, process: Process) -> None:
@@ -86,7 +132,7 @@ class Schedule:
             ts_ns = self.clock.now_ns() - late_h * NS_PER_HOUR + self._number // 3 * NS_PER_S
             if self.chance.random() < 0.1:
                 ts_ns -= NS_PER_DAY
-            rows.append((self.chance.choice("xyz"), ts_ns, f"line {self._number} " + "x" * (self._number % 40)))
+            rows.append((self.chance.choice("xyz"), ts_ns, f"line n={self._number} pad=" + "x" * (self._number % 40)))
         push = Push(process.name, frozenset(rows))
         self.model.pushes.append(push)
         self._send(process, push)
@@ -96,13 +142,13 @@ class Schedule:
         mine = [push for push in self.model.pushes if push.name == process.name and push.is_atomic]
         if mine:
             push = self.chance.choice([push for push in mine if not push.is_acknowledged] or mine)
-            # A body is known as long as the process lives, and after that as long as it is in the log.
-            self.model.may_count_twice = self.model.may_count_twice or push.starts != process.starts
-            self._send(process, push)
+            self._send_again(process, push)
 
     def push_some_again(self, process: Process) -> None:
         """Some of the rows that this process or another has."""
-        known = sorted({row for push in self.model.pushes for row in push.rows})
+        self._push_some(process, sorted({row for push in self.model.pushes for row in push.rows}))
+
+    def _push_some(self, process: Process, known: Sequence[Row]) -> None:
         if known:
             rows = frozenset(self.chance.sample(known, min(len(known), 3)))
             for push in self.model.pushes:
@@ -113,15 +159,34 @@ class Schedule:
             self.model.pushes.append(push)
             self._send(process, push)
 
+    def push_deleted(self, process: Process) -> None:
+        """What was deleted, or is to be, comes again: as the body that it was, or in another."""
+        self.clock.advance(self.chance.choice([1.0, 61.0]))
+        named = self.model.deleted.named()
+        known = [push for push in self.model.pushes if push.name == process.name and not named.isdisjoint(push.rows)]
+        if known and self.chance.random() < 0.5:
+            self._send_again(process, self.chance.choice(known))
+        else:
+            self._push_some(process, sorted(named))
+
+    def _send_again(self, process: Process, push: Push) -> None:
+        # A body is known as long as the process lives and nothing is deleted, later as long as it is in the log.
+        is_known = push.starts == process.starts and not self.model.deleted.has_started
+        self.model.may_count_twice = self.model.may_count_twice or not is_known
+        self._send(process, push)
+
     def _send(self, process: Process, push: Push) -> None:
         push.starts = process.starts
         push.is_flushed = push.is_flushed and not push.may_be_lost
+        self.model.deleted.sent(process.name, push.rows, self.clock.now_ns(), process.deletions.known(TENANT))
         process.push(sorted(push.rows))
+        self.model.deleted.acknowledged(process.name, push.rows)
         push.is_acknowledged = True
         push.may_be_lost = False
 
     def flush(self, process: Process) -> None:
         process.flush()
+        self.model.deleted.flushed(process.name)
         for push in self.model.pushes:
             is_whole = push.is_acknowledged and not push.may_be_lost
             push.is_flushed = push.is_flushed or (push.name == process.name and is_whole)
@@ -137,6 +202,22 @@ class Schedule:
         process.stop()
         process.start()
 
+    def delete(self, process: Process) -> None:
+        self.told.append(f"   {self.deletes.delete(process, self.chance)}")
+
+    def carry_out(self, process: Process) -> None:
+        """The compactor comes after requests can be cancelled no more."""
+        self.clock.advance(CANCEL_PERIOD_NS / NS_PER_S + 1)
+        process.compact()
+
+    def cancel(self, process: Process) -> None:
+        self.told.append(f"   {self.deletes.cancel(process, self.chance)}")
+
+    def choose_mode(self, process: Process) -> None:
+        """What requests do for the tenant from now on."""
+        self.deletes.choose_mode(self.chance)
+        self.told.append(f"   {process.mode}")
+
     def fill_disk(self, process: Process) -> None:
         """Things are tried while there is no room, and again when there is."""
         with no_room(self.chance.choice([0, 100, 500, 3000])):
@@ -147,10 +228,10 @@ class Schedule:
                     continue
 
     def flip_object(self, process: Process) -> None:
-        """A bit of a segment or a manifest changes where it lies."""
+        """A bit of a segment, a manifest or delete requests changes where it lies."""
         files = sorted(
             file
-            for kind in ("segments", "manifest")
+            for kind in ("segments", "manifest", "deletes")
             for file in (self.bucket.directory / str(TENANT) / kind).rglob("[!.]*")
             if file.is_file() and file.stat().st_size
         )
@@ -162,7 +243,15 @@ class Schedule:
         path = file.relative_to(self.bucket.directory).as_posix()
         if file.suffix == ".parquet":
             self.model.at_risk[path] = self._rows_of(path)
+        if path in self._flipped and file.read_bytes() == self._flipped[path]:
+            return
         place = self._flip(file)
+        if file.parent.name == "manifest" and self.chance.random() < 0.3:
+            # Neither the document nor the copy in it is whole then.
+            file.write_bytes(file.read_bytes()[: 8 * 40])
+        if "/deletes/" in path:
+            # Nothing but a second copy could tell what the first said: one bit until it is found.
+            self._flipped[path] = file.read_bytes()
         self.told.append(f"   bit {place} of {path}")
 
     def flip_log(self, process: Process) -> None:
@@ -177,28 +266,62 @@ class Schedule:
         for push in self.model.pushes:
             # One record is lost at most; which one it may be is not looked up.
             push.may_be_lost = push.may_be_lost or (push.name == process.name and not push.is_flushed)
+        self.model.deleted.log_damaged(process.name)
         process.start()
+
+    def flip_cache(self, process: Process) -> None:
+        """A bit of what a process has on its disk of remote segments changes: nobody notices."""
+        files = sorted(file for file in process.cache_directory.rglob("*.ranges") if file.stat().st_size)
+        if files:
+            file = self.chance.choice(files)
+            self.told.append(f"   bit {self._flip(file)} of {file.name}")
+
+    def look(self, process: Process) -> list[Row]:
+        """What is deleted stays so, whatever the process has read of others; kept results are those of a scan."""
+        known = process.known()
+        rows = process.rows()
+        self.model.check_each_once(rows)
+        self.model.check_hidden(rows, of=process.name)
+        # Rows in two segments are counted twice until these are merged.
+        rebuilt = [line for line in self.logs if line["event"].startswith("damaged manifest was rebuilt")]
+        self.model.may_count_twice = self.model.may_count_twice or bool(rebuilt)
+        self.model.deleted.is_forgetful = self.model.deleted.is_forgetful or bool(rebuilt)
+        check_counts(
+            process,
+            rows,
+            FIRST_NS - OLDEST_NS,
+            known=known,
+            may_count_twice=self.model.may_count_twice,
+            keeps=self.chance.random() < KEPT,
+        )
+        return rows
 
     def check(self, process: Process) -> None:
         """Compare what is found with the model, mostly while faults go on."""
         process.refresh()
-        # Rows in two segments are counted twice until these are merged.
-        rebuilt = [line for line in self.logs if line["event"].startswith("damaged manifest was rebuilt")]
-        self.model.may_count_twice = self.model.may_count_twice or bool(rebuilt)
-        rows = process.rows()
+        self.deletes.observe()
         set_aside = process.store.set_aside()
-        self.model.check_each_once(rows)
-        if not process.knows_all_days:
+        rows = self.look(process)
+        if not process.knows_all_days or process.store.set_aside().keys() != set_aside.keys():
             return
         # While a flush waits to be tried again, its days are seen as they were before.
         sees_others = not process.tenant_store.unflushed()
-        self.model.check_all(rows, of=process.name, sees_others=sees_others, set_aside=set_aside)
-        counted = process.counted()
-        if process.store.set_aside().keys() - set_aside.keys():
-            return
-        is_right = counted >= len(rows) if self.model.may_count_twice else counted == len(rows)
-        if not is_right:
-            raise Violation(f"a metric query counts {counted} entries, a log query finds {len(rows)}")
+        known = {request.id: request for request in process.deletions.known(TENANT).requests}
+        may_be_gone = self.model.deleted.may_hide(process.name, known, sees_others=sees_others) | self._expired()
+        self.model.check_all(
+            rows, of=process.name, sees_others=sees_others, set_aside=set_aside, may_be_gone=frozenset(may_be_gone)
+        )
+
+    def _expired(self) -> set[Row]:
+        """The entries that are older than they are kept."""
+        now_ns, periods = self.clock.now_ns(), self.site.periods
+        of_x = dict.fromkeys("x" if periods.streams else "", NS_PER_DAY)
+        return {
+            row
+            for push in self.model.pushes
+            for row in push.rows
+            if (period_ns := of_x.get(row[0], periods.period_ns)) and row[1] < now_ns - period_ns
+        }
 
     def end(self) -> None:
         """No more faults: all is there, everything merges, nothing lies about."""
@@ -216,12 +339,20 @@ class Schedule:
         for process in self.processes.values():
             self.compact(process)
             self.check(process)
-        for process in self.processes.values():
-            self.restart(process)
-            self.clock.advance(3600)
-            self.compact(process)
-            self.check(process)
+        self._rest()
         self._check_objects()
+
+    def _rest(self) -> None:
+        """Everything that may be deleted is: by requests, by age, and objects that nobody reads any more."""
+        process = self.processes["a"]
+        self.clock.advance(EXPIRED_S)
+        for _ in range(RESTS):
+            self.compact(process)
+            self.clock.advance(3600)
+        self.deletes.observe()
+        self.deletes.check_processed(process)
+        for process in self.processes.values():
+            self.check(process)
 
     def _check_objects(self) -> None:
         for process in self.processes.values():
@@ -240,8 +371,19 @@ class Schedule:
         stored = {listed.path for listed in process.objects.list_objects(f"{TENANT}/segments")}
         if stored != live | removed:
             raise Violation(f"objects that nobody knows {stored - live - removed}, missing ones {live - stored}")
+        self._check_files(process.tenant_store.live())
 
-    def _survived(self, process: Process, step: Callable[[Process], None]) -> None:
+    def _check_files(self, live: Sequence[SegmentMeta]) -> None:
+        """Neither delete requests nor age have left anything behind that they must take."""
+        files = [self.bucket.directory / meta.path for meta in live if meta.path not in self.model.at_risk]
+        found = stored_rows(files)
+        deleted, expired = self.model.deleted.must_be_gone() & found, self._expired() & found
+        if deleted:
+            raise Violation(f"{len(deleted)} deleted entries are in segments still: {sorted(deleted)[:3]}")
+        if expired:
+            raise Violation(f"{len(expired)} expired entries are in segments still: {sorted(expired)[:3]}")
+
+    def _survived(self, process: Process, step: Callable[[Process], object]) -> None:
         try:
             step(process)
         except (Unavailable, OSError) as error:
@@ -264,7 +406,7 @@ class Schedule:
         """The rows of a segment, or all where an earlier flip may have changed it."""
         if path in self.model.at_risk:
             return self.model.at_risk[path]
-        return segment_rows(self.bucket.directory / path)
+        return stored_rows([self.bucket.directory / path])
 
     def _flip(self, file: Path) -> int:
         data = bytearray(file.read_bytes())

@@ -1,4 +1,4 @@
-"""The rows of a segment file, read as a query reads them."""
+"""The rows of segment files, read as a query reads them, whatever delete requests say."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ from lodur.query.sources import Source
 from tests.compacting_node import FOREVER_NS, TENANT, Row
 
 
-class OneSegment:
-    """A store of one file."""
+class SegmentsAlone:
+    """A store of some files."""
 
-    def __init__(self, file: Path) -> None:
-        self._file = file
+    def __init__(self, files: Sequence[Path]) -> None:
+        self._files = files
 
     async def sources(self, tenant: TenantId, start_ns: int, end_ns: int) -> Sequence[Source]:
-        return [Segment.open_file(self._file)]
+        return [Segment.open_file(file) for file in self._files]
 
 
-def segment_rows(file: Path) -> frozenset[Row]:
+def stored_rows(files: Sequence[Path]) -> frozenset[Row]:
     """All rows, each once. Raises CorruptData."""
     limits = QueryLimits(entries_max=0, length_max_ns=0)
-    engine = Engine(OneSegment(file), QuerierOptions(threads=1), ManualClock(), lambda _: limits)
+    engine = Engine(SegmentsAlone(files), QuerierOptions(threads=1), ManualClock(), lambda _: limits)
     try:
         return asyncio.run(asked_rows(engine))
     finally:

@@ -11,6 +11,7 @@ import re
 import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from enum import Enum
 from random import Random
 from urllib.parse import quote, quote_from_bytes
 
@@ -58,6 +59,9 @@ _SELECTORS = ('{app="a"}', '{app=~".+"}', "{}", '{app="a"', '{a!="b"}', '{app="a
 _LEVELS = ("debug", "info", "warn", "error", "loud")
 _SWITCHES = ("true", "false", "1", "maybe")
 
+_IN_PATHS = ("/", "%2F", "%2f..", "/../", "/./", "%", "%zz", "%00", "%ff", "%25", ";x=1", "\xe9", "#", "?", "x" * 9_000)
+"""What is put into a path that is right."""
+
 _RULE_GROUPS = (
     'name: g\nrules: [{alert: A, expr: "count_over_time({app=\\"a\\"}[1m]) > 0", for: 1m, labels: {x: "{{.y"}}]\n',
     "name: g\ninterval: 1s\nlimit: 1\nrules: [{record: r:x, expr: 'sum(rate({app=\"a\"}[1m]))'}]\n",
@@ -67,6 +71,17 @@ _RULE_GROUPS = (
 )
 
 _TENANTS = ("a", "b", "a|b", "|", "a:sub", "..", "x" * 151, "é", "a b", "")
+
+
+class Framing(Enum):
+    """How the body follows the head."""
+
+    WHOLE = "as announced"
+    CUT_OFF = "less than announced, then the end"
+    TOO_MUCH = "more than announced"
+    CHUNKED = "in chunks"
+    BROKEN_CHUNKS = "in chunks that are none"
+    HANDSHAKE = "no body: a WebSocket is asked for"
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +94,7 @@ class FuzzedRequest:
     params: tuple[str, ...]
     headers: tuple[tuple[str, str], ...]
     body: bytes | None
+    framing: Framing = Framing.WHOLE
 
     def target(self) -> str:
         return self.path + ("?" + "&".join(self.params) if self.params else "")
@@ -87,8 +103,10 @@ class FuzzedRequest:
 class RequestGenerator:
     """Draws requests to these routes."""
 
-    def __init__(self, routes: Sequence[KnownRoute], random: Random) -> None:
+    def __init__(self, routes: Sequence[KnownRoute], random: Random, made_ids: Sequence[str]) -> None:
         self._random = random
+        self._made_ids = made_ids
+        self._sockets = [each for each in routes if each.is_websocket]
         self._routes = [each for each in routes if not each.is_websocket]
         self._weights = [WEIGHTS.get(each.path, _WEIGHT) for each in self._routes]
         self._queries = Mutator(random, recorded_queries())
@@ -108,12 +126,15 @@ class RequestGenerator:
             "mode": lambda: random.choice(("diff", "defaults", "x")),
             "log_level": lambda: random.choice(_LEVELS),
             **dict.fromkeys(("flush", "delete_ring_tokens", "force"), lambda: random.choice(_SWITCHES)),
-            **dict.fromkeys(("request_id", "file", "rule_group", "rule_name", "type", "shards"), self._odd),
+            "request_id": lambda: random.choice([*_ODD, *made_ids[-20:]]),
+            **dict.fromkeys(("file", "rule_group", "rule_name", "type", "shards"), self._odd),
         }
 
     def draw(self) -> FuzzedRequest:
         """The next request."""
         random = self._random
+        if random.random() < 0.04:
+            return self._handshake()
         route = random.choices(self._routes, self._weights)[0]
         method = random.choice(METHODS) if random.random() < 0.05 else random.choice(route.methods)
         params = self._params()
@@ -127,9 +148,41 @@ class RequestGenerator:
         headers = self._headers()
         headers += (("Content-Type", content_type),) if content_type else ()
         headers += (("Content-Encoding", encoding),) if encoding else ()
-        return FuzzedRequest(route.path, method, self._path(route), params, headers, body)
+        return FuzzedRequest(route.path, method, self._path(route), params, headers, body, self._framing(body))
+
+    def _framing(self, body: bytes | None) -> Framing:
+        if body is None or self._random.random() < 0.9:
+            return Framing.WHOLE
+        return self._random.choice((Framing.CUT_OFF, Framing.TOO_MUCH, Framing.CHUNKED, Framing.BROKEN_CHUNKS))
+
+    def _handshake(self) -> FuzzedRequest:
+        """Mostly of the routes that open WebSockets, and mostly right."""
+        random = self._random
+        route = random.choice(self._sockets if random.random() < 0.8 else self._routes)
+        version = "13" if random.random() < 0.9 else random.choice(("8", "", "x"))
+        key = "dGhlIHNhbXBsZSBub25jZQ==" if random.random() < 0.9 else random.choice(("", "x", "A" * 300))
+        headers = (
+            *self._headers(),
+            ("Connection", "Upgrade" if random.random() < 0.9 else "close"),
+            ("Upgrade", "websocket" if random.random() < 0.9 else random.choice(("h2c", "WebSocket, x"))),
+            ("Sec-WebSocket-Version", version),
+            ("Sec-WebSocket-Key", key),
+            *((("Sec-WebSocket-Protocol", "x, y"),) if random.random() < 0.1 else ()),
+        )
+        method = "GET" if random.random() < 0.95 else random.choice(METHODS)
+        return FuzzedRequest(route.path, method, self._path(route), self._params(), headers, None, Framing.HANDSHAKE)
 
     def _path(self, route: KnownRoute) -> str:
+        path = self._path_of_names(route)
+        if self._random.random() > 0.06:
+            return path
+        at = self._random.randrange(len(path))
+        return path[:at] + self._random.choice(_IN_PATHS) + path[at:]
+
+    def _path_of_names(self, route: KnownRoute) -> str:
+        if route.path.endswith(":path}") and self._random.random() < 0.5:
+            namespace, group = self._random.choices(("ns", "g", "n%2Fs", "%C3%A9", "%00"), k=2)
+            return re.sub(r"\{[^}]*\}", f"{namespace}/{group}", route.path)
         path = re.sub(r"\{[^}]*\}", lambda _: self._quoted(self._random.choice((*_NAMES[:-1], *_ODD[:14]))), route.path)
         return path or "/"
 
@@ -141,6 +194,8 @@ class RequestGenerator:
         pairs = [f"{quote(name)}={self._quoted(self._value(name))}" for name in names]
         if random.random() < 0.03:
             pairs += ["x=" + "y" * 500] * random.choice((2, 2_000))
+        if random.random() < 0.01:
+            pairs.append("x=" + "y" * 70_000)
         if random.random() < 0.03:
             pairs.append(random.choice(("&&&", "=", "%", "%zz=%1", "a;b", "+")))
         return tuple(pairs)
@@ -208,6 +263,7 @@ class RequestGenerator:
             "br": bytes,
             "snappy": bytes,
             "zstd": bytes,
+            "lz4": bytes,
         }
         encoding = random.choice(list(encodings)) if random.random() < 0.3 else ""
         if encoding:

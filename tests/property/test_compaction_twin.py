@@ -151,7 +151,6 @@ TestCluster = Cluster.TestCase
 TestCluster.settings = settings(
     max_examples=EXAMPLES,
     stateful_step_count=STEPS,
-    deadline=None,
     suppress_health_check=list(HealthCheck),
     print_blob=True,
 )

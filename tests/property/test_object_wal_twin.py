@@ -174,6 +174,5 @@ TestCluster = Cluster.TestCase
 TestCluster.settings = settings(
     max_examples=EXAMPLES,
     stateful_step_count=STEPS,
-    deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )

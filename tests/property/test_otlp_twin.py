@@ -51,7 +51,7 @@ def unquoted(text: str) -> str:
     return re.sub(r"\\(x[0-9a-f]{2}|.)", meaning, text, flags=re.DOTALL)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(bodies, mappings)
 def test_entries_are_those_of_the_twin(body: Json, mapping: OtlpMapping) -> None:
     expected = list(expected_entries(body, mapping, NOW_NS))
@@ -68,7 +68,6 @@ def test_entries_are_those_of_the_twin(body: Json, mapping: OtlpMapping) -> None
         assert entries(again) == expected
 
 
-@settings(deadline=None)
 @given(bodies, st.data())
 def test_damaged_bodies_are_answered(body: Json, data: st.DataObject) -> None:
     for raw, push_format in forms(body):

@@ -1,9 +1,10 @@
-"""Kept results are those that a scan gives, whatever was pushed late, flushed, merged or expired in between."""
+"""Kept results are those of a scan, whatever was pushed late, flushed, merged, deleted or expired in between."""
 
 from __future__ import annotations
 
 import asyncio
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 
 import msgspec
@@ -16,6 +17,7 @@ from prometheus_client import CollectorRegistry
 from lodur.kernels.scan_plan import Grouping, Metric, RangeOp
 from lodur.model.clock import ManualClock
 from lodur.model.durations import NS_PER_HOUR, NS_PER_MINUTE, NS_PER_S
+from lodur.model.errors import InvalidRequest
 from lodur.model.limits import QueryLimits
 from lodur.query.answers import MatrixAnswer
 from lodur.query.engine import Engine
@@ -33,8 +35,11 @@ OPTIONS = CompactorOptions(
     reader_grace_ns=0,
     retention_enabled=True,
     retention_delete_delay_ns=0,
+    delete_cancel_period_ns=2 * NS_PER_HOUR,
     policy=CompactionPolicy(target_bytes=3000, settled_after_ns=NS_PER_HOUR, cold_after_ns=6 * NS_PER_HOUR),
 )
+
+DELETED = ('{app="x"}', '{app=~".+"} |= "7"', '{app=~"x|y"} | logfmt | n > 20')
 
 TEXTS = (
     'sum by (app) (count_over_time({app=~".+"}[5m]))',
@@ -73,6 +78,7 @@ class Dashboards(RuleBasedStateMachine):
         options = QuerierOptions(threads=1, results_max_bytes=1 << 20)
         self.cached = Engine(self.node.store, options, self.clock, limits)
         self.number = 0
+        self.asked: list[str] = []
 
     @rule(count=st.integers(1, 12), late_h=st.integers(0, 30), app=st.sampled_from("xyz"))
     def push(self, count: int, late_h: int, app: str) -> None:
@@ -95,6 +101,17 @@ class Dashboards(RuleBasedStateMachine):
     def pass_time(self, minutes: int) -> None:
         self.clock.advance(60.0 * minutes)
 
+    @rule(query=st.sampled_from(DELETED), from_h=st.integers(1, 40), length_h=st.integers(1, 40))
+    def delete(self, query: str, from_h: int, length_h: int) -> None:
+        start_ns = self.clock.now_ns() - from_h * NS_PER_HOUR
+        self.asked.append(self.node.delete(query, start_ns, start_ns + length_h * NS_PER_HOUR))
+
+    @rule()
+    def cancel(self) -> None:
+        if self.asked:
+            with suppress(InvalidRequest):
+                self.node.deletes.cancel(TENANT, self.asked.pop(), force=False, by="")
+
     @rule(text=st.sampled_from(TEXTS), hours=st.sampled_from([3, 24, 48]), step_minutes=st.sampled_from([1, 10, 45]))
     def look(self, text: str, hours: int, step_minutes: int) -> None:
         step_ns = step_minutes * NS_PER_MINUTE
@@ -110,7 +127,7 @@ class Dashboards(RuleBasedStateMachine):
 
 
 def test_kept_results_are_those_of_a_scan() -> None:
-    run_state_machine_as_test(Dashboards, settings=settings(max_examples=15, stateful_step_count=25, deadline=None))
+    run_state_machine_as_test(Dashboards, settings=settings(max_examples=15, stateful_step_count=25))
 
 
 def test_a_dashboard_that_moves_on_finds_what_it_had(tmp_path: Path) -> None:
@@ -153,7 +170,54 @@ def test_a_dashboard_that_moves_on_finds_what_it_had(tmp_path: Path) -> None:
     node.stop()
 
 
-@settings(max_examples=200, deadline=None)
+def test_what_is_deleted_is_in_no_kept_result(tmp_path: Path) -> None:
+    """From the request on, after it is cancelled and asked for again, while it is carried out, and after."""
+    clock = ManualClock(BEGIN_NS)
+    node = Node(tmp_path, clock, options=OPTIONS)
+    registry = CollectorRegistry()
+    options = QuerierOptions(threads=1, results_max_bytes=1 << 20)
+    engine = Engine(node.store, options, clock, limits, cache_metrics=CacheMetrics(registry))
+    hour_ns = BEGIN_NS // NS_PER_HOUR * NS_PER_HOUR
+    start_ns, end_ns = hour_ns - 12 * NS_PER_HOUR, hour_ns
+
+    def hits() -> float:
+        return registry.get_sample_value("lodur_cache_hits_total", {"cache": "results"}) or 0
+
+    def counted() -> int:
+        answers = [series(engine, TEXTS[0], start_ns, end_ns, 5 * NS_PER_MINUTE) for _ in range(2)]
+        assert_equal(answers[0], answers[1])
+        return int(answers[0].values[answers[0].present].sum())
+
+    # One of two segments is not touched by any request.
+    for app in "xy":
+        node.push([(app, hour_ns - hour * NS_PER_HOUR + 1, f"n={hour}") for hour in range(1, 12)])
+        node.flush()
+    assert counted() == 22
+    assert hits()
+    made = node.delete('{app="x"} | logfmt | n > 5', start_ns, end_ns)
+    assert counted() == 16
+    node.deletes.cancel(TENANT, made, force=False, by="")
+    before = hits()
+    assert counted() == 22
+    assert hits() > before
+    made = node.delete('{app="x"} | logfmt | n > 5', start_ns, end_ns)
+    clock.advance(2 * 3600 + 1)
+    for status in ("processed", "processed"):
+        assert counted() == 16
+        node.compact()
+        assert node.statuses() == {made: status}
+    assert counted() == 16
+    clock.advance(61)
+    # What comes later stays, and is in the answers that were kept without it.
+    node.push([("x", hour_ns - 7 * NS_PER_HOUR + 1, "n=7")])
+    assert counted() == 17
+    node.flush()
+    assert counted() == 17
+    engine.close()
+    node.stop()
+
+
+@settings(max_examples=200)
 @given(
     start_ns=st.integers(0, 2**61),
     step_ns=st.integers(1, 10 * NS_PER_HOUR),

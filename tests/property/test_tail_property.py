@@ -87,7 +87,7 @@ class World:
         return [line for data in self.got.values() for line in data.decode().splitlines()]
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(STEPS)
 def test_each_line_comes_out_once(steps: list[str]) -> None:
     with tempfile.TemporaryDirectory() as name:

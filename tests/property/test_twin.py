@@ -291,7 +291,6 @@ def check_streams(tenant: Tenant, twin: LogTwin, chosen: Chosen, pushed: int) ->
 
 @settings(
     max_examples=EXAMPLES,
-    deadline=None,
     suppress_health_check=list(HealthCheck),
     print_blob=True,
     phases=PHASES,

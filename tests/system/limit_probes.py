@@ -164,6 +164,17 @@ def two_streams(tenant: Tenant) -> tuple[int, str]:
     return tenant.push_streams(({"app": "x"}, [[str(now_ns()), "1"]]), ({"app": "y"}, [[str(now_ns()), "2"]]))
 
 
+def only_one_stream_is_refused(pattern: str, *, status: int = 400) -> Probe:
+    """Of two streams that come together the first."""
+
+    def probe(tenant: Tenant) -> None:
+        refused(two_streams(tenant), status, pattern)
+        assert tenant.streams('{app="x"}') == []
+        assert tenant.lines('{app="y"}') == ["2"]
+
+    return probe
+
+
 def duplicates_are_moved(tenant: Tenant) -> None:
     ts_ns = now_ns()
     tenant.push_streams(({"app": "x"}, [[str(ts_ns), "1"], [str(ts_ns), "2"]]))
@@ -293,6 +304,21 @@ PROBES: Mapping[str, tuple[str, Probe]] = {
     "enforced_labels": (
         "enforced_labels: [env]",
         push_refused(r"^missing required labels 'env' for user 'enforced_labels' for stream '\{.*\}' \(policy: ''\)"),
+    ),
+    "policy_stream_mapping": (
+        "policy_stream_mapping: {p: [{selector: '{app=\"x\"}', priority: 1}]}, policy_enforced_labels: {p: [env]}",
+        only_one_stream_is_refused(r"^missing required labels 'env' for user '.*' for stream '\{.*\}' \(policy: 'p'\)"),
+    ),
+    "policy_enforced_labels": (
+        "policy_enforced_labels: {'*': [env]}",
+        push_refused(r"^missing required labels 'env' for user '.*' for stream '\{.*\}' \(policy: ''\)"),
+    ),
+    "block_ingestion_policy_until": (
+        "policy_stream_mapping: {p: [{selector: '{app=\"x\"}'}]}, block_ingestion_policy_until: {p: 2100-01-01}",
+        only_one_stream_is_refused(
+            r"^ingestion blocked for user '.*' \(policy: 'p'\) until '2100-01-01T00:00:00Z' with status code '260'",
+            status=260,
+        ),
     ),
     "block_ingestion_until": (
         "block_ingestion_until: 2100-01-01T00:00:00Z",

@@ -243,6 +243,7 @@ _ENCODINGS = (
 
 _HEADERS = (
     _header("empty body", JSON | TENANT, "EOF", body=b""),
+    _header("empty protobuf", PROTOBUF | TENANT, "snappy: corrupt input", body=b""),
     _header("no content type, JSON body", TENANT, "snappy: corrupt input", body=GOOD_JSON),
     _header("content type without a name", TENANT | {"Content-Type": "/"}, "mime"),
     _header("content type with a slash too many", TENANT | {"Content-Type": "a/b/c"}, "mime"),

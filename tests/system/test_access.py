@@ -49,6 +49,7 @@ lodur:
     tokens_file: tokens
     realm: the logs
     failures_per_minute: 20
+    users_file: users.yaml
     users:
       reader: {tenants: [a, b], default_tenant: a, rights: [read]}
       writer: {tenants: [a], rights: [write]}
@@ -85,6 +86,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LodurServer]:
     directory = tmp_path_factory.mktemp("access")
     write_htpasswd(directory, HASHES)
     (directory / "tokens").write_text(f"# of machines\nrobot:{TOKEN}\n")
+    (directory / "users.yaml").write_text("users: {}\n")
     server = LodurServer(directory, config_text=CONFIG)
     server.start()
     yield server
@@ -449,6 +451,29 @@ def test_guessing_is_slowed_down_and_hinders_nobody_else(server: LodurServer) ->
     assert ask(server.port, "GET", LABELS, basic("busy")).status == 200
     assert ask(server.port, "GET", LABELS, bearer() | {"X-Scope-OrgID": "a"}).status == 200
     assert ask(server.port, "GET", LABELS, READER).status == 200
+
+
+def test_rights_change_within_moments(server: LodurServer) -> None:
+    def ask_labels(tenant: str) -> int:
+        return ask(server.port, "GET", LABELS, basic("nobody") | {"X-Scope-OrgID": tenant}).status
+
+    def write(text: str) -> None:
+        (server.directory / "users.new").write_text(text)
+        (server.directory / "users.new").rename(server.directory / "users.yaml")
+
+    assert ask_labels("b") == 403
+    write("users: {nobody: {tenants: [b], rights: [read]}}")
+    wait_until(lambda: ask_labels("b") == 200, deadline_s=10, what="the new right")
+    assert ask_labels("a") == 403
+    write("users: {nobody: {tenants: [b], rights: [rread]}}")
+    wait_until(
+        lambda: ask_labels("b") == 200 and "unrecognized right 'rread'" in server.log(),
+        deadline_s=10,
+        what="the complaint about the broken file",
+    )
+    assert ask_labels("b") == 200
+    write("users: {}")
+    wait_until(lambda: ask_labels("b") == 403, deadline_s=10, what="the loss of the right")
 
 
 def test_a_changed_file_counts_within_moments(server: LodurServer) -> None:

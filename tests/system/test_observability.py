@@ -79,7 +79,11 @@ def test_log_traces_and_profiles(lodur_server: StartLodur, collector: Collector)
     body = json_push([({"app": "a"}, [(SystemClock().now_ns(), "one", {})])])
     pushed = ask(server.port, "POST", "/loki/api/v1/push", {"Content-Type": "application/json"}, body)
     assert pushed.status == 204
-    headers = {"traceparent": f"00-{TRACE}-00f067aa0ba902b7-01", "X-Request-Id": "r-1"}
+    headers = {
+        "traceparent": f"00-{TRACE}-00f067aa0ba902b7-01",
+        "X-Request-Id": "r-1",
+        "X-Query-Tags": 'Source="x"',
+    }
     answered = ask(server.port, "GET", QUERY, headers, b"")
     assert answered.status == 200
 
@@ -92,6 +96,7 @@ def test_log_traces_and_profiles(lodur_server: StartLodur, collector: Collector)
     (queried,) = (line for line in lines if line.get("id") == "r-1")
     expected = {"tenant": "fake", "query": '{app="a"}', "lines": 1, "read_bytes": 3, "trace_id": TRACE, "status": 200}
     assert {name: queried[name] for name in expected} == expected
+    assert queried["query_tags"] == "Source=_x_"
     assert int(str(queried["sent_bytes"])) > 100
     (kept,) = (line for line in lines if line.get("path") == "/loki/api/v1/push")
     assert (kept["tenant"], kept["received_bytes"]) == ("fake", len(body))

@@ -86,8 +86,8 @@ def assert_serves(server: LodurServer) -> None:
 def in_flight(server: LodurServer) -> float:
     """Requests that are being served, but for the one that asks."""
     text = ask(server.port, "GET", "/metrics").text
-    line = next(line for line in text.splitlines() if line.startswith("loki_inflight_requests"))
-    return float(line.split()[-1]) - 1
+    lines = [line for line in text.splitlines() if line.startswith("loki_inflight_requests{")]
+    return sum(float(line.split()[-1]) for line in lines) - 1
 
 
 def test_dribbled_pushes_are_ended_and_nobody_waits_for_them(server: LodurServer) -> None:

@@ -80,7 +80,8 @@ def test_compactors_are_killed_under_load(
     pushers = [Pusher(number, front.port, now_ns) for number in range(4)]
     asker = Asker(front.port, pushers, now_ns)
     stop = threading.Event()
-    threads = [threading.Thread(target=run, args=(stop,)) for run in (asker.run, *(each.run for each in pushers))]
+    runs = [*(pusher.run for pusher in pushers), asker.run]
+    threads = [threading.Thread(target=run, args=(stop,)) for run in runs]
     for thread in threads:
         thread.start()
     try:

@@ -8,6 +8,7 @@ import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import urlencode
 
 import pyarrow.parquet as pq
 import pytest
@@ -101,6 +102,30 @@ def test_only_live_segments_are_read(server: LodurServer) -> None:
     segment = next((server.data / "chunks").rglob("*.parquet"), None) or next(server.data.rglob("*.parquet"))
     shutil.copy(segment, segment.with_name("of-a-crash.parquet"))
     assert rows(server, "select count(*) as n from logs") == [{"n": 310}]
+
+
+DELETING = """
+compactor: {retention_enabled: true, delete_request_store: s3}
+"""
+
+
+@pytest.mark.parametrize("mode", ["filter-and-delete", "filter-only"])
+def test_what_is_deleted_is_not_shown(lodur_server: StartLodur, s3_server: S3Server, mode: str) -> None:
+    """Long before the compactor takes it out: of a segment some entries, and another as a whole."""
+    limits = f"limits_config: {{reject_old_samples: false, deletion_mode: {mode}}}"
+    server = lodur_server(config_text=f"{s3_config(s3_server, s3_server.new_bucket())}{limits}{DELETING}")
+    push(server)
+    before = rows(server, "select app, line, trace_id from logs order by app, ts_ns")
+    for query, start_ns, end_ns in (
+        ('{app="shop"} | trace_id=~"t.*7"', T0, T0 + 10**9),
+        ('{app=~".+"}', T0 + DAY_NS, T0 + 2 * DAY_NS),
+    ):
+        span = urlencode({"query": query, "start": start_ns // 10**9, "end": end_ns // 10**9})
+        assert ask(server.port, "POST", f"/loki/api/v1/delete?{span}", {}, b"").status == 204
+    left = [row for row in before if int(str(row["trace_id"])[1:]) % 2 == 0]
+    assert 0 < len(left) < len(before)
+    assert rows(server, "select app, line, trace_id from logs order by app, ts_ns") == left
+    server.kill()
 
 
 @pytest.mark.parametrize(

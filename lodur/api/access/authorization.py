@@ -7,7 +7,7 @@ behind the gate the header `X-Scope-OrgID` stands once, or not at all.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import structlog
@@ -16,7 +16,7 @@ from starlette.routing import BaseRoute, Route, WebSocketRoute
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from lodur.api.access.authentication import USER_KEY
-from lodur.api.access.options import NO_GRANT, Grant
+from lodur.api.access.options import Grant
 from lodur.api.access.rights import right_for
 from lodur.api.errors import AnsweredError, error_response
 from lodur.api.tenant import TENANT_HEADER
@@ -35,7 +35,8 @@ _log = structlog.get_logger(__name__)
 class Rules:
     """What the gates of all routes go by."""
 
-    grants: Mapping[str, Grant]
+    grant_of: Callable[[str], Grant]
+    """By the name of the user."""
     checks_tenants: bool
     """Off where every request is of one tenant, whatever its header says."""
     metrics: AccessMetrics
@@ -66,7 +67,7 @@ class Authorization:
 
     def _allowed(self, user: str, scope: Scope) -> Scope:
         """The scope as the route may see it. Raises AnsweredError and InvalidRequest."""
-        grant = self.rules.grants.get(user, NO_GRANT)
+        grant = self.rules.grant_of(user)
         right = right_for(self.path, scope.get("method", "GET"))
         if right not in grant.rights:
             raise AnsweredError(f"user '{user}' has no right to {right.value} here", status=FORBIDDEN)

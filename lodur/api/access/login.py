@@ -11,7 +11,7 @@ from lodur.api.access.authorization_header import Password, Token, read_authoriz
 from lodur.api.access.credential_files import CredentialFiles
 from lodur.api.access.credentials import Credentials, token_digest
 from lodur.api.access.failures import Failures
-from lodur.api.access.options import AccessOptions
+from lodur.api.access.options import AccessOptions, Grant, UsersReader
 from lodur.api.access.passwords import Passwords
 from lodur.model.clock import Clock
 from lodur.model.errors import LimitExceeded, Unauthenticated
@@ -44,10 +44,12 @@ class TooManyFailures(LimitExceeded):
 class Login:
     """All that is known of users while the server runs. Used from one event loop."""
 
-    def __init__(self, options: AccessOptions, *, key: bytes, clock: Clock) -> None:
+    def __init__(
+        self, options: AccessOptions, *, key: bytes, clock: Clock, read_users: UsersReader | None = None
+    ) -> None:
         """Read the credentials; `key` is KEY_BYTES of chance. Raises InvalidRequest and OSError."""
         self._key = key
-        self._files = CredentialFiles(options, key=key, clock=clock)
+        self._files = CredentialFiles(options, key=key, clock=clock, read_users=read_users)
         self._passwords = Passwords(key=key, clock=clock)
         self._failures = Failures(options.failures_per_minute, clock)
 
@@ -67,6 +69,10 @@ class Login:
                 return await self._checked_user(user, password, credentials, address)
             case _:
                 assert_never(given)
+
+    def grant_of(self, user: str) -> Grant:
+        """What a user may do now."""
+        return self._files.grant_of(user)
 
     def close(self) -> None:
         """End the threads."""

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
+from typing import TypeAlias
 
 from lodur.model.tenant import TenantId
 
@@ -53,3 +54,9 @@ class AccessOptions:
     """Wrong passwords that one address may send for one user; 0 does not count them."""
     grants: Mapping[str, Grant] = field(default_factory=dict)
     """By user name."""
+    users_file: Path | None = None
+    """More of them; what it says of a user goes before `grants`."""
+
+
+UsersReader: TypeAlias = Callable[[Path], Mapping[str, Grant]]
+"""Reads the file of users. Raises InvalidRequest and OSError."""

@@ -72,6 +72,12 @@ USERS = Setting(
     "{}",
     "By name: `tenants`, `default_tenant` (the only one where there is one), `rights` (`read`, `write`, `admin`).",
 )
+USERS_FILE = Setting(
+    "lodur.access.users_file",
+    TEXT,
+    "",
+    "YAML with more `users`, which go before those here; read again when it changes, so that rights change at once.",
+)
 REALM = Setting("lodur.access.realm", TEXT, "lodur", "What browsers call the place that wants the password.")
 METRICS_OPEN = Setting("lodur.access.metrics_open", BOOL, "false", "Answer `/metrics` to everybody, as `/ready`.")
 FAILURES = Setting(
@@ -81,19 +87,20 @@ FAILURES = Setting(
     "Wrong passwords for one user that one address may send; further ones are answered with 429. 0 means any number.",
 )
 
-ENTRIES: tuple[Entry, ...] = (HTPASSWD, TOKENS, USERS, REALM, METRICS_OPEN, FAILURES)
+ENTRIES: tuple[Entry, ...] = (HTPASSWD, TOKENS, USERS, USERS_FILE, REALM, METRICS_OPEN, FAILURES)
 
 
 def access_options(values: Values, base: Path) -> AccessOptions | None:
     """What access control is told; None where everybody may do everything. Raises ConfigError."""
     htpasswd, tokens, users = values.get(HTPASSWD), values.get(TOKENS), dict(values.get(USERS))
+    users_file = values.get(USERS_FILE)
     if not htpasswd and not tokens:
-        if users:
+        if users or users_file:
             raise ConfigError(
                 "CONFIG ERROR: invalid lodur.access config: users need htpasswd_file or tokens_file to log in by"
             )
         return None
-    if not users:
+    if not users and not users_file:
         raise ConfigError(
             "CONFIG ERROR: invalid lodur.access config: nobody may do anything, name rights and tenants in users"
         )
@@ -110,4 +117,5 @@ def access_options(values: Values, base: Path) -> AccessOptions | None:
         metrics_open=values.get(METRICS_OPEN),
         failures_per_minute=values.get(FAILURES),
         grants=users,
+        users_file=base / users_file if users_file else None,
     )

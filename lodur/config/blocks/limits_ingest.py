@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from lodur.config.blocks import policies
 from lodur.config.blocks.otlp import otlp_mapping
-from lodur.config.blocks.reasons import NO_POLICIES_YET, NO_RING
+from lodur.config.blocks.reasons import NO_RING
 from lodur.config.kinds import BOOL, COUNT, DURATION, FLOAT, SIZE, TEXT, TEXTS, TIME, int_kind
 from lodur.config.schema import Entry, Setting, inert_keys
 from lodur.config.values import Values
@@ -215,11 +216,7 @@ ENTRIES: tuple[Entry, ...] = (
     *inert_keys("limits_config", "one writer takes all pushes, the whole rate is its own", "ingestion_rate_strategy"),
     *inert_keys("limits_config", NO_RING, "shard_streams ingestion_partitions_tenant_shard_size"),
     *inert_keys("limits_config", "generic fields are not copied yet", "discover_generic_fields"),
-    *inert_keys(
-        "limits_config",
-        NO_POLICIES_YET,
-        "block_ingestion_policy_until policy_stream_mapping policy_enforced_labels policy_override_limits",
-    ),
+    *policies.ENTRIES,
     *inert_keys("limits_config", "it is for testing clients", "simulated_push_latency"),
 )
 
@@ -254,6 +251,9 @@ def ingest_limits(values: Values) -> IngestLimits:
         required_label_names=values.get(ENFORCED_LABELS),
         blocked_until_ns=values.get(BLOCK_UNTIL),
         blocked_status=values.get(BLOCK_STATUS),
+        policies=policies.policies(values),
+        policy_required_label_names=values.get(policies.LABELS),
+        policy_blocked_until_ns=values.get(policies.BLOCKED),
     )
 
 

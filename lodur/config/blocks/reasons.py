@@ -12,5 +12,4 @@ NO_CHUNK_CACHE = "parts of segments are cached on the local disk (lodur.cache), 
 NO_BLOOMS = "segments carry their own filters, there are no blooms to build"
 NO_KAFKA = "there is no Kafka between writers and readers"
 PATTERNS_ON_DEMAND = "patterns are found in stored lines when they are asked for, nothing of them is kept"
-NO_POLICIES_YET = "limits by policy are not enforced yet"
 NOT_FOR_ONE_PROCESS = "it divides work among processes of a cluster"

@@ -15,6 +15,7 @@ from lodur.config.blocks.ruler_clients import (
     RELABEL_RULES,
     REMOTE_WRITE_CLIENT,
     REMOTE_WRITE_CLIENTS,
+    discovery_problem,
 )
 from lodur.config.errors import ConfigError
 from lodur.config.kinds import BOOL, DURATION, POSITIVE, POSITIVE_DURATION, TEXT, TEXT_MAP, TEXTS, choice
@@ -22,7 +23,7 @@ from lodur.config.schema import Entry, MisplacedKey, Setting, inert_keys
 from lodur.config.values import Values
 from lodur.model.durations import NS_PER_S
 from lodur.model.label_set import LabelSet
-from lodur.ruler.options import AlertmanagerOptions, RulerLimits, RulerOptions, RulerWalOptions
+from lodur.ruler.options import AlertmanagerOptions, HttpOptions, RulerLimits, RulerOptions, RulerWalOptions
 
 TYPE_NAMES = {
     "ruler": "ruler.Config",
@@ -76,12 +77,25 @@ ALERT_RELABEL = Setting(
     "ruler.alert_relabel_configs", RELABEL_RULES, "[]", "How labels of alerts are changed before they are sent."
 )
 URLS = Setting("ruler.alertmanager_url", ALERTMANAGER_URLS, "", "Alertmanagers, with commas; each gets all alerts.")
+DISCOVERY = Setting(
+    "ruler.enable_alertmanager_discovery",
+    BOOL,
+    "false",
+    "Hosts of `alertmanager_url` are like `_web._tcp.alertmanager.example`; their SRV records name the Alertmanagers.",
+    ("ruler.alertmanager-discovery",),
+)
+REFRESH_INTERVAL = Setting(
+    "ruler.alertmanager_refresh_interval",
+    POSITIVE_DURATION,
+    "1m",
+    "How often they are looked up again.",
+)
 NOTIFIER_CLIENT = Setting(
     "ruler.alertmanager_client",
     NOTIFIER,
     "{}",
     "How they are asked: `basic_auth_username`, `basic_auth_password`, `type`, `credentials`, `credentials_file`, "
-    "`tls_ca_path`, `tls_cert_path`, `tls_key_path`, `tls_server_name`, `tls_insecure_skip_verify`.",
+    "`oauth2`, `sigv4`, `tls_ca_path`, `tls_cert_path`, `tls_key_path`, `tls_server_name`, `tls_insecure_skip_verify`.",
 )
 QUEUE_CAPACITY = Setting(
     "ruler.notification_queue_capacity", POSITIVE, "10000", "Alerts that wait for one Alertmanager."
@@ -117,7 +131,7 @@ CLIENT = Setting(
     REMOTE_WRITE_CLIENT,
     "{}",
     "A receiver of Prometheus remote write: `url`, `remote_timeout`, `headers`, `basic_auth`, `authorization`, "
-    "`bearer_token`, `tls_config`, `proxy_url`, `write_relabel_configs`, `queue_config`.",
+    "`bearer_token`, `oauth2`, `sigv4`, `tls_config`, `proxy_url`, `write_relabel_configs`, `queue_config`.",
 )
 CLIENTS = Setting("ruler.remote_write.clients", REMOTE_WRITE_CLIENTS, "{}", "Receivers by name, each as `client`.")
 EVALUATION_DELAY = Setting(
@@ -140,8 +154,8 @@ TENANT_ALERTMANAGER = Setting(
     "limits_config.ruler_alertmanager_config",
     ALERTMANAGER,
     "{}",
-    "A tenant's own Alertmanagers: `alertmanager_url`, `alertmanager_client`, `notification_timeout`, "
-    "`notification_queue_capacity`.",
+    "A tenant's own Alertmanagers: `alertmanager_url`, `alertmanager_client`, `enable_alertmanager_discovery`, "
+    "`alertmanager_refresh_interval`, `notification_timeout`, `notification_queue_capacity`.",
 )
 
 ENTRIES: tuple[Entry, ...] = (
@@ -162,11 +176,8 @@ ENTRIES: tuple[Entry, ...] = (
     ALERT_RELABEL,
     URLS,
     NOTIFIER_CLIENT,
-    *inert_keys(
-        "ruler",
-        "Alertmanagers are named one by one, their names are looked up with each connection",
-        "enable_alertmanager_discovery alertmanager_refresh_interval",
-    ),
+    DISCOVERY,
+    REFRESH_INTERVAL,
     *inert_keys("ruler", "Alertmanager has no other API than v2 any more", "enable_alertmanager_v2"),
     QUEUE_CAPACITY,
     NOTIFICATION_TIMEOUT,
@@ -225,7 +236,7 @@ def ruler_options(values: Values, base: Path) -> RulerOptions:
         external_labels=LabelSet.of(dict(values.get(EXTERNAL_LABELS))),
         datasource_uid=values.get(DATASOURCE),
         alert_relabel=values.get(ALERT_RELABEL),
-        alertmanager=AlertmanagerOptions(values.get(URLS), http, values.get(QUEUE_CAPACITY)),
+        alertmanager=_alertmanager(values, http),
         resend_delay_ns=values.get(RESEND_DELAY),
         outage_tolerance_ns=values.get(OUTAGE_TOLERANCE),
         grace_period_ns=values.get(GRACE_PERIOD),
@@ -247,6 +258,19 @@ def ruler_limits(values: Values) -> RulerLimits:
         remote_write=values.get(TENANT_WRITE),
         alertmanager=values.get(TENANT_ALERTMANAGER),
     )
+
+
+def _alertmanager(values: Values, http: HttpOptions) -> AlertmanagerOptions:
+    options = AlertmanagerOptions(
+        values.get(URLS),
+        http,
+        values.get(QUEUE_CAPACITY),
+        discovers=values.get(DISCOVERY),
+        refresh_s=values.get(REFRESH_INTERVAL) / NS_PER_S,
+    )
+    if problem := discovery_problem(options):
+        raise ConfigError(f"CONFIG ERROR: invalid ruler config: {problem}")
+    return options
 
 
 def _local_directory(values: Values, base: Path) -> Path | None:

@@ -5,12 +5,13 @@ Their keys are Prometheus', so they are read one by one (see `Section`), not dec
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar, cast, get_args
 from urllib.parse import urlsplit
 
-from lodur.config.client_auth import read_auth, read_secret, read_tls
+from lodur.config.client_auth import is_url, read_auth, read_oauth2, read_secret, read_sigv4, read_tls
 from lodur.config.errors import BadValue, Problem
 from lodur.config.kinds import (
     BOOL,
@@ -18,6 +19,7 @@ from lodur.config.kinds import (
     DURATION,
     MASK,
     POSITIVE,
+    POSITIVE_DURATION,
     SECRET,
     TEXT,
     TEXT_MAP,
@@ -41,6 +43,7 @@ from lodur.config.yaml_nodes import (
 from lodur.model.durations import NS_PER_S
 from lodur.model.errors import InvalidRequest
 from lodur.query.evaluate.relabel import replace_values
+from lodur.ruler.discovery import is_service_name
 from lodur.ruler.options import (
     AlertmanagerOptions,
     HttpOptions,
@@ -48,7 +51,7 @@ from lodur.ruler.options import (
     RelabelRule,
     RemoteWriteClient,
 )
-from lodur.wire.client_auth import BasicAuth, HeaderAuth, Secret, Tls
+from lodur.wire.client_auth import Auth, BasicAuth, HeaderAuth, Secret, Tls
 
 T = TypeVar("T")
 
@@ -66,17 +69,9 @@ def alertmanager_urls(text: str) -> tuple[str, ...]:
     """The addresses of a list with commas. Raises BadValue."""
     urls = tuple(part.strip() for part in text.split(",") if part.strip())
     for url in urls:
-        if not _is_url(url):
+        if not is_url(url):
             raise BadValue(Problem(0, f"{mask_url(url)!r} is not an http or https address"))
     return urls
-
-
-def _is_url(text: str) -> bool:
-    try:
-        parts = urlsplit(text)
-        return parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port or 0) >= 0
-    except ValueError:
-        return False
 
 
 def _parse_client(node: Node) -> RemoteWriteClient:
@@ -126,7 +121,7 @@ def _client(section: Section, name: str) -> RemoteWriteClient:
     default = RemoteWriteClient(name, "")
     url = get("url", "url", SECRET, "")
     timeout_ns = get("remote_timeout", "timeout_s", DURATION, int(default.http.timeout_s * NS_PER_S))
-    if url and not _is_url(url):
+    if url and not is_url(url):
         section.report(f"url: {mask_url(url)!r} is not an http or https address", "url")
     queue = section.section("queue_config", "config.QueueConfig")
     client = RemoteWriteClient(
@@ -154,7 +149,7 @@ def _client(section: Section, name: str) -> RemoteWriteClient:
         "round_robin_dns",
     ):
         section.has(key)
-    section.refuse("oauth2", "sigv4", "azuread", "google_iam", "no_proxy", "proxy_connect_header")
+    section.refuse("azuread", "google_iam", "no_proxy", "proxy_connect_header")
     section.require("proxy_from_environment", BOOL, False)
     return client
 
@@ -171,7 +166,7 @@ def _queue_given(queue: Section) -> set[str]:
 
 
 def _http(section: Section, timeout_ns: int, given: set[str]) -> HttpOptions:
-    auth = read_auth(section)
+    auth = read_auth(section, signs=True)
     keys = {"headers": "headers", "tls_config": "tls", "proxy_url": "proxy_url", "follow_redirects": "follow_redirects"}
     given |= {field for key, field in keys.items() if section.has(key)}
     if auth is not None:
@@ -199,12 +194,25 @@ def _alertmanager(section: Section) -> AlertmanagerOptions:
         urls=urls,
         http=notifier_http(client, timeout_ns),
         queue_alerts_max=section.get("notification_queue_capacity", POSITIVE, default.queue_alerts_max),
+        discovers=section.get("enable_alertmanager_discovery", BOOL, False),
+        refresh_s=section.get("alertmanager_refresh_interval", POSITIVE_DURATION, int(default.refresh_s * NS_PER_S))
+        / NS_PER_S,
     )
     client.finish()
-    for key in ("enable_alertmanager_v2", "enable_alertmanager_discovery", "alertmanager_refresh_interval"):
-        section.has(key)
+    section.has("enable_alertmanager_v2")
+    if problem := discovery_problem(options):
+        section.report(problem, "alertmanager_url")
     section.refuse("alert_relabel_configs")
     return options
+
+
+def discovery_problem(options: AlertmanagerOptions) -> str:
+    """What is wrong with names that are to be looked up; nothing is the empty text."""
+    for url in options.urls if options.discovers else ():
+        host = urlsplit(url).hostname or ""
+        if not is_service_name(host):
+            return f"alertmanager discovery needs a host like _web._tcp.alertmanager.example, not {host!r}"
+    return ""
 
 
 def notifier_http(client: Section, timeout_ns: int) -> HttpOptions:
@@ -213,13 +221,17 @@ def notifier_http(client: Section, timeout_ns: int) -> HttpOptions:
     credentials = read_secret(client, "credentials")
     scheme = client.get("type", TEXT, "") or "Bearer"
     has_credentials = bool(credentials.text or credentials.file)
-    if user and has_credentials:
-        client.report("at most one of basic_auth_username and credentials must be configured")
-    auth: BasicAuth | HeaderAuth | None = None
+    if sum((bool(user), has_credentials, client.has("oauth2"), client.has("sigv4"))) > 1:
+        client.report("at most one of basic_auth_username, credentials, oauth2 and sigv4 must be configured")
+    auth: Auth | None = None
     if user:
         auth = BasicAuth(user, Secret(password))
     elif has_credentials:
         auth = HeaderAuth(scheme, credentials)
+    elif client.has("oauth2"):
+        auth = read_oauth2(client)
+    elif client.has("sigv4"):
+        auth = read_sigv4(client, os.environ, Path.home())
     files = [client.get(f"tls_{name}_path", TEXT, "") for name in ("ca", "cert", "key")]
     ca_file, cert_file, key_file = (Path(text) if text else None for text in files)
     if (cert_file is None) != (key_file is None):
@@ -285,9 +297,9 @@ def _masked(node: Node) -> Node:
 def _masked_entry(key: str, value: Node) -> Node:
     if key in _SECRET_KEYS and isinstance(value, ScalarNode):
         return scalar(MASK) if value.text else value
-    if key == "headers" and isinstance(value, MappingNode):
+    if key in ("headers", "endpoint_params") and isinstance(value, MappingNode):
         return MappingNode(tuple((name, scalar(MASK)) for name, _ in value.entries), value.line)
-    if key in ("url", "proxy_url", "alertmanager_url") and isinstance(value, ScalarNode):
+    if key in ("url", "proxy_url", "token_url", "alertmanager_url") and isinstance(value, ScalarNode):
         return scalar(",".join(mask_url(part.strip()) for part in value.text.split(",")))
     return _masked(value)
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import cast
 
 from lodur.api.options import LogFormat, LogLevel, ServerOptions, TlsOptions, TlsVersion
-from lodur.config.blocks.reasons import NO_GRPC, NO_KAFKA, NO_POLICIES_YET, NO_RING
+from lodur.config.blocks.reasons import NO_GRPC, NO_KAFKA, NO_RING
 from lodur.config.errors import ConfigError
 from lodur.config.kinds import BOOL, DURATION, PORT, POSITIVE_SIZE, TEXT, choice
 from lodur.config.schema import Entry, Setting, inert_keys
@@ -142,7 +142,7 @@ ENTRIES: tuple[Entry, ...] = (
     PUSH_BODY,
     PUSH_DECOMPRESSED,
     *inert_keys("distributor", NO_RING, "ring push_worker_count rate_store"),
-    *inert_keys("distributor", NO_POLICIES_YET, "default_policy_stream_mappings"),
+    *inert_keys("distributor", "use limits_config.policy_stream_mapping", "default_policy_stream_mappings"),
     *inert_keys("distributor", NO_KAFKA, "kafka_writes_enabled ingester_writes_enabled kafka_config tenant_topic"),
     *inert_keys("distributor", "the request log has one form", "write_failures_logging"),
     *inert_keys(

@@ -89,7 +89,7 @@ def _read_client(section: Section, warnings: list[str]) -> LokiOptions:
         follow_redirects=section.get("follow_redirects", BOOL, True),
         tls=read_tls(section),
     )
-    section.refuse("oauth2", "stream_lag_labels", "no_proxy", "proxy_connect_header")
+    section.refuse("stream_lag_labels", "no_proxy", "proxy_connect_header")
     section.require("proxy_from_environment", BOOL, False)
     if section.get("enable_http2", BOOL, False):
         warnings.append("no effect here: enable_http2 of a client, pushes go over HTTP/1.1")

@@ -17,6 +17,15 @@ class EntryForm(Enum):
 
 
 @dataclass(frozen=True, slots=True)
+class TailForm:
+    """How messages to a client look."""
+
+    entries: EntryForm
+    flags: tuple[str, ...] = ()
+    """The encoding flags that it sent, which are said again in each message."""
+
+
+@dataclass(frozen=True, slots=True)
 class TailRequest:
     """Follow a log query: first its newest `limit` entries since `start_ns`, then what comes."""
 
@@ -25,15 +34,7 @@ class TailRequest:
     limit: int
     delay_ns: int
     """Entries are held back so long after their time, or their arrival if that is earlier, to be put in order."""
-    form: EntryForm
-
-
-@dataclass(frozen=True, slots=True)
-class Frame:
-    """One message to the client: a JSON array of streams, and members of the array of dropped entries."""
-
-    streams: bytes
-    dropped: tuple[bytes, ...] = ()
+    form: TailForm
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,11 +16,12 @@ import structlog
 
 from lodur.kernels.head import HeadView
 from lodur.kernels.push_decode import DecodedPush
+from lodur.kernels.scan import LogResult
 from lodur.kernels.scan_plan import Logs
-from lodur.kernels.tail import tail_frames
 from lodur.model.clock import Clock
 from lodur.model.durations import NS_PER_HOUR
 from lodur.model.errors import LimitExceeded, LodurError, Unavailable
+from lodur.model.limits import MIB
 from lodur.model.tenant import TenantId
 from lodur.model.time_span import TimeSpan
 from lodur.query.engine import LimitsOf
@@ -29,9 +30,11 @@ from lodur.query.plan.lowering import log_scan_plan
 from lodur.query.plan.nodes import LogScan
 from lodur.query.scanning import Scanner
 from lodur.query.sources import ReadableStore
+from lodur.query.tail.feed import Feed, FeedKey
 from lodur.query.tail.fresh_rows import Batch, FreshRows
-from lodur.query.tail.requests import Frame, TailEnd, TailRequest
-from lodur.query.tail.tail import FORMS, FRAME_ENTRIES_MAX, RESULT_MAX_BYTES, Tail
+from lodur.query.tail.messages import FoundRows
+from lodur.query.tail.requests import TailEnd, TailForm, TailRequest
+from lodur.query.tail.tail import Tail
 from lodur.telemetry.tail_metrics import TailMetrics
 
 LOOK_PERIOD_S = 0.1
@@ -42,6 +45,9 @@ THREADS = 2
 
 AHEAD_NS = NS_PER_HOUR
 """The history of a tail takes in entries whose clocks go before ours."""
+
+HISTORY_MAX_BYTES = 64 * MIB
+"""What the entries that a tail begins with may take."""
 
 DRAIN_TIMEOUT_S = 3.0
 
@@ -59,10 +65,14 @@ class _Tailed:
 
     tenant: TenantId
     fresh: FreshRows = field(default_factory=FreshRows)
-    tails: list[Tail] = field(default_factory=list)
+    feeds: dict[FeedKey, Feed] = field(default_factory=dict)
     woken: asyncio.Event = field(default_factory=asyncio.Event)
     taken: list[Batch] = field(default_factory=list)
     """Rows that were taken so that a new tail does not see them, and not passed on yet."""
+
+    @property
+    def tails(self) -> int:
+        return sum(len(feed.tails) for feed in self.feeds.values())
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +80,9 @@ class OpenTail:
     """A tail and what it begins with."""
 
     tail: Tail
-    history: tuple[Frame, ...]
+    history: tuple[str, ...]
+    """Messages."""
+    feed: FeedKey
 
 
 class Tailing:
@@ -100,6 +112,8 @@ class Tailing:
         self._serving: set[asyncio.Task[None]] = set()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._is_closed = False
+        self._alone = 0
+        """Feeds so far of tails that share nothing."""
 
     def offer(self, tenant: TenantId, push: DecodedPush) -> None:
         """Rows that are kept and that queries see already."""
@@ -115,35 +129,40 @@ class Tailing:
         span = visible_span(TimeSpan(request.start_ns, self._clock.now_ns()), limits, self._clock.now_ns())
         tailed = self._tailed(tenant)
         try:
-            count = len(tailed.tails) + 1
+            count = tailed.tails + 1
             if limits.tail_requests_max and count > limits.tail_requests_max:
                 text = CONCURRENT_TEXT.format(count=count, limit=limits.tail_requests_max)
                 raise LimitExceeded(text, limit="max_concurrent_tail_requests", tenant=tenant.value)
             if batch := tailed.fresh.take():
                 tailed.taken.append(batch)
                 tailed.woken.set()
-            first = tailed.fresh.next_number()
-            tail = Tail(plan, form=request.form, delay_ns=request.delay_ns, first_batch=first)
-            tailed.tails.append(tail)
+            key = self._key(plan, request)
+            feed = tailed.feeds.get(key) or Feed(key)
+            tail = Tail(form=request.form, first_batch=tailed.fresh.next_number())
+            feed.tails.append(tail)
+            tailed.feeds[key] = feed
         finally:
             self._drop_if_idle(tenant, tailed)
-        self._metrics.open.inc()
+        self._metrics.opened()
         try:
             # The snapshot of the head is taken before anything is waited for: a row is in it, or in a later batch.
             history = await self._history(tenant, plan, request, span) if span is not None else ()
         except BaseException:
-            self.leave(tenant, tail)
+            self.leave(tenant, OpenTail(tail, (), key))
             raise
         if self._duration_max_s:
             tail.finish_after(self._duration_max_s, TailEnd(DURATION_TEXT))
-        return OpenTail(tail, history)
+        return OpenTail(tail, history, key)
 
-    def leave(self, tenant: TenantId, tail: Tail) -> None:
+    def leave(self, tenant: TenantId, opened: OpenTail) -> None:
         """Let go of a tail; once for each that was opened."""
-        tailed = self._tenants[tenant]
-        tailed.tails.remove(tail)
+        tailed, tail = self._tenants[tenant], opened.tail
+        feed = tailed.feeds[opened.feed]
+        feed.tails.remove(tail)
+        if not feed.tails:
+            del tailed.feeds[opened.feed]
         tail.left()
-        self._metrics.open.dec()
+        self._metrics.closed()
         self._metrics.dropped_entries.inc(tail.dropped_entries)
         self._drop_if_idle(tenant, tailed)
 
@@ -151,8 +170,7 @@ class Tailing:
         """End all tails, and take no more."""
         self._is_closed = True
         for tailed in self._tenants.values():
-            for tail in tailed.tails:
-                tail.finish(TailEnd(STOPPING_TEXT, is_stop=True))
+            _finish(tailed, TailEnd(STOPPING_TEXT, is_stop=True))
 
     async def drained(self) -> None:
         """Wait for clients to be told that it is over, though not for those that do not listen; after `close`."""
@@ -177,26 +195,16 @@ class Tailing:
         return found
 
     def _drop_if_idle(self, tenant: TenantId, tailed: _Tailed) -> None:
-        if not tailed.tails:
+        if not tailed.feeds:
             del self._tenants[tenant]
             tailed.woken.set()
 
-    async def _history(
-        self, tenant: TenantId, plan: LogScan, request: TailRequest, span: TimeSpan
-    ) -> tuple[Frame, ...]:
+    async def _history(self, tenant: TenantId, plan: LogScan, request: TailRequest, span: TimeSpan) -> tuple[str, ...]:
         end_ns = span.end_ns + AHEAD_NS
         sources = await self._store.sources(tenant, span.start_ns, end_ns)
         task = Logs(span.start_ns, end_ns, request.limit, backward=True)
-        result = await self._scanner.logs(log_scan_plan(plan, task), sources, RESULT_MAX_BYTES)
-        frames, _ = await asyncio.to_thread(
-            tail_frames,
-            [result],
-            form=FORMS[request.form],
-            per_frame=FRAME_ENTRIES_MAX,
-            entries_max=request.limit,
-            dropped_max=0,
-        )
-        return tuple(map(Frame, frames))
+        result = await self._scanner.logs(log_scan_plan(plan, task), sources, HISTORY_MAX_BYTES)
+        return await asyncio.to_thread(_written, result, request.form)
 
     async def _serve(self, tailed: _Tailed) -> None:
         """Pass the rows of a tenant on, until nobody tails it any more."""
@@ -204,8 +212,7 @@ class Tailing:
             await self._pass_on_for_ever(tailed)
         except Exception:
             _log.exception("tails of a tenant end")
-            for tail in tailed.tails:
-                tail.finish(TailEnd(FAILED_TEXT))
+            _finish(tailed, TailEnd(FAILED_TEXT))
             raise
 
     async def _pass_on_for_ever(self, tailed: _Tailed) -> None:
@@ -213,30 +220,52 @@ class Tailing:
         while True:
             await tailed.woken.wait()
             tailed.woken.clear()
-            if not tailed.tails:
+            if not tailed.feeds:
                 return
-            tails = tuple(tailed.tails)
+            work = [(feed, tuple(feed.tails)) for feed in tailed.feeds.values()]
             batches, tailed.taken = tailed.taken, []
             if batch := tailed.fresh.take():
                 batches.append(batch)
-            await loop.run_in_executor(self._threads, self._pass_on, tailed.tenant, tails, batches)
-            for tail in tails:
-                tail.notify()
+            await loop.run_in_executor(self._threads, self._pass_on, tailed.tenant, work, batches)
+            for _, tails in work:
+                for tail in tails:
+                    tail.notify()
             await asyncio.sleep(LOOK_PERIOD_S)
-            if any(tail.holds_rows() for tail in tails):
+            if any(feed.holds_rows() for feed, _ in work):
                 tailed.woken.set()
 
-    def _pass_on(self, tenant: TenantId, tails: tuple[Tail, ...], batches: list[Batch]) -> None:
+    def _pass_on(self, tenant: TenantId, work: list[tuple[Feed, tuple[Tail, ...]]], batches: list[Batch]) -> None:
         now_ns, now_s = self._clock.now_ns(), self._clock.monotonic_s()
         batches = [replace(batch, view=self._visible(tenant, batch.view)) for batch in batches]
-        for tail in tails:
-            mine = [batch for batch in batches if batch.number >= tail.first_batch]
-            lost_rows = sum(batch.lost_rows for batch in mine)
+        for feed, tails in work:
+            _lose(batches, tails, lambda batch: batch.lost_rows, now_ns)
             try:
-                if lost_rows:
-                    tail.lose(lost_rows, now_ns=now_ns)
-                tail.pass_on([batch.view for batch in mine], now_ns=now_ns, now_s=now_s)
+                feed.pass_on(batches, tails, now_ns=now_ns, now_s=now_s)
             except LodurError as error:
                 # Rows of other batches may be fine, and so may other tails.
-                tail.lose(sum(batch.view.rows for batch in mine), now_ns=now_ns)
-                _log.warning("rows cannot be shown to a tail", err=str(error))
+                _lose(batches, tails, lambda batch: batch.view.rows, now_ns)
+                _log.warning("rows cannot be shown to tails", tails=len(tails), err=str(error))
+
+    def _key(self, plan: LogScan, request: TailRequest) -> FeedKey:
+        if not request.delay_ns:
+            return FeedKey(plan, request.form, 0)
+        self._alone += 1
+        return FeedKey(plan, request.form, request.delay_ns, self._alone)
+
+
+def _lose(batches: list[Batch], tails: tuple[Tail, ...], rows_of: Callable[[Batch], int], now_ns: int) -> None:
+    """Tell each tail of rows of the batches that are meant for it."""
+    for tail in tails:
+        if rows := sum(rows_of(batch) for batch in batches if batch.number >= tail.first_batch):
+            tail.lose(rows, now_ns=now_ns)
+
+
+def _finish(tailed: _Tailed, end: TailEnd) -> None:
+    for feed in tailed.feeds.values():
+        for tail in feed.tails:
+            tail.finish(end)
+
+
+def _written(result: LogResult, form: TailForm) -> tuple[str, ...]:
+    found = FoundRows([result], form)
+    return tuple(message.text for message in found.messages(found.entries))

@@ -109,10 +109,16 @@ class Compactor:
         done = list(self._threads.map(lambda place: self._day_done(*place, expires=expires), days))
         for tenant_store in self._store.tenants():
             self._on_deletes(tenant_store, self._finish_deletes)
-        self._metrics.rounds.inc()
         self._measure()
-        if all(done) and not self._stopped.is_set():
-            self._metrics.last_success.set(self._clock.now_ns() / NS_PER_S)
+        if self._stopped.is_set():
+            return  # neither a success nor a failure
+        ended_s = self._clock.now_ns() / NS_PER_S
+        self._metrics.ran(
+            is_good=all(done),
+            applied_retention=expires,
+            ended_s=ended_s,
+            took_s=ended_s - begun_ns / NS_PER_S,
+        )
 
     def _on_deletes(self, tenant_store: TenantStore, work: Callable[[Deletions, TenantStore], None]) -> None:
         """What is to be done for a tenant's delete requests; a failure is told, and it is done at the next run."""

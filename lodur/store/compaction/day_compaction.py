@@ -13,6 +13,7 @@ import structlog
 from lodur.kernels.segment import Segment
 from lodur.model.clock import Clock
 from lodur.model.durations import NS_PER_MINUTE
+from lodur.model.errors import CorruptData
 from lodur.store.compaction.deleting import Effect, TenantDeletes, removals_of
 from lodur.store.compaction.merging import MergeOutcome, Merger
 from lodur.store.compaction.options import CompactorOptions, RetentionPeriods
@@ -32,6 +33,7 @@ from lodur.store.manifest import (
     without_removed,
 )
 from lodur.store.manifest_store import Committed, commit
+from lodur.store.object_store import ObjectStore
 from lodur.store.store import Store
 from lodur.store.tenant_store import TenantStore
 from lodur.store.whole_segments import DamagedSegment, MissingSegment, damage_of
@@ -149,10 +151,18 @@ class DayCompaction:
         found: dict[str, Effect] = {}
         for segment in segments if self.deletes is not None else ():
             assert self.deletes is not None
-            effect = None if segment.path in busy else self.deletes.effect(self.store, store, segment)
+            effect = None if segment.path in busy else self._effect(self.deletes, store, segment)
             if effect is not None:
                 found[segment.path] = effect
         return found
+
+    def _effect(self, deletes: TenantDeletes, store: ObjectStore, segment: SegmentMeta) -> Effect | None:
+        """None too where the segment is damaged: the others of its day go on."""
+        try:
+            return deletes.effect(self.store, store, segment)
+        except CorruptData as error:
+            self._put_aside(DamagedSegment(segment, str(error)))
+            return None
 
     def _plan(self, manifest: Manifest) -> list[Compaction]:
         """What is gone as a whole goes first: it need not be merged any more. Merges leave out what was deleted; only
@@ -275,7 +285,7 @@ class DayCompaction:
         if outcome.rows_repeated:
             metrics.repeated_rows.labels(tenant).inc(outcome.rows_repeated)
         if deleted_rows:
-            metrics.deletes.deleted_rows.labels(tenant).inc(deleted_rows)
+            metrics.deletes.deleted(tenant, deleted_rows)
         if expired_rows:
             metrics.expired_rows.labels(tenant).inc(expired_rows)
         _log.info(

@@ -62,7 +62,7 @@ def begin_deletes(deletions: Deletions, tenant: TenantId, *, cancel_period_ns: i
 
     Raises as `ObjectStore`, and CorruptData.
     """
-    log = deletions.refresh(tenant)
+    log = deletions.mended(tenant)
     if not starts or deletions.mode_of(tenant) is not DeletionMode.FILTER_AND_DELETE:
         return
     until_ns = now_ns - cancel_period_ns
@@ -158,7 +158,7 @@ class TenantDeletes:
             if not opened:
                 return None
             try:
-                covered, open_rows = deletes.effect(_with_filter(opened[0], segment, objects, deletes))
+                covered, open_rows = deletes.effect(with_filter(opened[0], segment, objects, deletes))
             except NotFound:
                 return None
             self._effects[key] = Effect(requests, tuple(covered), open_rows)
@@ -193,8 +193,8 @@ def removals_of(
     }
 
 
-def _with_filter(opened: OpenSegment, meta: SegmentMeta, objects: ObjectStore, deletes: Deletes) -> Segment:
-    """The segment with the parts of its gram filter at hand that the requests ask."""
+def with_filter(opened: OpenSegment, meta: SegmentMeta, objects: ObjectStore, deletes: Deletes) -> Segment:
+    """The segment with the parts of its gram filter at hand that the requests ask. Raises as `ObjectStore`."""
     if isinstance(opened, Segment):
         return opened
     ranges = deletes.probe_ranges(opened.segment)

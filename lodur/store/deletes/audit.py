@@ -10,15 +10,20 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import msgspec
+import structlog
 
-from lodur.model.errors import CorruptData, Unavailable
+from lodur.model.errors import Unavailable
 from lodur.model.tenant import TenantId
-from lodur.store.deletes.request_store import COMMIT_ATTEMPTS_MAX, deletes_folder
-from lodur.store.deletes.requests import DeleteRequest
+from lodur.store.deletes.paths import audit_folder, trail_path
+from lodur.store.deletes.requests import VERSION, DeleteRequest, check_summed
 from lodur.store.manifest import Removal
 from lodur.store.object_store import ObjectStore
+from lodur.store.summed_json import DamagedJson, put_damaged_aside, read_sound, with_sum
 
-VERSION = 1
+COMMIT_ATTEMPTS_MAX = 20
+"""Each lost attempt means that another process has written: with this many there is something else wrong."""
+
+_log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,25 +64,15 @@ class Trail:
         return sum(one.rows for one in self.removed)
 
 
-def audit_folder(tenant: TenantId) -> str:
-    return f"{deletes_folder(tenant)}/audit"
-
-
-def trail_path(tenant: TenantId, request_id: str) -> str:
-    return f"{audit_folder(tenant)}/{request_id}.json"
-
-
 def read_trail(store: ObjectStore, tenant: TenantId, request_id: str) -> Trail | None:
-    """What is known of a request; None where nothing is. Raises CorruptData, and as `ObjectStore`."""
-    found = store.get(trail_path(tenant, request_id))
-    return _decoded(found.data, trail_path(tenant, request_id)) if found else None
+    """What is known of a request; None where nothing is, or can be read. Raises CorruptData, and as `ObjectStore`."""
+    return _read(store, trail_path(tenant, request_id))
 
 
 def read_trails(store: ObjectStore, tenant: TenantId) -> list[Trail]:
     """All requests that ever were, by number. Raises as `read_trail`."""
     paths = [listed.path for listed in store.list_objects(audit_folder(tenant)) if listed.path.endswith(".json")]
-    found = ((path, store.get(path)) for path in paths)
-    trails = [_decoded(stored.data, path) for path, stored in found if stored is not None]
+    trails = [trail for path in paths if (trail := _read(store, path)) is not None]
     return sorted(trails, key=lambda trail: trail.request.number)
 
 
@@ -92,12 +87,16 @@ def record(
     """Add to a request's trail; the same again changes nothing. Raises as `read_trail`."""
     path = trail_path(tenant, request.id)
     for _ in range(COMMIT_ATTEMPTS_MAX):
-        stored = store.get(path)
-        known = _decoded(stored.data, path) if stored is not None else None
+        stored = read_sound(store, path, decode_trail)
+        known = stored.value if stored is not None else None
         trail = _with(known or Trail(request), request, removed, cancelled)
-        if trail == known:
+        damaged = stored.damaged if stored is not None else None
+        if trail == known and damaged is None:
             return trail
-        data = msgspec.json.format(msgspec.json.encode(trail, order="deterministic"), indent=1) + b"\n"
+        if damaged is not None:
+            kept = put_damaged_aside(store, tenant, f"audit-{request.id}", damaged)
+            _log.error("damaged audit trail is written anew", path=path, offset=0, restored=bool(known), kept=kept)
+        data = with_sum(msgspec.json.format(msgspec.json.encode(trail, order="deterministic"), indent=1) + b"\n")
         if store.replace_if(path, data, stored.version if stored is not None else None) is not None:
             return trail
     raise Unavailable(f"{path}: {COMMIT_ATTEMPTS_MAX} attempts to write met with other writers")
@@ -126,14 +125,22 @@ def _further(one: DeleteRequest, other: DeleteRequest) -> DeleteRequest:
     return other
 
 
-def _decoded(data: bytes, path: str) -> Trail:
+def _read(store: ObjectStore, path: str) -> Trail | None:
+    found = read_sound(store, path, decode_trail)
+    if found is None:
+        return None
+    if found.value is None:
+        _log.error("audit trail is damaged and cannot be restored", path=path, offset=0)
+    return found.value
+
+
+def decode_trail(data: bytes, path: str) -> Trail:
+    """The trail of a file. Raises DamagedJson, and CorruptData for versions that this build does not know."""
+    check_summed(data, path, "audit trails")
     try:
-        trail = _TRAIL.decode(data)
+        return replace(_TRAIL.decode(data), version=VERSION)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise CorruptData(f"{path}: no audit trail: {error}", path=path) from error
-    if trail.version != VERSION:
-        raise CorruptData(f"{path}: version {trail.version} of an audit trail is not known, this build reads {VERSION}")
-    return trail
+        raise DamagedJson(path, f"no audit trail: {error}") from error
 
 
 _TRAIL = msgspec.json.Decoder(Trail)

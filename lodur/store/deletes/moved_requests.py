@@ -9,7 +9,7 @@ from __future__ import annotations
 import structlog
 
 from lodur.model.tenant import TenantId
-from lodur.store.deletes.request_store import deletes_folder, log_path
+from lodur.store.deletes.paths import deletes_folder, log_path
 from lodur.store.object_stores import ObjectStores
 
 _log = structlog.get_logger(__name__)

@@ -5,13 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+import structlog
+
 from lodur.model.errors import Unavailable
 from lodur.model.tenant import TenantId
+from lodur.store.deletes.log_repair import rebuilt_log
+from lodur.store.deletes.paths import log_path
 from lodur.store.deletes.requests import NO_REQUESTS, DeleteLog, decode_log, encode_log
 from lodur.store.object_store import ObjectStore
+from lodur.store.summed_json import put_damaged_aside, read_sound
 
 COMMIT_ATTEMPTS_MAX = 20
 """Each lost attempt means that another process has committed: with this many there is something else wrong."""
+
+_log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,21 +27,34 @@ class StoredLog:
 
     log: DeleteLog
     version: str | None
-
-
-def deletes_folder(tenant: TenantId) -> str:
-    return f"{tenant}/deletes"
-
-
-def log_path(tenant: TenantId) -> str:
-    return f"{deletes_folder(tenant)}/requests.json"
+    damaged: bytes | None = None
+    """The bytes of an object of which the log had to be restored."""
 
 
 def read_log(store: ObjectStore, tenant: TenantId) -> StoredLog:
-    """A tenant's requests. Raises CorruptData, and as `ObjectStore`."""
-    path = log_path(tenant)
-    found = store.get(path)
-    return StoredLog(decode_log(found.data, path), found.version) if found else StoredLog(NO_REQUESTS, None)
+    """A tenant's requests, restored where their object is damaged. Changes nothing.
+
+    Raises CorruptData for a version that this build does not know, and as `ObjectStore`.
+    """
+    found = read_sound(store, log_path(tenant), decode_log)
+    if found is None:
+        return StoredLog(NO_REQUESTS, None)
+    log = found.value if found.value is not None else rebuilt_log(store, tenant, found.damaged or b"")
+    return StoredLog(log, found.version, found.damaged)
+
+
+def mended_log(store: ObjectStore, tenant: TenantId) -> StoredLog:
+    """A tenant's requests, written anew where their object was damaged. Raises as `read_log`."""
+    stored = read_log(store, tenant)
+    if stored.damaged is None:
+        return stored
+    path, log = log_path(tenant), replace(stored.log, revision=stored.log.revision + 1)
+    kept = put_damaged_aside(store, tenant, "delete-requests", stored.damaged)
+    version = store.replace_if(path, encode_log(log), stored.version)
+    if version is None:
+        raise Unavailable(f"{path}: another process has written it meanwhile")
+    _log.error("damaged delete requests were restored", path=path, offset=0, requests=len(log.requests), kept=kept)
+    return StoredLog(log, version)
 
 
 def commit_log(

@@ -22,8 +22,14 @@ from lodur.model.durations import NS_PER_MINUTE
 from lodur.model.errors import CorruptData, InvalidRequest, LimitExceeded, NotFound
 from lodur.model.time_span import TimeSpan
 from lodur.store.manifest import SegmentMeta
+from lodur.store.summed_json import DamagedJson, SumState, sum_state, with_sum
 
-VERSION = 1
+VERSION = 2
+"""Of the format that is written; 1 had no checksum."""
+
+VERSIONS_READ = frozenset({1, VERSION})
+
+SUMMED_SINCE = 2
 
 ARRIVAL_SLACK_NS = NS_PER_MINUTE
 """By which clocks of processes may differ: what was accepted before a request's start is older than its cutoff."""
@@ -188,18 +194,32 @@ def requests_between(log: DeleteLog, start_ns: int, end_ns: int) -> Sequence[Del
 
 def encode_log(log: DeleteLog) -> bytes:
     """The log as a file."""
-    return msgspec.json.format(msgspec.json.encode(log, order="deterministic"), indent=1) + b"\n"
+    return with_sum(msgspec.json.format(msgspec.json.encode(log, order="deterministic"), indent=1) + b"\n")
 
 
 def decode_log(data: bytes, path: str) -> DeleteLog:
-    """The log of a file. Raises CorruptData for damage and for versions that this build does not know."""
+    """The log of a file. Raises DamagedJson, and CorruptData for versions that this build does not know."""
+    check_summed(data, path, "delete requests")
+    try:
+        return replace(_LOG.decode(data), version=VERSION)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise DamagedJson(path, f"no delete requests: {error}") from error
+
+
+def check_summed(data: bytes, path: str, what: str) -> None:
+    """Raise DamagedJson for bytes that are not those that were written, CorruptData for a version that is not known."""
+    state = sum_state(data)
+    if state is SumState.WRONG:
+        raise DamagedJson(path, "its bytes do not match its checksum")
     try:
         version = _VERSIONED.decode(data).version
-        if version != VERSION:
-            raise CorruptData(f"{path}: version {version} of delete requests is not known, this build reads {VERSION}")
-        return _LOG.decode(data)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise CorruptData(f"{path}: no delete requests: {error}", path=path) from error
+        raise DamagedJson(path, f"no {what}: {error}") from error
+    if version not in VERSIONS_READ:
+        known = ", ".join(map(str, sorted(VERSIONS_READ)))
+        raise CorruptData(f"{path}: version {version} of {what} is not known, this build reads {known}", path=path)
+    if version >= SUMMED_SINCE and state is SumState.ABSENT:
+        raise DamagedJson(path, "it does not begin with its checksum and its copy")
 
 
 class _Versioned(msgspec.Struct):

@@ -151,6 +151,9 @@ class ObjectWal:
         """Nothing: a log is followed by others, and never taken up again."""
         return iter(())
 
+    def replay_bytes(self) -> int:
+        return 0
+
     def problems(self) -> list[WalProblem]:
         return []
 

@@ -82,7 +82,7 @@ fn ingest(bodies: &Path, out: &Path) -> Vec<String> {
             let path = out.join(format!("{}.parquet", segments.len()));
             let file = std::fs::File::create(&path).unwrap();
             let written =
-                write_segment(&[&view], i64::MIN..i64::MAX, Codec::Zstd { level: 1 }, &file).unwrap().unwrap();
+                write_segment(&[&view], i64::MIN..i64::MAX, Codec::Zstd { level: 1 }, 1, &file).unwrap().unwrap();
             head.release(view.generation);
             flush += start.elapsed().as_secs_f64();
             kept += written.file_bytes;

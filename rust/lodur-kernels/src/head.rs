@@ -21,11 +21,12 @@ const BATCH_MERGE_BYTES: usize = 1 << 20;
 /// Pushes of at least so many bytes of lines are kept as they were decoded instead of being copied.
 const BATCH_SHARE_BYTES: usize = 512 << 10;
 
-/// Flushed generations whose rows are remembered (16 bytes a row) to recognise a retry that straddles a flush.
+/// Flushed generations whose rows are remembered (16 bytes a row, twice that where rows came late) to recognise a retry
+/// that straddles a flush.
 const RECENT_GENERATIONS: usize = 2;
 
-/// Streams with late rows that are looked through one by one before all streams are indexed in one pass.
-const LATE_STREAMS_SINGLY: usize = 32;
+/// Rows of a stream with one and the same time that are compared one by one.
+const TIES_MAX: usize = 64;
 
 /// Rows of a head batch: a large push as it was decoded, or smaller ones put together.
 #[derive(Clone, Debug)]
@@ -116,36 +117,75 @@ struct Generation {
     number: u64,
     numbers: HashMap<Arc<LabelSet>, u32>,
     streams: Vec<Arc<LabelSet>>,
-    states: Vec<StreamState>,
+    /// By number.
+    known: Vec<KnownRows>,
     batches: Vec<Arc<HeadBatch>>,
     bytes: usize,
     rows: usize,
-    late_streams: usize,
 }
 
-/// Enough of a stream to tell new rows from repetitions.
-struct StreamState {
-    max_ts_ns: i64,
-    /// The rows at `max_ts_ns`.
-    tail: Vec<TailRow>,
-    /// All rows, once one came late.
-    seen: Option<HashSet<(i64, u64)>>,
+/// Timestamp and hash of a row.
+type KnownRow = (i64, u64);
+
+/// What tells a stream's new rows from repetitions.
+enum KnownRows {
+    /// In the order of their times, as they came, and few of each time.
+    Ordered(Vec<KnownRow>),
+    /// All others; with the latest time.
+    Any(HashSet<KnownRow>, i64),
 }
 
-/// A row that later ones of the same time are compared with.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum TailRow {
-    Hash(u64),
-    /// A row of the batch being inserted, not hashed as long as nobody asks.
-    Pending(u32),
+impl Default for KnownRows {
+    fn default() -> Self {
+        KnownRows::Ordered(Vec::new())
+    }
 }
 
-impl StreamState {
-    fn settle_tail(&mut self, rows: &Rows) {
-        for tail in &mut self.tail {
-            if let TailRow::Pending(row) = *tail {
-                *tail = TailRow::Hash(row_hash(rows, row as usize));
+impl KnownRows {
+    /// More rows are coming.
+    fn reserve(&mut self, rows: usize) {
+        if let KnownRows::Ordered(known) = self {
+            known.reserve(rows);
+        }
+    }
+
+    /// Whether the row is no repetition; if so it is remembered.
+    fn insert(&mut self, row: KnownRow) -> bool {
+        match self {
+            KnownRows::Ordered(known) => {
+                let last_ts_ns = known.last().map_or(i64::MIN, |last| last.0);
+                let ties = known.iter().rev().take_while(|known| known.0 == row.0);
+                if row.0 < last_ts_ns || ties.clone().count() >= TIES_MAX {
+                    let mut all: HashSet<KnownRow> = known.iter().copied().collect();
+                    let is_new = all.insert(row);
+                    *self = KnownRows::Any(all, last_ts_ns);
+                    return is_new;
+                }
+                let is_new = !ties.into_iter().any(|known| *known == row);
+                if is_new {
+                    known.push(row);
+                }
+                is_new
             }
+            KnownRows::Any(all, last_ts_ns) => {
+                *last_ts_ns = row.0.max(*last_ts_ns);
+                all.insert(row)
+            }
+        }
+    }
+
+    /// Whether a row of this time is known; its hash is asked for where that may be.
+    fn has(&self, ts_ns: i64, hash: impl Fn() -> u64) -> bool {
+        match self {
+            KnownRows::Ordered(known) => {
+                if known.last().is_none_or(|last| ts_ns > last.0) {
+                    return false;
+                }
+                let first = known.partition_point(|known| known.0 < ts_ns);
+                let hash = hash();
+                known[first..].iter().take_while(|known| known.0 == ts_ns).any(|known| known.1 == hash)
+            }
+            KnownRows::Any(all, last_ts_ns) => ts_ns <= *last_ts_ns && all.contains(&(ts_ns, hash())),
         }
     }
 }
@@ -157,12 +197,23 @@ struct Arriving<'a> {
     keep: Vec<bool>,
 }
 
-/// (timestamp, row hash) of a generation's rows by stream, sorted.
-type RecentRows = HashMap<Arc<LabelSet>, Vec<(i64, u64)>>;
+/// The rows of a generation that takes no more.
+struct RecentRows {
+    numbers: HashMap<Arc<LabelSet>, u32>,
+    known: Vec<KnownRows>,
+}
+
+impl RecentRows {
+    fn of_stream(&self, labels: &Arc<LabelSet>) -> Option<&KnownRows> {
+        self.numbers.get(labels).map(|number| &self.known[*number as usize])
+    }
+}
 
 impl Head {
     /// Add rows; repetitions and rows in one of the time ranges `skip` are left out.
     pub fn insert(&self, batch: &Arc<Batch>, skip: &[Range<i64>]) -> Inserted {
+        // Before the lock, and while the lines lie in the processor's caches.
+        let known: Vec<KnownRow> = (0..batch.rows.len()).map(|row| known_row(&batch.rows, row)).collect();
         let mut state = self.state.lock();
         let State { active, recent, .. } = &mut *state;
         let numbers: Vec<u32> = batch.streams.iter().map(|labels| active.number_of(labels)).collect();
@@ -170,13 +221,15 @@ impl Head {
         let (mut duplicates, mut skipped) = (0, 0);
         for run in &batch.runs {
             let labels = &batch.streams[run.stream as usize];
-            let flushed: Vec<&Vec<(i64, u64)>> = recent.iter().filter_map(|rows| rows.get(labels)).collect();
-            for row in run.start as usize..run.end as usize {
-                let ts_ns = batch.rows.ts_ns[row];
-                if skip.iter().any(|range| range.contains(&ts_ns)) {
+            let flushed: Vec<&KnownRows> = recent.iter().filter_map(|rows| rows.of_stream(labels)).collect();
+            let stream = &mut active.known[arriving.numbers[run.stream as usize] as usize];
+            let rows = run.start as usize..run.end as usize;
+            stream.reserve(rows.len());
+            for row in rows {
+                if skip.iter().any(|range| range.contains(&known[row].0)) {
                     arriving.keep[row] = false;
                     skipped += 1;
-                } else if was_flushed(&flushed, &batch.rows, row) || !active.is_new(&arriving, run, row) {
+                } else if was_flushed(&flushed, known[row].0, || known[row].1) || !stream.insert(known[row]) {
                     arriving.keep[row] = false;
                     duplicates += 1;
                 }
@@ -196,10 +249,10 @@ impl Head {
         let mut known = vec![false; batch.rows.len()];
         for run in &batch.runs {
             let labels = &batch.streams[run.stream as usize];
-            let flushed: Vec<&Vec<(i64, u64)>> = recent.iter().filter_map(|rows| rows.get(labels)).collect();
+            let flushed: Vec<&KnownRows> = recent.iter().filter_map(|rows| rows.of_stream(labels)).collect();
             let rows = run.start as usize..run.end as usize;
             for (known, row) in known[rows.clone()].iter_mut().zip(rows) {
-                *known = was_flushed(&flushed, &batch.rows, row);
+                *known = was_flushed(&flushed, batch.rows.ts_ns[row], || row_hash(&batch.rows, row));
             }
         }
         if !known.contains(&true) {
@@ -245,17 +298,23 @@ impl Head {
         let next = state.active.number + 1;
         let active = std::mem::replace(&mut state.active, Generation { number: next, ..Generation::default() });
         let view = Arc::new(active.view());
-        if state.recent.len() >= RECENT_GENERATIONS {
-            state.recent.remove(0);
-        }
-        state.recent.push(Arc::new(recent_rows(&view)));
+        let forgotten = (state.recent.len() >= RECENT_GENERATIONS).then(|| state.recent.remove(0));
+        state.recent.push(Arc::new(RecentRows { numbers: active.numbers, known: active.known }));
         state.frozen.push(Arc::clone(&view));
+        drop(state);
+        // Its memory is given back without the lock.
+        drop(forgotten);
         Some(view)
     }
 
     /// Forget a frozen generation: its rows are in segments now.
     pub fn release(&self, generation: u64) {
-        self.state.lock().frozen.retain(|view| view.generation != generation);
+        let mut state = self.state.lock();
+        let place = state.frozen.iter().position(|view| view.generation == generation);
+        let released = place.map(|place| state.frozen.remove(place));
+        drop(state);
+        // The last hold on its rows may be this one: their memory is given back without the lock.
+        drop(released);
     }
 
     pub fn stats(&self) -> HeadStats {
@@ -279,78 +338,8 @@ impl Generation {
         let number = self.streams.len() as u32;
         self.numbers.insert(Arc::clone(labels), number);
         self.streams.push(Arc::clone(labels));
-        self.states.push(StreamState { max_ts_ns: i64::MIN, tail: Vec::new(), seen: None });
+        self.known.push(KnownRows::default());
         number
-    }
-
-    /// Whether the row is no repetition of one here; if so it is remembered.
-    fn is_new(&mut self, arriving: &Arriving<'_>, run: &Run, row: usize) -> bool {
-        let rows = &arriving.batch.rows;
-        let stream = arriving.numbers[run.stream as usize];
-        let ts_ns = rows.ts_ns[row];
-        let state = &mut self.states[stream as usize];
-        if ts_ns > state.max_ts_ns {
-            state.max_ts_ns = ts_ns;
-            state.tail.clear();
-            state.tail.push(TailRow::Pending(row as u32));
-            if let Some(seen) = &mut state.seen {
-                seen.insert((ts_ns, row_hash(rows, row)));
-            }
-            // Only the last rows of a run are compared with later ones; the others are never hashed.
-            if row + 1 == run.end as usize || rows.ts_ns[row + 1] <= ts_ns {
-                state.settle_tail(rows);
-            }
-            return true;
-        }
-        let hash = row_hash(rows, row);
-        if ts_ns == state.max_ts_ns {
-            state.settle_tail(rows);
-            if state.tail.contains(&TailRow::Hash(hash)) {
-                return false;
-            }
-            state.tail.push(TailRow::Hash(hash));
-            if let Some(seen) = &mut state.seen {
-                seen.insert((ts_ns, hash));
-            }
-            return true;
-        }
-        if state.seen.is_none() {
-            self.index_late(arriving, stream, row);
-        }
-        match &mut self.states[stream as usize].seen {
-            Some(seen) => seen.insert((ts_ns, hash)),
-            None => true,
-        }
-    }
-
-    /// Fill `seen` of a stream from its rows, those of the arriving batch before `row` included; of all streams once
-    /// many have late rows.
-    fn index_late(&mut self, arriving: &Arriving<'_>, stream: u32, row: usize) {
-        self.late_streams += 1;
-        let all = self.late_streams > LATE_STREAMS_SINGLY;
-        let wanted: Vec<bool> = self
-            .states
-            .iter()
-            .enumerate()
-            .map(|(number, state)| state.seen.is_none() && (all || number == stream as usize))
-            .collect();
-        for (state, _) in self.states.iter_mut().zip(&wanted).filter(|(_, wanted)| **wanted) {
-            state.seen = Some(HashSet::new());
-        }
-        let arrived = arriving.batch.runs.iter().take_while(|run| (run.start as usize) < row).map(|run| Run {
-            stream: arriving.numbers[run.stream as usize],
-            start: run.start,
-            end: run.end.min(row as u32),
-        });
-        let keep = &arriving.keep;
-        let here = arrived.map(|run| (&arriving.batch.rows, run, Some(keep)));
-        let before = self.batches.iter().flat_map(|batch| batch.runs.iter().map(|run| (&*batch.rows, *run, None)));
-        for (rows, run, keep) in before.chain(here).filter(|(_, run, _)| wanted[run.stream as usize]) {
-            if let Some(seen) = &mut self.states[run.stream as usize].seen {
-                let kept = (run.start as usize..run.end as usize).filter(|row| keep.is_none_or(|keep| keep[*row]));
-                seen.extend(kept.map(|row| (rows.ts_ns[row], row_hash(rows, row))));
-            }
-        }
     }
 
     fn append(&mut self, arriving: &Arriving<'_>, partly: bool) {
@@ -517,31 +506,12 @@ fn row_hash(rows: &Rows, row: usize) -> u64 {
     hash
 }
 
-fn recent_rows(view: &HeadView) -> RecentRows {
-    let mut by_stream: Vec<Vec<(i64, u64)>> = vec![Vec::new(); view.streams.len()];
-    for batch in &view.batches {
-        for run in &batch.runs {
-            let known = &mut by_stream[run.stream as usize];
-            known.extend(
-                (run.start as usize..run.end as usize).map(|row| (batch.rows.ts_ns[row], row_hash(&batch.rows, row))),
-            );
-        }
-    }
-    for known in &mut by_stream {
-        if !known.is_sorted() {
-            known.sort_unstable();
-        }
-    }
-    view.streams.iter().cloned().zip(by_stream).collect()
+fn known_row(rows: &Rows, row: usize) -> KnownRow {
+    (rows.ts_ns[row], row_hash(rows, row))
 }
 
-/// Whether one of the generations flushed last has the row.
-fn was_flushed(flushed: &[&Vec<(i64, u64)>], rows: &Rows, row: usize) -> bool {
-    let ts_ns = rows.ts_ns[row];
-    flushed.iter().any(|known| {
-        known.last().is_some_and(|(last, _)| ts_ns <= *last)
-            && known.binary_search(&(ts_ns, row_hash(rows, row))).is_ok()
-    })
+fn was_flushed(flushed: &[&KnownRows], ts_ns: i64, hash: impl Fn() -> u64) -> bool {
+    flushed.iter().any(|known| known.has(ts_ns, &hash))
 }
 
 #[cfg(test)]
@@ -635,6 +605,22 @@ mod tests {
         let skipped = [Range { start: 6, end: 7 }];
         assert_eq!(head.insert(&batch("a", &[(6, "x"), (6, "w")]), &skipped).rows, 0);
         assert_eq!(head.insert(&batch("a", &[(6, "x"), (6, "w")]), &[]).rows, 1);
+    }
+
+    #[test]
+    fn many_rows_of_one_time_are_told_apart_before_and_after_a_flush() {
+        let head = Head::default();
+        let texts: Vec<String> = (0..4 * TIES_MAX).map(|i| format!("line {i}")).collect();
+        let entries: Vec<(i64, &str)> = texts.iter().map(|text| (7, text.as_str())).collect();
+        let repeated = |rows: usize| Inserted { rows: 0, duplicates: rows };
+        for split in [TIES_MAX / 2, TIES_MAX, TIES_MAX + 1, entries.len()] {
+            assert_eq!(head.insert(&batch(&format!("a{split}"), &entries[..split]), &[]).rows, split);
+            assert_eq!(head.insert(&batch(&format!("a{split}"), &entries[..split]), &[]), repeated(split));
+        }
+        assert!(head.freeze().is_some());
+        for split in [TIES_MAX / 2, TIES_MAX, TIES_MAX + 1, entries.len()] {
+            assert_eq!(head.insert(&batch(&format!("a{split}"), &entries[..split]), &[]), repeated(split));
+        }
     }
 
     #[test]

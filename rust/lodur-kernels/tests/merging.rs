@@ -97,7 +97,7 @@ fn written(rows: &[Row]) -> Opened {
     let head = Head::default();
     head.insert(&Arc::new(batch_of(rows)), &[]);
     let mut bytes = Vec::new();
-    write_segment(&[&head.freeze().unwrap()], i64::MIN..i64::MAX, Codec::Zstd { level: 1 }, &mut bytes).unwrap();
+    write_segment(&[&head.freeze().unwrap()], i64::MIN..i64::MAX, Codec::Zstd { level: 1 }, 1, &mut bytes).unwrap();
     opened(&bytes)
 }
 
@@ -295,7 +295,9 @@ proptest! {
                 prop_assert_eq!(counted, kept.len() as u64);
                 if !asked.iter().any(|request| !matches!(request.named, Named::Everything)) {
                     let everywhere = lodur_kernels::scan::matching::Selector::everything();
-                    let stats = index_stats(std::slice::from_ref(&source), &everywhere, i64::MIN / 2, i64::MAX / 2);
+                    let cancel = Cancel::default();
+                    let whole = (i64::MIN / 2, i64::MAX / 2);
+                    let stats = index_stats(std::slice::from_ref(&source), &everywhere, whole.0, whole.1, &cancel).unwrap();
                     prop_assert!(stats.entries >= kept.len() as u64);
                     prop_assert_eq!(stats.entries == 0, kept.is_empty());
                 }

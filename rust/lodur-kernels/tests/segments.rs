@@ -64,7 +64,32 @@ fn segment_of(rows: &[Row], span: std::ops::Range<i64>, codec: Codec) -> Option<
     head.insert(&Arc::new(batch_of(rows)), &[]);
     let view = head.freeze().unwrap();
     let mut bytes = Vec::new();
-    write_segment(&[&view], span, codec, &mut bytes).unwrap().map(|_| bytes)
+    write_segment(&[&view], span, codec, 1, &mut bytes).unwrap().map(|_| bytes)
+}
+
+#[test]
+fn several_threads_write_the_same_bytes() {
+    let head = Head::default();
+    for stream in 0..3 {
+        let row = |i: i64| {
+            let trace = vec![("trace".to_owned(), format!("{}", i % 1009))];
+            (stream, i, format!("{stream} {i} says {}", i % 97), (i % 9) as u8, trace)
+        };
+        head.insert(&Arc::new(batch_of(&(0..60_000).map(row).collect::<Vec<Row>>())), &[]);
+    }
+    let view = head.freeze().unwrap();
+    let written = |threads: usize| {
+        let mut bytes = Vec::new();
+        let codec = Codec::Zstd { level: 1 };
+        let facts = write_segment(&[&view], i64::MIN..i64::MAX, codec, threads, &mut bytes).unwrap().unwrap();
+        (facts.rows, facts.blocks, bytes)
+    };
+    let (rows, blocks, alone) = written(1);
+    assert_eq!(rows, 180_000);
+    assert!(blocks > 8);
+    for threads in [2, 3, 32] {
+        assert!(written(threads).2 == alone, "{threads} threads");
+    }
 }
 
 fn read_all(bytes: &[u8]) -> lodur_kernels::error::Result<Vec<(String, Row)>> {

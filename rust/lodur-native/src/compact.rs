@@ -11,6 +11,7 @@ use lodur_kernels::compact::verify::verify;
 use lodur_kernels::error::KernelError;
 use lodur_kernels::scan::parallel::Cancel as KernelCancel;
 use lodur_kernels::segment::codec::Codec;
+use lodur_kernels::segment::steady::SteadyFile;
 use pyo3::prelude::*;
 
 use crate::errors::to_py;
@@ -97,7 +98,7 @@ fn merge_file(
 ) -> Result<Merged, KernelError> {
     let name = || path.display().to_string();
     let result = File::create_new(path).map_err(|e| KernelError::io(name(), e)).and_then(|file| {
-        let merged = merge(inputs, span, keep, codec, cancel, &file)?;
+        let merged = merge(inputs, span, keep, codec, cancel, SteadyFile::new(&file))?;
         file.sync_all().map_err(|e| KernelError::io(name(), e))?;
         Ok(merged)
     });

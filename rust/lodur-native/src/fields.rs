@@ -1,13 +1,11 @@
 //! The Python face of `lodur_kernels::fields`.
 
-use lodur_kernels::error::Result;
 use lodur_kernels::fields;
 use lodur_kernels::fields::labels;
-use lodur_kernels::scan::matching::Selector;
 use lodur_kernels::scan::metadata::list_streams;
 use pyo3::prelude::*;
 
-use crate::scan::{Cancel, LogResult, guarded, sources_of};
+use crate::scan::{Cancel, LogResult, guarded, sources_of, stream_question};
 
 #[pyclass(frozen, get_all, module = "lodur.kernels._native")]
 struct DetectedField {
@@ -54,18 +52,20 @@ fn field_values(
 }
 
 #[pyfunction]
+#[pyo3(signature = (sources, selectors, start_ns, end_ns, *, cancel))]
 fn detect_labels(
     py: Python<'_>,
     sources: Vec<Bound<'_, PyAny>>,
     selectors: Vec<Vec<u8>>,
     start_ns: i64,
     end_ns: i64,
+    cancel: &Cancel,
 ) -> PyResult<Vec<(String, usize)>> {
     let sources = sources_of(&sources)?;
     guarded(py, || {
-        let selectors = selectors.iter().map(|bytes| Selector::decode(bytes)).collect::<Result<Vec<_>>>()?;
-        let streams = list_streams(&sources, &selectors, start_ns, end_ns);
-        Ok(labels::detect(&streams).into_iter().map(|label| (label.name, label.cardinality)).collect())
+        let question = stream_question(&selectors, start_ns, end_ns)?;
+        let streams = list_streams(&sources, &question, &cancel.flag)?;
+        Ok(labels::detect(&streams, &cancel.flag)?.into_iter().map(|label| (label.name, label.cardinality)).collect())
     })
 }
 

@@ -3,11 +3,10 @@
 use std::sync::Arc;
 
 use lodur_kernels::error::{KernelError, Result};
-use lodur_kernels::labels::LabelSet;
 use lodur_kernels::scan::json::{self, SeriesRow};
 use lodur_kernels::scan::logs::{LogResult as KernelLogs, run_logs};
 use lodur_kernels::scan::matching::Selector;
-use lodur_kernels::scan::metadata;
+use lodur_kernels::scan::metadata::{self, StreamQuestion};
 use lodur_kernels::scan::metric::{MetricResult as KernelMetric, run_metric};
 use lodur_kernels::scan::parallel::Cancel as KernelCancel;
 use lodur_kernels::scan::source::Source;
@@ -220,10 +219,6 @@ impl MetricResult {
     }
 }
 
-fn pairs(labels: &LabelSet) -> Labels {
-    labels.iter().map(|(name, value)| (name.to_string(), value.to_string())).collect()
-}
-
 /// Head views and segments as the kernels take them.
 pub(crate) fn sources_of(sources: &[Bound<'_, PyAny>]) -> PyResult<Vec<Source>> {
     let mut all = Vec::with_capacity(sources.len());
@@ -300,19 +295,59 @@ impl Scan {
     }
 }
 
+pub(crate) fn stream_question(selectors: &[Vec<u8>], start_ns: i64, end_ns: i64) -> Result<StreamQuestion> {
+    let selectors = selectors.iter().map(|bytes| Selector::decode(bytes)).collect::<Result<Vec<_>>>()?;
+    Ok(StreamQuestion { selectors, start_ns, end_ns })
+}
+
 #[pyfunction]
-fn list_streams(
+#[pyo3(signature = (sources, selectors, start_ns, end_ns, *, extra_label, cancel))]
+fn streams_json<'py>(
+    py: Python<'py>,
+    sources: Vec<Bound<'py, PyAny>>,
+    selectors: Vec<Vec<u8>>,
+    start_ns: i64,
+    end_ns: i64,
+    extra_label: Option<(String, String)>,
+    cancel: &Cancel,
+) -> PyResult<Bound<'py, PyBytes>> {
+    let sources = sources_of(&sources)?;
+    let bytes = guarded(py, || {
+        let question = stream_question(&selectors, start_ns, end_ns)?;
+        let streams = metadata::list_streams(&sources, &question, &cancel.flag)?;
+        json::label_sets(&streams, extra_label.as_ref(), &cancel.flag)
+    })?;
+    Ok(PyBytes::new(py, &bytes))
+}
+
+#[pyfunction]
+#[pyo3(signature = (sources, selectors, start_ns, end_ns, *, cancel))]
+fn label_names(
     py: Python<'_>,
     sources: Vec<Bound<'_, PyAny>>,
     selectors: Vec<Vec<u8>>,
     start_ns: i64,
     end_ns: i64,
-) -> PyResult<Vec<Labels>> {
+    cancel: &Cancel,
+) -> PyResult<Vec<String>> {
+    let sources = sources_of(&sources)?;
+    guarded(py, || metadata::label_names(&sources, &stream_question(&selectors, start_ns, end_ns)?, &cancel.flag))
+}
+
+#[pyfunction]
+#[pyo3(signature = (sources, selectors, start_ns, end_ns, *, name, cancel))]
+fn label_values(
+    py: Python<'_>,
+    sources: Vec<Bound<'_, PyAny>>,
+    selectors: Vec<Vec<u8>>,
+    start_ns: i64,
+    end_ns: i64,
+    name: &str,
+    cancel: &Cancel,
+) -> PyResult<Vec<String>> {
     let sources = sources_of(&sources)?;
     guarded(py, || {
-        let selectors = selectors.iter().map(|bytes| Selector::decode(bytes)).collect::<Result<Vec<_>>>()?;
-        let streams = metadata::list_streams(&sources, &selectors, start_ns, end_ns);
-        Ok(streams.iter().map(|labels| pairs(labels)).collect())
+        metadata::label_values(&sources, &stream_question(&selectors, start_ns, end_ns)?, name, &cancel.flag)
     })
 }
 
@@ -346,6 +381,8 @@ pub(crate) fn register(m: &Bound<'_, PyModule>) -> PyResult<()> {
     m.add_class::<LogResult>()?;
     m.add_class::<MetricResult>()?;
     m.add_class::<Scan>()?;
-    m.add_function(wrap_pyfunction!(list_streams, m)?)?;
+    m.add_function(wrap_pyfunction!(streams_json, m)?)?;
+    m.add_function(wrap_pyfunction!(label_names, m)?)?;
+    m.add_function(wrap_pyfunction!(label_values, m)?)?;
     m.add_function(wrap_pyfunction!(encode_matrix, m)?)
 }

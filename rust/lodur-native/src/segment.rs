@@ -11,6 +11,7 @@ use lodur_kernels::scan::source::Source;
 use lodur_kernels::segment::codec::Codec;
 use lodur_kernels::segment::directory::PartSizes as Sizes;
 use lodur_kernels::segment::read::{PageSource, Segment as KernelSegment, directory_ref, footer_length};
+use lodur_kernels::segment::steady::SteadyFile;
 use lodur_kernels::segment::write::{Written, write_segment as write};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
@@ -68,7 +69,7 @@ impl SegmentWritten {
 }
 
 #[pyfunction]
-#[pyo3(signature = (frozen, path, *, start_ns, end_ns, codec, zstd_level))]
+#[pyo3(signature = (frozen, path, *, start_ns, end_ns, codec, zstd_level, threads = 1))]
 fn write_segment(
     py: Python<'_>,
     frozen: &FrozenHead,
@@ -77,9 +78,11 @@ fn write_segment(
     end_ns: i64,
     codec: &str,
     zstd_level: i32,
+    threads: usize,
 ) -> PyResult<Option<SegmentWritten>> {
     let codec = codec_named(codec, zstd_level)?;
-    let written = py.detach(|| write_file(frozen, &path, start_ns..end_ns, codec)).map_err(|e| to_py(py, e))?;
+    let written =
+        py.detach(|| write_file(frozen, &path, start_ns..end_ns, codec, threads)).map_err(|e| to_py(py, e))?;
     written.map(|written| SegmentWritten::new(py, written)).transpose()
 }
 
@@ -102,10 +105,16 @@ fn write_file(
     path: &Path,
     ts_range: std::ops::Range<i64>,
     codec: Codec,
+    threads: usize,
 ) -> Result<Option<Written>, KernelError> {
     let name = || path.display().to_string();
     let result = File::create_new(path).map_err(|e| KernelError::io(name(), e)).and_then(|file| {
-        let written = write(&[&frozen.view], ts_range, codec, &file)?;
+        let views = [&*frozen.view];
+        // Several threads are for a server that nobody waits for but its start.
+        let written = match threads {
+            0 | 1 => write(&views, ts_range, codec, 1, SteadyFile::new(&file)),
+            _ => write(&views, ts_range, codec, threads, &file),
+        }?;
         file.sync_all().map_err(|e| KernelError::io(name(), e))?;
         Ok(written)
     });

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from lodur.model.clock import ManualClock
@@ -54,7 +54,6 @@ def fields_of(lines: list[str], name: str = "") -> tuple[list[Field], list[str]]
         engine.close()
 
 
-@settings(deadline=None)
 @given(lines)
 def test_fields_are_the_twins(lines: list[str]) -> None:
     twin = detect(list(dict.fromkeys(lines)), {"app"})

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from lodur.logql.parser import parse_selector
@@ -36,7 +36,6 @@ templates = st.one_of(
 lines = st.lists(templates | st.text(st.characters(codec="utf-8", exclude_characters="\x00"), max_size=20), max_size=25)
 
 
-@settings(deadline=None)
 @given(lines)
 def test_lines_pass_the_pattern_that_counts_them(lines: list[str]) -> None:
     store = MemoryStore()

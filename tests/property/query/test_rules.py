@@ -193,7 +193,7 @@ def answer(store: MemoryStore, query: str, without: frozenset[str]) -> object:
     return [(str(labels), repr(row)) for labels, row in zip(found.matrix.labels, values.tolist(), strict=True)]
 
 
-checked = settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+checked = settings(max_examples=300, suppress_health_check=[HealthCheck.too_slow])
 
 
 @checked

@@ -8,8 +8,9 @@ from __future__ import annotations
 import base64
 import re
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
@@ -124,8 +125,13 @@ def node_clients() -> Path:
 
 def go_program(name: str) -> Path:
     """The client's program, or the test is skipped."""
+    return installed(partial(go_client, name))
+
+
+def installed(client: Callable[[], Path]) -> Path:
+    """What the function installs or finds, or the test is skipped."""
     try:
-        return go_client(name)
+        return client()
     except CannotInstall as error:
         pytest.skip(str(error))
 

@@ -40,7 +40,7 @@ def exchange(app: object, parts: list[bytes], *, version: str = "1.1", timeout_s
         sent.append(message)
 
     headers = [(b"transfer-encoding", b"chunked")] if version == "1.1" else []
-    scope = {"type": "http", "method": "POST", "http_version": version, "headers": headers}
+    scope = {"type": "http", "method": "POST", "path": "/", "http_version": version, "headers": headers}
     asyncio.run(asyncio.wait_for(LateBody(app, timeout_s)(scope, receive, send), 20))  # type: ignore[arg-type]
     return sent[0]["status"], sent[1]["body"]
 
@@ -60,3 +60,23 @@ def test_who_is_too_slow_is_told(parts: list[bytes], version: str) -> None:
 
 def test_an_answer_that_was_given_stays() -> None:
     assert exchange(answer_first, []) == (200, b"no")
+
+
+def test_paths_that_see_to_it_themselves_are_left_alone() -> None:
+    received: list[Receive] = []
+
+    async def noting(_: Scope, receive: Receive, __: Send) -> None:
+        received.append(receive)
+
+    async def receive() -> Message:
+        return {"type": "http.request"}
+
+    async def send(_: Message) -> None:
+        pass
+
+    app = LateBody(noting, 1.0, frozenset({"/push"}))
+    for path in ("/push", "/other"):
+        scope = {"type": "http", "path": path, "http_version": "1.1", "headers": [(b"content-length", b"1")]}
+        asyncio.run(app(scope, receive, send))
+    assert received[0] is receive
+    assert received[1] is not receive

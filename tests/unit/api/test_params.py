@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 
 import pytest
+from starlette.requests import Request
+from starlette.types import Message
 
 from lodur.api.params import (
     Params,
@@ -17,6 +20,7 @@ from lodur.api.params import (
     limit_param,
     parse_time,
     query_tags,
+    read_params,
     span_params,
     step_param,
     time_param,
@@ -141,4 +145,37 @@ def test_limits_and_directions() -> None:
 
 def test_headers() -> None:
     assert query_tags("Source=logvolhist, Feature=x,nothing") == (("source", "logvolhist"), ("feature", "x"))
+    assert query_tags('User=a@b.c,Note="x y"/z\n') == (("user", "a@b.c"), ("note", "_x y__z_"))
     assert encoding_flags(["categorize-labels,other", ""]) == ("categorize-labels", "other")
+
+
+@pytest.mark.parametrize(
+    ("target", "text"),
+    [
+        ("query=%zz", 'invalid URL escape "%zz"'),
+        ("a=1&query=x%z", 'invalid URL escape "%z"'),
+        ("%&query=1", 'invalid URL escape "%"'),
+        ("query=%f", 'invalid URL escape "%f"'),
+        ("query=%\xff\xfe1", 'invalid URL escape "%\\xff\\xfe"'),
+        ("query=1;limit=2", "invalid semicolon separator in query"),
+    ],
+)
+def test_forms_that_go_does_not_read(target: str, text: str) -> None:
+    encoded = target.encode("latin-1")
+    for method, url, body in (("GET", encoded, b""), ("POST", b"", encoded)):
+        with pytest.raises(InvalidRequest) as caught:
+            asyncio.run(read_params(form_request(method, url, body), body_max_bytes=1000))
+        assert str(caught.value) == text
+
+
+def test_forms_that_go_reads() -> None:
+    read = asyncio.run(read_params(form_request("POST", b"b=%3B&b=2", b"a=%25+%7b&&=1&c"), body_max_bytes=1000))
+    assert read.pairs == (("a", "% {"), ("", "1"), ("c", ""), ("b", ";"), ("b", "2"))
+
+
+def form_request(method: str, url: bytes, body: bytes) -> Request:
+    async def receive() -> Message:
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    headers = [(b"content-type", b"application/x-www-form-urlencoded")]
+    return Request({"type": "http", "method": method, "query_string": url, "headers": headers}, receive)

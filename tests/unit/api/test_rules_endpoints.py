@@ -147,12 +147,12 @@ def test_limits_are_answered_with_400(server: Server) -> None:
 
 
 def test_one_tenant_is_needed(server: Server) -> None:
-    several = {"status": "error", "data": None, "errorType": "server_error", "error": "no org id"}
+    several = {"status": "error", "data": None, "errorType": "bad_data", "error": "no org id"}
     for path in ("/loki/api/v1/rules", "/prometheus/api/v1/rules", "/prometheus/api/v1/alerts"):
         nobody = server.ask("GET", path, headers={})
         assert (nobody.status_code, nobody.text) == (401, "no org id\n")
         both = server.ask("GET", path, headers={"X-Scope-OrgID": "a|b"})
-        assert (both.status_code, both.json()) == (500, several)
+        assert (both.status_code, both.json()) == (400, several)
 
 
 @pytest.mark.parametrize(
@@ -253,6 +253,35 @@ def test_filters(server: Server, query: str, names: list[tuple[str, str]]) -> No
     groups = server.ask("GET", f"/prometheus/api/v1/rules?{query}").json()["data"]["groups"]
     assert [(group["name"], rule["name"]) for group in groups for rule in group["rules"]] == names
     assert all(group["rules"] for group in groups)
+
+
+def test_pages_of_groups(server: Server) -> None:
+    path, token = "/prometheus/api/v1/rules?group_limit=1&exclude_alerts=1", ""
+    names: list[str] = []
+    while token or not names:
+        data = server.ask("GET", path + (f"&group_next_token={token}" if token else "")).json()["data"]
+        names += [group["name"] for group in data["groups"]]
+        token = data.get("groupNextToken", "")
+    every = server.ask("GET", "/prometheus/api/v1/rules?group_limit=99999999999999999999").json()["data"]
+    assert names == [group["name"] for group in every["groups"]]
+    assert len(names) > 1
+    assert "groupNextToken" not in every
+
+
+@pytest.mark.parametrize(
+    ("query", "told"),
+    [
+        ("group_limit=0", "greater than 0"),
+        ("group_limit=-1", "greater than 0"),
+        ("group_limit=a", 'not "a"'),
+        ("group_next_token=x", "group_limit needs to be set"),
+        ("group_limit=1&group_next_token=x", "invalid group_next_token"),
+    ],
+)
+def test_what_is_no_page(server: Server, query: str, told: str) -> None:
+    answer = server.ask("GET", f"/prometheus/api/v1/rules?{query}")
+    assert (answer.status_code, answer.json()["errorType"]) == (400, "bad_data")
+    assert told in answer.json()["error"]
 
 
 def test_a_type_that_there_is_not(server: Server) -> None:

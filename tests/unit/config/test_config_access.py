@@ -30,6 +30,7 @@ lodur:
     htpasswd_file: secrets/htpasswd
     tokens_file: /etc/tokens
     metrics_open: true
+    users_file: users.yaml
     users:
       one: {tenants: [a], rights: [read, write]}
       two: {tenants: [a, b], default_tenant: b, rights: [read]}
@@ -41,6 +42,7 @@ lodur:
         htpasswd_file=tmp_path / "secrets" / "htpasswd",
         tokens_file=Path("/etc/tokens"),
         metrics_open=True,
+        users_file=tmp_path / "users.yaml",
         grants={
             "one": Grant(frozenset({Right.READ, Right.WRITE}), frozenset({a}), default_tenant=a),
             "two": Grant(frozenset({Right.READ}), frozenset({a, b}), default_tenant=b),

@@ -143,7 +143,8 @@ def test_removed_keys_name_what_to_write(block: str, key: str, instead: str) -> 
         ),
         (
             "storage_config: {named_stores: {aws: {logs: {bucketnames: 'a,b'}}}}",
-            "bucketnames has 2 buckets, use one in storage_config.named_stores.aws",
+            "bucketnames has 2 buckets, use one; for more give periods stores of their own, from "
+            "storage_config.named_stores in storage_config.named_stores.aws",
         ),
     ],
 )

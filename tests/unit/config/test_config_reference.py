@@ -93,7 +93,8 @@ limits_config:
    query_timeout: 20s, max_query_parallelism: 21, max_concurrent_tail_requests: 22, required_labels: [r],
    minimum_labels_number: 23, blocked_queries: [{pattern: p}], volume_enabled: false, volume_max_series: 24,
    enable_multi_variant_queries: true, shard_aggregations: [approx_topk], split_queries_by_interval: 0,
-   otlp_config: {severity_text_as_label: true}}
+   otlp_config: {severity_text_as_label: true}, policy_stream_mapping: {p: [{selector: '{a="b"}', priority: 1}]},
+   policy_enforced_labels: {p: [l]}, block_ingestion_policy_until: {p: 2030-01-01}}
 """
     values, ignored = parse_config_text(text, "loki.yaml")
     assert {key.path.removeprefix("limits_config.") for key in ignored} == WITHOUT_EFFECT_YET

@@ -25,7 +25,7 @@ from lodur.ruler.options import (
     RulerOptions,
     RulerWalOptions,
 )
-from lodur.wire.client_auth import BasicAuth, HeaderAuth, Secret, Tls
+from lodur.wire.client_auth import BasicAuth, HeaderAuth, OAuth2, Secret, SigV4, Tls
 
 FULL = """
 ruler:
@@ -122,18 +122,71 @@ def test_all_keys() -> None:
     )
 
 
+OAUTH2 = """
+ruler:
+  alertmanager_client: {oauth2: {client_id: a, client_secret: hidden1, token_url: 'http://u:hidden2@h/t'}}
+  remote_write:
+    clients:
+      o:
+        url: http://one/write
+        oauth2:
+          client_id: lodur
+          client_secret_file: /secret
+          token_url: https://login/token
+          scopes: [x, y]
+          endpoint_params: {audience: hidden3}
+          tls_config: {ca_file: /ca}
+      s:
+        url: http://two/write
+        sigv4: {region: r, access_key: AK, secret_key: hidden4, service_name: es}
+"""
+
+
+def test_tokens_and_signatures() -> None:
+    ruler = options(OAUTH2)
+    assert ruler.alertmanager.http.auth == OAuth2("a", Secret("hidden1"), "http://u:hidden2@h/t")
+    assert [each.http.auth for each in ruler.remote_write] == [
+        OAuth2(
+            "lodur",
+            Secret(file=Path("/secret")),
+            "https://login/token",
+            ("x", "y"),
+            (("audience", "hidden3"),),
+            Tls(ca_file=Path("/ca")),
+        ),
+        SigV4("r", "AK", Secret("hidden4"), service="es"),
+    ]
+    assert "hidden" not in repr(ruler)
+
+
+def test_keys_of_aws_are_found_where_its_tools_look(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    credentials = tmp_path / "credentials"
+    credentials.write_text("[metrics]\naws_access_key_id=P\naws_secret_access_key=ps\naws_session_token=pt\n")
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(credentials))
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "none"))
+    monkeypatch.setenv("AWS_REGION", "of-env")
+    text = "ruler:\n  remote_write:\n    client: {url: 'http://h/', sigv4: {%s}}"
+    (by_profile,) = options(text % "profile: metrics").remote_write
+    assert by_profile.http.auth == SigV4("of-env", "P", Secret("ps"), Secret("pt"))
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "E")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "es")
+    (by_environment,) = options(text % "region: r").remote_write
+    assert by_environment.http.auth == SigV4("r", "E", Secret("es"))
+
+
 def test_defaults_are_those_of_the_options() -> None:
     assert ruler_options(Values(), Path()) == RulerOptions()
     assert ruler_limits(Values()) == RulerLimits()
 
 
-def test_secrets_are_not_shown(tmp_path: Path) -> None:
+@pytest.mark.parametrize("text", [FULL, OAUTH2])
+def test_secrets_are_not_shown(text: str, tmp_path: Path) -> None:
     tenant = """
 limits_config:
   ruler_remote_write_config: {two: {url: 'http://u:hidden5@x', headers: {Authorization: hidden6}}}
   ruler_alertmanager_config: {alertmanager_url: 'http://u:hidden7@y', alertmanager_client: {credentials: hidden8}}
 """
-    (tmp_path / "lodur.yaml").write_text(FULL + tenant)
+    (tmp_path / "lodur.yaml").write_text(text + tenant)
     config = load_server_config(["-config.file=lodur.yaml"], {}, tmp_path).config
     shown = effective_yaml(config)
     assert "hidden" not in shown
@@ -141,7 +194,10 @@ limits_config:
     assert "hidden" not in repr(config)
     # What is shown can be read again.
     values, _ = parse_config_text(shown, "shown")
-    assert ruler_options(values, tmp_path).remote_write_enabled
+    assert [each.url for each in ruler_options(values, tmp_path).remote_write] == [
+        "http://one/write",
+        "http://two/write",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -209,12 +265,34 @@ overrides:
             "ruler:\n  remote_write:\n    clients: [a]",
             "cannot unmarshal !!seq into map[string]config.RemoteWriteConfig",
         ),
-        ("ruler:\n  remote_write:\n    client: {oauth2: {client_id: x}}", "oauth2 is not supported yet"),
+        ("ruler:\n  remote_write:\n    client: {oauth2: {client_id: x}}", "oauth2 token_url must be configured"),
+        ("ruler:\n  remote_write:\n    client: {oauth2: {token_url: 'http://h/'}}", "oauth2 client_id must be"),
+        ("ruler:\n  remote_write:\n    client: {oauth2: {token_url: h}}", "token_url is not an http or https"),
+        ("ruler:\n  remote_write:\n    client: {oauth2: {grant_type: x}}", "field grant_type not found in type"),
+        (
+            "ruler:\n  remote_write:\n    client: {sigv4: {region: r}, bearer_token: b}",
+            "at most one of basic_auth, authorization, bearer_token, bearer_token_file, oauth2 and sigv4",
+        ),
+        (
+            "ruler:\n  remote_write:\n    client: {sigv4: {region: r, access_key: a}}",
+            "access_key and secret_key together",
+        ),
+        (
+            "ruler:\n  remote_write:\n    client: {sigv4: {access_key: a, secret_key: b, role_arn: 'arn:x'}}",
+            "role_arn is not supported: no role is assumed",
+        ),
+        ("ruler:\n  remote_write:\n    client: {sigv4: {access_key: a, secret_key: b}}", "region not configured"),
+        ("ruler:\n  remote_write:\n    client: {sigv4: {region: r, profile: none}}", "the AWS profile 'none'"),
+        ("ruler: {alertmanager_client: {basic_auth_username: a, sigv4: {region: r}}}", "at most one of"),
         ("ruler: {alert_relabel_configs: [{action: no}]}", "unrecognized value 'no'"),
         ("ruler: {alert_relabel_configs: [{regex: x}]}", "replace action requires 'target_label' value"),
         ("ruler: {alert_relabel_configs: [{action: drop, regex: '('}]}", "regex:"),
         ("ruler: {alertmanager_client: {basic_auth_username: a, credentials: b}}", "at most one of"),
         ("ruler: {alertmanager_client: {tls_cert_path: a}}", "must be configured together"),
+        (
+            "limits_config: {ruler_alertmanager_config: {enable_alertmanager_discovery: true, alertmanager_url: 'http://a'}}",
+            "needs a host like _web._tcp.alertmanager.example, not 'a'",
+        ),
         ("ruler: {storage: {type: floppy}}", "unrecognized value 'floppy'"),
         ("ruler: {evaluation_interval: 0s}", "longer than 0"),
         ("ruler: {unknown: x}", "field unknown not found in type ruler.Config"),
@@ -224,6 +302,15 @@ def test_mistakes(text: str, told: str) -> None:
     with pytest.raises(ConfigError) as caught:
         parse_config_text(text, "loki.yaml")
     assert told in str(caught.value)
+
+
+def test_names_of_services() -> None:
+    text = "ruler: {enable_alertmanager_discovery: true, alertmanager_refresh_interval: 7s, alertmanager_url: '%s'}"
+    names = "http://_web._tcp.am.example,https://_x._tcp.other:9/prefix"
+    found = options(text % names).alertmanager
+    assert (found.discovers, found.refresh_s, found.urls) == (True, 7.0, tuple(names.split(",")))
+    with pytest.raises(ConfigError, match="needs a host like _web"):
+        options(text % "http://alertmanager:9093")
 
 
 def test_local_rules_need_a_directory() -> None:

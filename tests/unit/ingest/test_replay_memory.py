@@ -1,4 +1,7 @@
-"""A WAL with more rows than may be in memory is read back whole: full heads are flushed while others are read."""
+"""A WAL with more rows than may be in memory is read back whole: full heads are flushed while others are read.
+
+One with fewer is read back without a flush, in its order, and past records that cannot be read.
+"""
 
 from __future__ import annotations
 
@@ -49,7 +52,9 @@ def filled(directory: Path) -> None:
     store.close()
 
 
-def replayed(store: Store, flush_threads: set[str], *, fails: bool = False) -> int:
+def replayed(
+    store: Store, flush_threads: set[str], *, fails: bool = False, memory_max_bytes: int = MEMORY_BYTES
+) -> int:
     """Read the WAL back; the most bytes that were in memory."""
     peak_bytes = 0
 
@@ -72,7 +77,7 @@ def replayed(store: Store, flush_threads: set[str], *, fails: bool = False) -> i
         RecentPushes(),
         flush=flush,
         flush_bytes=FLUSH_BYTES,
-        memory_max_bytes=MEMORY_BYTES,
+        memory_max_bytes=memory_max_bytes,
         stopping=threading.Event(),
         clock=ManualClock(NOW_NS),
         metrics=IngestMetrics(CollectorRegistry()),
@@ -102,6 +107,44 @@ def test_rows_are_flushed_while_others_are_read(tmp_path: Path) -> None:
     _, again = opened(tmp_path)
     replayed(again, threads)
     assert rows_in(again) == PUSHES * ROWS
+    again.close()
+
+
+def test_rows_that_may_stay_are_left_for_later_flushes_in_their_order(tmp_path: Path) -> None:
+    filled(tmp_path)
+    threads: set[str] = set()
+    _, store = opened(tmp_path)
+    assert replayed(store, threads, memory_max_bytes=1 << 30) == 0
+    assert not threads
+    assert rows_in(store) == PUSHES * ROWS
+    for tenant_store in store.tenants():
+        generations = tenant_store.unflushed()
+        assert [generation.up_to_seq for generation in generations] == sorted(
+            generation.up_to_seq for generation in generations
+        )
+        assert all(generation.head_bytes < FLUSH_BYTES + ROWS * LINE_BYTES for generation in generations)
+        times = [generation.frozen.min_ts_ns for generation in generations]
+        assert len(times) >= 3
+        assert times == sorted(times)
+    store.close()
+
+
+def test_repeated_and_unreadable_records_between_others(tmp_path: Path) -> None:
+    wal, store = opened(tmp_path)
+    sent = 0
+    for number in range(200):
+        values = [[str(NOW_NS + number), f"line {number}"]]
+        body = json.dumps({"streams": [{"stream": {"app": "x"}, "values": values}]}).encode()
+        wal.append("a", kind_of(JSON), NOW_NS, body)
+        sent += 1
+        if number % 10 == 0:
+            wal.append("a", kind_of(JSON), NOW_NS, body)
+            wal.append("a", kind_of(JSON), NOW_NS, body[:-3])
+            wal.append("no/tenant", kind_of(JSON), NOW_NS, body)
+    store.close()
+    _, again = opened(tmp_path)
+    replayed(again, set(), memory_max_bytes=1 << 30)
+    assert rows_in(again) == sent
     again.close()
 
 

@@ -28,7 +28,7 @@ SELECTOR = parse_selector('{app="x"}')
 Question = Callable[[Catalog], Awaitable[object]]
 
 QUESTIONS: dict[str, Question] = {
-    "streams": lambda catalog: catalog.streams(TENANT, [SELECTOR], SPAN),
+    "streams": lambda catalog: catalog.streams_json(TENANT, [SELECTOR], SPAN),
     "label names": lambda catalog: catalog.label_names(TENANT, [], SPAN),
     "label values": lambda catalog: catalog.label_values(TENANT, "app", [], SPAN),
     "coverage": lambda catalog: catalog.coverage(TENANT, SELECTOR, SPAN),

@@ -17,6 +17,7 @@ from lodur.model.durations import NS_PER_HOUR, NS_PER_MINUTE, NS_PER_S
 from lodur.model.label_set import LabelSet
 from lodur.model.tenant import TenantId
 from lodur.ruler.alerts import Alert
+from lodur.ruler.discovery import Resolver
 from lodur.ruler.groups import AlertingRule, GroupId, RuleGroup
 from lodur.ruler.options import (
     AlertmanagerOptions,
@@ -58,6 +59,7 @@ class Site:
     limits: RulerLimits = field(default_factory=RulerLimits)
     registry: CollectorRegistry = field(default_factory=CollectorRegistry)
     clock: ManualClock | SystemClock = field(default_factory=SystemClock)
+    resolver: Resolver | None = None
 
     def __post_init__(self) -> None:
         self.options = replace(self.options, wal=RulerWalOptions(self.directory / "wal"))
@@ -68,6 +70,7 @@ class Site:
             clock=self.clock,
             rng=random.Random(1),
             metrics=RulerMetrics(self.registry),
+            resolver=self.resolver,
             drain_s=0.2,
         )
 

@@ -14,6 +14,7 @@ from lodur.model.clock import ManualClock
 from lodur.model.errors import NotFound
 from lodur.store.cloud_clients import open_object_store
 from lodur.store.hedged_store import HedgeAllowance, HedgedStore
+from lodur.store.object_store import ObjectStore
 from lodur.store.options import HedgingOptions, RetryOptions, S3Options
 from lodur.telemetry.store_metrics import StoreMetrics
 from tests.servers.s3 import S3Server
@@ -56,9 +57,7 @@ def clock() -> ManualClock:
 
 
 @pytest.fixture
-def store(
-    s3_server: S3Server, proxy: StoreProxy, registry: CollectorRegistry, clock: ManualClock, tmp_path: Path
-) -> HedgedStore:
+def plain(s3_server: S3Server, proxy: StoreProxy, tmp_path: Path) -> ObjectStore:
     options = S3Options(
         bucket=s3_server.new_bucket(),
         endpoint_url=proxy.endpoint,
@@ -68,10 +67,14 @@ def store(
         allow_http=True,
         retries=RetryOptions(0, 0.01, 0.01),
     )
-    inner = open_object_store(options, spool_directory=tmp_path / "spool")
-    made = HedgedStore(inner, HedgingOptions(AFTER_S, 2, 2), HedgeAllowance(2, clock), StoreMetrics(registry))
+    made = open_object_store(options, spool_directory=tmp_path / "spool")
     assert made.replace_if("t/x", b"0123456789", None) is not None
     return made
+
+
+@pytest.fixture
+def store(plain: ObjectStore, registry: CollectorRegistry, clock: ManualClock) -> HedgedStore:
+    return HedgedStore(plain, HedgingOptions(AFTER_S, 2, 2), HedgeAllowance(2, clock), StoreMetrics(registry))
 
 
 def counted(registry: CollectorRegistry) -> tuple[float | None, float | None]:
@@ -99,9 +102,9 @@ def test_a_slow_read_is_overtaken(
     slow.let_go.set()
 
 
-def test_a_fast_read_is_made_once(store: HedgedStore, proxy: StoreProxy, registry: CollectorRegistry) -> None:
+def test_a_fast_read_is_made_once(plain: ObjectStore, proxy: StoreProxy) -> None:
     patient = HedgedStore(
-        store, HedgingOptions(20.0, 2, 2), HedgeAllowance(2, ManualClock()), StoreMetrics(registry=CollectorRegistry())
+        plain, HedgingOptions(20.0, 2, 2), HedgeAllowance(2, ManualClock()), StoreMetrics(registry=CollectorRegistry())
     )
     assert read_blocking(patient) == read_async(patient) == [b"234"]
     assert proxy.requests["s3:GetObject"] == 2

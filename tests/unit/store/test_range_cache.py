@@ -116,7 +116,7 @@ def test_files_of_others_are_let_be(tmp_path: Path) -> None:
     assert not left.exists()
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(data=st.data())
 def test_damage_is_never_answered(tmp_path_factory: pytest.TempPathFactory, data: st.DataObject) -> None:
     cached = Cached(tmp_path_factory.mktemp("cache"))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import pytest
 from prometheus_client import CollectorRegistry
 
 from lodur.telemetry.access_metrics import AccessMetrics
@@ -18,6 +19,9 @@ from lodur.telemetry.ruler_metrics import RulerMetrics
 from lodur.telemetry.runtime_config_metrics import RuntimeConfigMetrics
 from lodur.telemetry.store_metrics import CacheMetrics, StoreMetrics
 from lodur.telemetry.tail_metrics import TailMetrics
+
+NAMES_OF_LOKI = (Path(__file__).parent / "loki_metric_names.txt").read_text(encoding="utf-8").split()
+"""Names that dashboards and alerts for Loki read."""
 
 PAGE = Path(__file__).parents[3] / "docs" / "reference" / "metrics.md"
 
@@ -46,6 +50,11 @@ def test_the_reference_names_every_metric() -> None:
     }
     named = set(re.findall(r"`((?:loki|lodur)_\w+)(?:\{[\w,]+\})?`", "\n".join(table_of(PAGE.read_text()))))
     assert named == made
+
+
+@pytest.mark.parametrize("name", NAMES_OF_LOKI)
+def test_every_name_that_dashboards_for_loki_use_is_served_or_told_to_be_missing(name: str) -> None:
+    assert f"`{name}`" in PAGE.read_text() or f"`{name}{{" in PAGE.read_text()
 
 
 def table_of(text: str) -> list[str]:

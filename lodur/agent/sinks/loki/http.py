@@ -7,14 +7,16 @@ import ssl
 import httpx
 
 from lodur.agent.sinks.loki.options import LokiOptions
+from lodur.model.clock import Clock
 from lodur.model.errors import InvalidRequest
-from lodur.wire.client_auth import FileAuth, tls_context
+from lodur.wire.auth_flows import auth_flow
+from lodur.wire.client_auth import tls_context
 
 OWN_HEADERS = frozenset({"content-type", "user-agent", "x-scope-orgid", "content-length", "host"})
 """Headers that `headers` of a client cannot replace."""
 
 
-def build_http(options: LokiOptions, *, version: str) -> httpx.AsyncClient:
+def build_http(options: LokiOptions, clock: Clock, *, version: str) -> httpx.AsyncClient:
     """A client that speaks HTTP/1.1 to `options.url` only. Raises InvalidRequest for unusable addresses or files."""
     headers = {name: value for name, value in options.headers if name.lower() not in OWN_HEADERS}
     headers["Content-Type"] = "application/x-protobuf"
@@ -24,7 +26,7 @@ def build_http(options: LokiOptions, *, version: str) -> httpx.AsyncClient:
     try:
         httpx.URL(options.url)
         return httpx.AsyncClient(
-            auth=FileAuth(options.auth) if options.auth is not None else None,
+            auth=auth_flow(options.auth, clock) if options.auth is not None else None,
             headers=headers,
             verify=_verification(options),
             proxy=options.proxy_url or None,

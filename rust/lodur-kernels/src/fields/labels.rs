@@ -3,8 +3,10 @@
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
+use crate::error::Result;
 use crate::labels::LabelSet;
 use crate::pipeline::go_number::parse_float;
+use crate::scan::parallel::Cancel;
 
 /// Labels that are offered whatever their values look like.
 const ALWAYS: [&str; 4] = ["cluster", "namespace", "instance", "pod"];
@@ -18,16 +20,22 @@ pub struct DetectedLabel {
 
 /// The labels of these streams, by name. Those whose values are all numbers or UUIDs are left out: nobody chooses among
 /// them by hand.
-pub fn detect(streams: &[Arc<LabelSet>]) -> Vec<DetectedLabel> {
+pub fn detect(streams: &[Arc<LabelSet>], cancel: &Cancel) -> Result<Vec<DetectedLabel>> {
     let mut values: BTreeMap<&str, HashSet<&str>> = BTreeMap::new();
-    for (name, value) in streams.iter().flat_map(|labels| labels.iter()) {
-        values.entry(name).or_default().insert(value);
+    for labels in streams {
+        cancel.check()?;
+        for (name, value) in labels.iter() {
+            values.entry(name).or_default().insert(value);
+        }
     }
-    values
-        .into_iter()
-        .filter(|(name, values)| ALWAYS.contains(name) || is_telling(values))
-        .map(|(name, values)| DetectedLabel { name: name.to_owned(), cardinality: values.len() })
-        .collect()
+    let mut found = Vec::with_capacity(values.len());
+    for (name, values) in values {
+        cancel.check()?;
+        if ALWAYS.contains(&name) || is_telling(&values) {
+            found.push(DetectedLabel { name: name.to_owned(), cardinality: values.len() });
+        }
+    }
+    Ok(found)
 }
 
 fn is_telling(values: &HashSet<&str>) -> bool {
@@ -48,6 +56,7 @@ fn is_uuid(text: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
     use super::*;
 
     #[test]
@@ -60,7 +69,8 @@ mod tests {
         .into_iter()
         .map(|pairs| Arc::new(LabelSet::from_pairs(pairs)))
         .collect();
-        let found: Vec<(String, usize)> = detect(&streams).into_iter().map(|one| (one.name, one.cardinality)).collect();
+        let found: Vec<(String, usize)> =
+            detect(&streams, &Cancel::default()).unwrap().into_iter().map(|one| (one.name, one.cardinality)).collect();
         let expected = [("app", 2), ("flag", 2), ("mixed", 2), ("pod", 2)];
         assert_eq!(found, expected.map(|(name, count)| (name.to_owned(), count)));
         assert!(

@@ -2,13 +2,15 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use std::sync::Arc;
 
 use crate::error::Result;
-use crate::labels::write_go_quoted;
+use crate::labels::{LabelSet, write_go_quoted};
 use crate::pipeline::decode_pairs;
 use crate::pipeline::go_quote::shown;
 use crate::push::time::rfc3339_nanos;
 use crate::scan::logs::{Entry, LogResult};
+use crate::scan::parallel::Cancel;
 
 /// The array of a `streams` result.
 ///
@@ -149,6 +151,33 @@ pub(super) fn write_value(out: &mut Vec<u8>, entry: &Entry, categorize: bool) ->
     }
     out.push(b']');
     Ok(())
+}
+
+/// Label sets as members of a JSON array, without its brackets; each with one label more, unless it has that already.
+pub fn label_sets(all: &[Arc<LabelSet>], extra_label: Option<&(String, String)>, cancel: &Cancel) -> Result<Vec<u8>> {
+    let mut out = Vec::new();
+    for (i, labels) in all.iter().enumerate() {
+        cancel.check()?;
+        if i > 0 {
+            out.push(b',');
+        }
+        let mut pairs: Vec<(&str, &str)> = labels.iter().collect();
+        if let Some((name, value)) = extra_label.filter(|(name, _)| labels.get(name).is_none()) {
+            pairs.push((name, value));
+            pairs.sort_unstable();
+        }
+        out.push(b'{');
+        for (i, (name, value)) in pairs.iter().enumerate() {
+            if i > 0 {
+                out.push(b',');
+            }
+            write_text(&mut out, name);
+            out.push(b':');
+            write_text(&mut out, value);
+        }
+        out.push(b'}');
+    }
+    Ok(out)
 }
 
 pub(super) fn write_labels(out: &mut Vec<u8>, labels: &LabelPairs) {

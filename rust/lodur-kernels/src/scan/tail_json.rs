@@ -16,59 +16,81 @@ pub enum TailForm {
     Legacy,
 }
 
-/// How much goes into frames, and how much of the rest is named.
-#[derive(Clone, Copy, Debug)]
-pub struct TailSizes {
-    pub per_frame: usize,
-    pub entries_max: usize,
-    pub dropped_max: usize,
+/// An entry: its result, and its number there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Place {
+    pub result: u32,
+    pub entry: u32,
 }
 
-/// What a client is sent, and what it is told that it is not.
-#[derive(Debug, Default)]
-pub struct TailFrames {
-    /// The arrays `streams` of frames, oldest entries first.
-    pub frames: Vec<Vec<u8>>,
-    /// The members of the array `dropped_entries`, oldest first.
-    pub dropped: Vec<Vec<u8>>,
-}
-
-/// The frames of all entries of some results: the oldest `entries_max`, and the names of those after them.
-pub fn tail_frames(results: &[&LogResult], form: TailForm, sizes: TailSizes) -> Result<TailFrames> {
-    let mut entries: Vec<&Entry> = results.iter().flat_map(|result| &result.entries).collect();
-    entries.sort_by_key(|entry| entry.ts_ns);
-    let (sent, rest) = entries.split_at(entries.len().min(sizes.entries_max));
-    let mut out = TailFrames::default();
-    for frame in sent.chunks(sizes.per_frame.max(1)) {
-        out.frames.push(write_array(frame, |out, entry| write_entry(out, entry, form))?);
+/// All entries of some results, oldest first.
+pub fn in_order(results: &[&LogResult]) -> Vec<Place> {
+    let mut places: Vec<(i64, Place)> = Vec::with_capacity(results.iter().map(|result| result.entries.len()).sum());
+    for (number, result) in (0..).zip(results) {
+        places.extend((0..).zip(&result.entries).map(|(entry, found)| (found.ts_ns, Place { result: number, entry })));
     }
-    for entry in rest.iter().take(sizes.dropped_max) {
-        let mut one = Vec::new();
-        write_dropped(&mut one, entry, form)?;
-        out.dropped.push(one);
-    }
-    Ok(out)
+    places.sort_by_key(|(ts_ns, _)| *ts_ns);
+    places.into_iter().map(|(_, place)| place).collect()
 }
 
-fn write_array(entries: &[&Entry], write: impl Fn(&mut Vec<u8>, &Entry) -> Result<()>) -> Result<Vec<u8>> {
-    let mut out = Vec::with_capacity(entries.iter().map(|entry| entry.line.len() + 256).sum::<usize>() + 2);
+/// The array `streams` of a frame with these entries.
+pub fn frame(results: &[&LogResult], places: &[Place], form: TailForm) -> Result<Vec<u8>> {
+    let size = places.iter().map(|place| entry_at(results, *place).line.len() + 256).sum::<usize>();
+    let mut out = Vec::with_capacity(size + 2);
+    let mut labels = LastLabels::default();
     out.push(b'[');
-    for (i, entry) in entries.iter().enumerate() {
+    for (i, place) in places.iter().enumerate() {
         if i > 0 {
             out.push(b',');
         }
-        write(&mut out, entry)?;
+        write_entry(&mut out, entry_at(results, *place), form, &mut labels)?;
     }
     out.push(b']');
     Ok(out)
 }
 
-fn write_entry(out: &mut Vec<u8>, entry: &Entry, form: TailForm) -> Result<()> {
-    let categorize = form == TailForm::Categorized;
-    let labels = labels_of(entry, categorize)?;
+/// The member of the array `dropped_entries` that names an entry.
+pub fn dropped(results: &[&LogResult], place: Place, form: TailForm) -> Result<Vec<u8>> {
+    let mut out = Vec::new();
+    write_dropped(&mut out, entry_at(results, place), form)?;
+    Ok(out)
+}
+
+fn entry_at<'r>(results: &[&'r LogResult], place: Place) -> &'r Entry {
+    &results[place.result as usize].entries[place.entry as usize]
+}
+
+/// Labels as they were written last: entries of one stream follow each other, and mostly have the same.
+#[derive(Default)]
+struct LastLabels {
+    keys: [Vec<u8>; 3],
+    written: Vec<u8>,
+}
+
+impl LastLabels {
+    /// The JSON object (of the legacy form: the text) of an entry's labels.
+    fn of(&mut self, entry: &Entry, form: TailForm) -> Result<&[u8]> {
+        let keys = [&entry.stream, &entry.metadata, &entry.parsed];
+        if self.written.is_empty() || self.keys.iter().zip(keys).any(|(last, key)| last != key) {
+            let labels = labels_of(entry, form == TailForm::Categorized)?;
+            self.written.clear();
+            if form == TailForm::Legacy {
+                write_text(&mut self.written, &printed(&labels));
+            } else {
+                write_labels(&mut self.written, &labels);
+            }
+            for (last, key) in self.keys.iter_mut().zip(keys) {
+                last.clone_from(key);
+            }
+        }
+        Ok(&self.written)
+    }
+}
+
+fn write_entry(out: &mut Vec<u8>, entry: &Entry, form: TailForm, labels: &mut LastLabels) -> Result<()> {
     if form == TailForm::Legacy {
         out.extend_from_slice(b"{\"labels\":");
-        write_text(out, &printed(&labels));
+        out.extend_from_slice(labels.of(entry, form)?);
         out.extend_from_slice(b",\"entries\":[{\"ts\":");
         write_text(out, &rfc3339_nanos(entry.ts_ns));
         out.extend_from_slice(b",\"line\":");
@@ -76,9 +98,9 @@ fn write_entry(out: &mut Vec<u8>, entry: &Entry, form: TailForm) -> Result<()> {
         out.extend_from_slice(b"}]}");
     } else {
         out.extend_from_slice(b"{\"stream\":");
-        write_labels(out, &labels);
+        out.extend_from_slice(labels.of(entry, form)?);
         out.extend_from_slice(b",\"values\":[");
-        write_value(out, entry, categorize)?;
+        write_value(out, entry, form == TailForm::Categorized)?;
         out.extend_from_slice(b"]}");
     }
     Ok(())
@@ -121,35 +143,47 @@ mod tests {
         LogResult { entries, ..LogResult::default() }
     }
 
-    fn texts(parts: &[Vec<u8>]) -> Vec<String> {
-        parts.iter().map(|part| String::from_utf8(part.clone()).unwrap()).collect()
+    fn text(bytes: &[u8]) -> String {
+        String::from_utf8(bytes.to_vec()).unwrap()
     }
 
     #[test]
-    fn entries_are_sorted_cut_and_named() {
+    fn entries_are_sorted_and_named() {
         let (new, old) = (result(&[5, 3]), result(&[4, 1, 2]));
-        let sizes = TailSizes { per_frame: 2, entries_max: 3, dropped_max: 1 };
-        let written = tail_frames(&[&new, &old], TailForm::Plain, sizes).unwrap();
+        let results = [&new, &old];
+        let places = in_order(&results);
+        assert_eq!(places.iter().map(|place| entry_at(&results, *place).ts_ns).collect::<Vec<_>>(), [1, 2, 3, 4, 5]);
         let entry = |at: u8| format!("{{\"stream\":{{}},\"values\":[[\"{at}\",\"\\u003cx\\u003e\"]]}}");
-        assert_eq!(texts(&written.frames), [format!("[{},{}]", entry(1), entry(2)), format!("[{}]", entry(3))]);
-        assert_eq!(texts(&written.dropped), ["{\"timestamp\":\"4\",\"labels\":{}}"]);
+        let written = frame(&results, &places[..2], TailForm::Plain).unwrap();
+        assert_eq!(text(&written), format!("[{},{}]", entry(1), entry(2)));
+        let named = dropped(&results, places[3], TailForm::Plain).unwrap();
+        assert_eq!(text(&named), "{\"timestamp\":\"4\",\"labels\":{}}");
+    }
+
+    #[test]
+    fn labels_are_those_of_each_entry() {
+        let mut all = result(&[0, 1, 2]);
+        let one = 1u32.to_le_bytes();
+        let key = |app: &str| [&one[..], &b"a"[..], &one[..], app.as_bytes()].concat();
+        all.entries[1].stream = key("x");
+        all.entries[2].stream = key("y");
+        let written = text(&frame(&[&all], &in_order(&[&all]), TailForm::Plain).unwrap());
+        assert!(written.contains("{\"stream\":{},\"values\":[[\"0\""), "{written}");
+        assert!(written.contains("{\"stream\":{\"a\":\"x\"},\"values\":[[\"1\""), "{written}");
+        assert!(written.contains("{\"stream\":{\"a\":\"y\"},\"values\":[[\"2\""), "{written}");
     }
 
     #[test]
     fn the_legacy_form_has_texts() {
-        let sizes = TailSizes { per_frame: 100, entries_max: 1, dropped_max: 9 };
-        let written = tail_frames(&[&result(&[0, 1])], TailForm::Legacy, sizes).unwrap();
+        let all = result(&[0, 1]);
+        let places = in_order(&[&all]);
         assert_eq!(
-            texts(&written.frames),
-            ["[{\"labels\":\"{}\",\"entries\":[{\"ts\":\"1970-01-01T00:00:00Z\",\"line\":\"\\u003cx\\u003e\"}]}]"]
+            text(&frame(&[&all], &places[..1], TailForm::Legacy).unwrap()),
+            "[{\"labels\":\"{}\",\"entries\":[{\"ts\":\"1970-01-01T00:00:00Z\",\"line\":\"\\u003cx\\u003e\"}]}]"
         );
-        assert_eq!(texts(&written.dropped), ["{\"timestamp\":\"1970-01-01T00:00:00.000000001Z\",\"labels\":\"{}\"}"]);
-    }
-
-    #[test]
-    fn nothing_makes_no_frame() {
-        let sizes = TailSizes { per_frame: 100, entries_max: 100, dropped_max: 100 };
-        let written = tail_frames(&[], TailForm::Categorized, sizes).unwrap();
-        assert!(written.frames.is_empty() && written.dropped.is_empty());
+        assert_eq!(
+            text(&dropped(&[&all], places[1], TailForm::Legacy).unwrap()),
+            "{\"timestamp\":\"1970-01-01T00:00:00.000000001Z\",\"labels\":\"{}\"}"
+        );
     }
 }

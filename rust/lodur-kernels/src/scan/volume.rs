@@ -8,6 +8,7 @@ use std::ops::Range;
 use crate::error::{KernelError, Result};
 use crate::labels::LabelSet;
 use crate::scan::matching::Selector;
+use crate::scan::parallel::Cancel;
 use crate::scan::source::{Selected, Source, is_wanted, select};
 use crate::segment::directory::share;
 use crate::segment::sizes::MetadataSize;
@@ -67,7 +68,7 @@ impl Part {
 type Key<'a> = Vec<(&'a str, &'a str)>;
 
 /// The largest groups, largest first, those of equal size by their labels.
-pub fn volumes(sources: &[Source], selector: &Selector, plan: &VolumePlan) -> Result<Vec<Volume>> {
+pub fn volumes(sources: &[Source], selector: &Selector, plan: &VolumePlan, cancel: &Cancel) -> Result<Vec<Volume>> {
     let (Some(first), Some(last)) = (plan.edges.first(), plan.edges.last()) else {
         return Err(KernelError::Input("volumes need two edges at least".into()));
     };
@@ -75,8 +76,8 @@ pub fn volumes(sources: &[Source], selector: &Selector, plan: &VolumePlan) -> Re
     if !plan.edges.is_sorted() || buckets == 0 {
         return Err(KernelError::Input("edges of buckets must ascend".into()));
     }
-    let selected = select(sources, selector);
-    let totals = totals_by_group(&selected, &range, plan);
+    let selected = select_each(sources, selector, cancel)?;
+    let totals = totals_by_group(&selected, &range, plan, cancel)?;
     let mut largest: Vec<(&Key<'_>, u64)> =
         totals.iter().filter(|(_, bytes)| **bytes > 0).map(|(k, b)| (k, *b)).collect();
     largest.sort_unstable_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(b.0)));
@@ -95,32 +96,48 @@ pub fn volumes(sources: &[Source], selector: &Selector, plan: &VolumePlan) -> Re
     if buckets > 1 {
         let places: HashMap<&Key<'_>, usize> =
             largest.iter().enumerate().map(|(place, (key, _))| (*key, place)).collect();
-        add_buckets(&selected, &range, plan, &places, &mut found);
+        add_buckets(&selected, plan, &places, &mut found, cancel)?;
     }
     Ok(found)
 }
 
-fn totals_by_group<'a>(selected: &[Selected<'a>], range: &Range<i64>, plan: &VolumePlan) -> HashMap<Key<'a>, u64> {
+/// Apply the selector to every source, unless nobody waits any more.
+fn select_each<'a>(sources: &'a [Source], selector: &Selector, cancel: &Cancel) -> Result<Vec<Selected<'a>>> {
+    let mut selected = Vec::with_capacity(sources.len());
+    for source in sources {
+        cancel.check()?;
+        selected.extend(select(std::slice::from_ref(source), selector));
+    }
+    Ok(selected)
+}
+
+fn totals_by_group<'a>(
+    selected: &[Selected<'a>],
+    range: &Range<i64>,
+    plan: &VolumePlan,
+    cancel: &Cancel,
+) -> Result<HashMap<Key<'a>, u64>> {
     let mut totals: HashMap<Key<'a>, u64> = HashMap::new();
     for source in selected {
         let mut by_stream = vec![0u64; source.accepted.len()];
-        each_part(source, range, |part| by_stream[part.stream] += part.bytes_within(range));
+        each_part(source, range, cancel, |part| by_stream[part.stream] += part.bytes_within(range))?;
         for (stream, bytes) in by_stream.into_iter().enumerate().filter(|(_, bytes)| *bytes > 0) {
             for key in keys_of(&source.source.streams()[stream], plan) {
                 *totals.entry(key).or_default() += bytes;
             }
         }
     }
-    totals
+    Ok(totals)
 }
 
 fn add_buckets(
     selected: &[Selected<'_>],
-    range: &Range<i64>,
     plan: &VolumePlan,
     places: &HashMap<&Key<'_>, usize>,
     found: &mut [Volume],
-) {
+    cancel: &Cancel,
+) -> Result<()> {
+    let (Some(first), Some(last)) = (plan.edges.first(), plan.edges.last()) else { return Ok(()) };
     for source in selected {
         let groups: Vec<Vec<usize>> = source
             .source
@@ -132,7 +149,7 @@ fn add_buckets(
                 keys.iter().filter_map(|key| places.get(key).copied()).collect()
             })
             .collect();
-        each_part(source, range, |part| {
+        each_part(source, &(*first..*last), cancel, |part| {
             if groups[part.stream].is_empty() {
                 return;
             }
@@ -144,8 +161,9 @@ fn add_buckets(
                 let bytes = part.bytes_within(&(edges[0]..edges[1]));
                 groups[part.stream].iter().for_each(|group| found[*group].bytes[bucket] += bytes);
             }
-        });
+        })?;
     }
+    Ok(())
 }
 
 /// The groups that a stream counts for.
@@ -160,11 +178,12 @@ fn keys_of<'a>(labels: &'a LabelSet, plan: &VolumePlan) -> Vec<Key<'a>> {
 }
 
 /// Visit the rows of accepted streams that may lie in the range: runs of segments, single rows of the head.
-fn each_part(selected: &Selected<'_>, range: &Range<i64>, mut visit: impl FnMut(Part)) {
+fn each_part(selected: &Selected<'_>, range: &Range<i64>, cancel: &Cancel, mut visit: impl FnMut(Part)) -> Result<()> {
     match selected.source {
         Source::Head(view, _) => {
             let mut metadata = MetadataSize::default();
             for batch in &view.batches {
+                cancel.check()?;
                 if batch.max_ts_ns < range.start || batch.min_ts_ns >= range.end {
                     continue;
                 }
@@ -183,6 +202,7 @@ fn each_part(selected: &Selected<'_>, range: &Range<i64>, mut visit: impl FnMut(
         }
         Source::Segment(segment, ..) => {
             for block in &segment.directory.blocks {
+                cancel.check()?;
                 for run in block.runs.iter().filter(|run| is_wanted(selected, run, range)) {
                     visit(Part {
                         stream: run.stream as usize,
@@ -194,6 +214,7 @@ fn each_part(selected: &Selected<'_>, range: &Range<i64>, mut visit: impl FnMut(
             }
         }
     }
+    Ok(())
 }
 
 /// Sizes of what a selector covers in a span.
@@ -209,15 +230,21 @@ pub struct IndexStats {
 }
 
 /// Exact in the head; of segments' runs that reach beyond the span, the part that lies in it by time.
-pub fn index_stats(sources: &[Source], selector: &Selector, start_ns: i64, end_ns: i64) -> IndexStats {
+pub fn index_stats(
+    sources: &[Source],
+    selector: &Selector,
+    start_ns: i64,
+    end_ns: i64,
+    cancel: &Cancel,
+) -> Result<IndexStats> {
     let range = start_ns..end_ns;
-    let selected = select(sources, selector);
+    let selected = select_each(sources, selector, cancel)?;
     let mut stats = IndexStats::default();
     let mut by_stream: HashMap<&LabelSet, u64> = HashMap::new();
     for source in &selected {
         let mut bytes = vec![0u64; source.accepted.len()];
-        each_part(source, &range, |part| bytes[part.stream] += part.bytes_within(&range));
-        let (entries, active) = count_entries(source, &range, &mut stats.blocks);
+        each_part(source, &range, cancel, |part| bytes[part.stream] += part.bytes_within(&range))?;
+        let (entries, active) = count_entries(source, &range, &mut stats.blocks, cancel)?;
         stats.entries += entries;
         for stream in (0..bytes.len()).filter(|stream| active[*stream]) {
             *by_stream.entry(&source.source.streams()[stream]).or_default() += bytes[stream];
@@ -226,16 +253,22 @@ pub fn index_stats(sources: &[Source], selector: &Selector, start_ns: i64, end_n
     stats.streams = by_stream.len() as u64;
     stats.bytes = by_stream.values().sum();
     stats.kib_bytes = by_stream.values().map(|bytes| bytes >> 10 << 10).sum();
-    stats
+    Ok(stats)
 }
 
 /// Entries of a source in the range, and which streams have any; blocks with some are added to `blocks`.
-fn count_entries(selected: &Selected<'_>, range: &Range<i64>, blocks: &mut u64) -> (u64, Vec<bool>) {
+fn count_entries(
+    selected: &Selected<'_>,
+    range: &Range<i64>,
+    blocks: &mut u64,
+    cancel: &Cancel,
+) -> Result<(u64, Vec<bool>)> {
     let mut entries = 0;
     let mut active = vec![false; selected.accepted.len()];
     match selected.source {
         Source::Head(view, _) => {
             for batch in &view.batches {
+                cancel.check()?;
                 let before = entries;
                 for run in batch.runs.iter().filter(|run| selected.accepted[run.stream as usize]) {
                     let times = &batch.rows.ts_ns[run.start as usize..run.end as usize];
@@ -249,6 +282,7 @@ fn count_entries(selected: &Selected<'_>, range: &Range<i64>, blocks: &mut u64) 
         }
         Source::Segment(segment, ..) => {
             for block in &segment.directory.blocks {
+                cancel.check()?;
                 let before = entries;
                 for run in block.runs.iter().filter(|run| is_wanted(selected, run, range)) {
                     let rows = Part {
@@ -265,5 +299,5 @@ fn count_entries(selected: &Selected<'_>, range: &Range<i64>, blocks: &mut u64) 
             }
         }
     }
-    (entries, active)
+    Ok((entries, active))
 }

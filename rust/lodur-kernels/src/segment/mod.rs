@@ -1,5 +1,6 @@
 //! Segments: plain Parquet files with an index of ours inside. Format: docs/formats/segment.md.
 
+pub(crate) mod block;
 pub mod codec;
 pub mod columns;
 pub mod delta;
@@ -12,4 +13,5 @@ pub mod rle;
 pub mod rows;
 pub mod schema;
 pub mod sizes;
+pub mod steady;
 pub mod write;

@@ -19,19 +19,16 @@ use parquet::file::writer::SerializedFileWriter;
 use crate::error::{KernelError, Result};
 use crate::head::HeadView;
 use crate::labels::LabelSet;
-use crate::level::LEVEL_COUNT;
-use crate::segment::codec::{Codec, Compressor};
+use crate::segment::block::{BlockColumn, BlockEncoder, EncodedBlock, LEVEL_TEXTS, encode_all};
+use crate::segment::codec::Codec;
 use crate::segment::columns;
-use crate::segment::delta;
 use crate::segment::directory::{
-    BlockEntry, DIRECTORY_KEY, Directory, MetaColumn, PageRef, PartSizes, RunBytes, RunEntry, SEGMENT_VERSION,
+    BlockEntry, DIRECTORY_KEY, Directory, MetaColumn, PageRef, PartSizes, SEGMENT_VERSION,
 };
-use crate::segment::escapes::Escapes;
 use crate::segment::grams::{GramSet, slice_filters};
 use crate::segment::page;
 use crate::segment::rows::{MetaSource, SortedRow, choose_meta_columns, sort_rows};
 use crate::segment::schema::{FIRST_LABEL_COLUMN, SegmentSchema};
-use crate::segment::sizes::MetadataSize;
 
 /// Rows after which a block ends: small enough that a needle's one block decodes in about a millisecond.
 pub const BLOCK_ROWS: usize = 16 << 10;
@@ -42,9 +39,8 @@ pub const BLOCK_LINE_BYTES: usize = 4 << 20;
 /// Blocks in a row group: some 40 MiB of lines, the unit of parallel work of other engines.
 const GROUP_BLOCKS: usize = 16;
 
-/// Numbers 1.. of `Level` in the dictionary of the level column start at 0.
-const LEVEL_TEXTS: [&str; LEVEL_COUNT - 1] =
-    ["unknown", "trace", "debug", "info", "warn", "error", "critical", "fatal"];
+/// About so long is a page's header, for the size that footers name.
+const PAGE_HEADER_BYTES: usize = 32;
 
 /// What was written.
 #[derive(Clone, Copy, Debug)]
@@ -59,11 +55,13 @@ pub struct Written {
     pub sizes: PartSizes,
 }
 
-/// Write the rows of `views` (oldest first) with timestamps in `ts_range` to `out`. None when there are none.
+/// Write the rows of `views` (oldest first) with timestamps in `ts_range` to `out`, on so many threads; the bytes are the
+/// same. None when there are no rows.
 pub fn write_segment<W: Write + Send>(
     views: &[&HeadView],
     ts_range: Range<i64>,
     codec: Codec,
+    threads: usize,
     out: W,
 ) -> Result<Option<Written>> {
     let sorted = sort_rows(views, ts_range);
@@ -75,12 +73,14 @@ pub fn write_segment<W: Write + Send>(
     for labels in &sorted.streams {
         writer.add_stream(labels);
     }
-    let mut from = 0;
-    while from < sorted.rows.len() {
-        let until = block_end(&sorted.rows, from);
-        writer.add_block(&sorted.rows[from..until])?;
-        from = until;
+    let mut ends = Vec::new();
+    while let from = ends.last().copied().unwrap_or(0)
+        && from < sorted.rows.len()
+    {
+        ends.push(block_end(&sorted.rows, from));
     }
+    let encoders: Result<Vec<BlockEncoder>> = (0..threads.max(1)).map(|_| BlockEncoder::new(codec)).collect();
+    writer.add_blocks(&sorted.rows, &ends, &mut encoders?)?;
     writer.finish().map(Some)
 }
 
@@ -108,6 +108,17 @@ struct Chunk {
     encoding: i32,
 }
 
+impl Chunk {
+    fn add(&mut self, page: &[u8], rows: usize, values: usize, raw_bytes: usize, encoding: i32) {
+        let at = self.bytes.len();
+        self.bytes.extend_from_slice(page);
+        self.pages.push((at, page.len(), rows));
+        self.values += values;
+        self.raw_bytes += raw_bytes + PAGE_HEADER_BYTES;
+        self.encoding = encoding;
+    }
+}
+
 /// Writes blocks of rows that come in segment order.
 pub struct SegmentWriter<W: Write + Send> {
     file: SerializedFileWriter<W>,
@@ -115,17 +126,14 @@ pub struct SegmentWriter<W: Write + Send> {
     streams: Vec<Arc<LabelSet>>,
     meta: MetaSource,
     codec: Codec,
-    compressor: Compressor,
-    plain: Compressor,
+    encoder: BlockEncoder,
     chunks: Vec<Chunk>,
     /// Blocks of the current row group; pages are placed when the group is written.
     group: Vec<BlockEntry>,
     blocks: Vec<BlockEntry>,
     grams: Vec<GramSet>,
     sizes: PartSizes,
-    lines: Vec<u8>,
     raw: Vec<u8>,
-    folded: Vec<u8>,
 }
 
 impl<W: Write + Send> SegmentWriter<W> {
@@ -144,16 +152,13 @@ impl<W: Write + Send> SegmentWriter<W> {
             streams: Vec::new(),
             meta,
             codec,
-            compressor: Compressor::new(codec)?,
-            plain: Compressor::new(Codec::None)?,
+            encoder: BlockEncoder::new(codec)?,
             chunks: Vec::new(),
             group: Vec::new(),
             blocks: Vec::new(),
             grams: Vec::new(),
             sizes: PartSizes::default(),
-            lines: Vec::new(),
             raw: Vec::new(),
-            folded: Vec::new(),
         })
     }
 
@@ -167,75 +172,47 @@ impl<W: Write + Send> SegmentWriter<W> {
         FIRST_LABEL_COLUMN + self.schema.labels.len()
     }
 
+    /// Add the next rows as a block.
     pub fn add_block(&mut self, rows: &[SortedRow<'_>]) -> Result<()> {
-        if self.chunks.is_empty() {
-            self.begin_group()?;
-        }
-        let mut entry = block_entry(rows, self.meta.columns.len());
-        self.lines.clear();
-        let mut lengths = Vec::with_capacity(rows.len());
-        for row in rows {
-            let line = row.line();
-            self.lines.extend_from_slice(line);
-            lengths.push(line.len() as i64);
-        }
-        entry.line_bytes = self.lines.len() as u64;
-        entry.escapes = Some(Escapes::of_lines(&self.lines));
-        self.grams.push(GramSet::collect(&self.lines, &mut self.folded));
+        let block = self.encoder.encode(&self.meta, rows)?;
+        self.append(block)
+    }
 
-        let mut raw = std::mem::take(&mut self.raw);
-        raw.clear();
-        delta::encode(&rows.iter().map(|row| row.ts_ns).collect::<Vec<_>>(), &mut raw);
-        self.add_page(0, &raw, rows.len(), page::ENCODING_DELTA_BINARY_PACKED, rows.len())?;
-        columns::encode_lines(&lengths, &self.lines, &mut raw);
-        self.add_page(1, &raw, rows.len(), page::ENCODING_DELTA_LENGTH_BYTE_ARRAY, rows.len())?;
-        raw.clear();
-        delta::encode(&rows.iter().map(|row| i64::from(row.stream)).collect::<Vec<_>>(), &mut raw);
-        self.add_page(2, &raw, rows.len(), page::ENCODING_DELTA_BINARY_PACKED, rows.len())?;
-        let levels: Vec<Option<u32>> = rows.iter().map(|row| u32::from(row.level()).checked_sub(1)).collect();
-        columns::encode_numbers(&levels, LEVEL_TEXTS.len(), &mut raw);
-        self.add_page(3, &raw, rows.len(), page::ENCODING_RLE_DICTIONARY, rows.len())?;
-        self.add_meta(rows, &mut entry, &mut raw)?;
-        self.raw = raw;
-        self.group.push(entry);
-        if self.group.len() == GROUP_BLOCKS {
-            self.end_group()?;
+    /// Add rows as blocks that end where `ends` say, encoded by so many threads.
+    fn add_blocks(&mut self, rows: &[SortedRow<'_>], ends: &[usize], encoders: &mut [BlockEncoder]) -> Result<()> {
+        let mut from = 0;
+        for ends in ends.chunks(GROUP_BLOCKS) {
+            let starts = std::iter::once(from).chain(ends.iter().copied());
+            let blocks: Vec<&[SortedRow<'_>]> = starts.zip(ends).map(|(start, end)| &rows[start..*end]).collect();
+            for block in encode_all(&blocks, &self.meta, encoders)? {
+                self.append(block)?;
+            }
+            from = ends.last().copied().unwrap_or(from);
         }
         Ok(())
     }
 
-    fn add_meta(&mut self, rows: &[SortedRow<'_>], entry: &mut BlockEntry, raw: &mut Vec<u8>) -> Result<()> {
-        let first = self.first_meta_column();
-        let columns_count = self.meta.columns.len();
-        let by_column = self.meta.split(rows);
-        for number in 0..columns_count {
-            let texts = &by_column.columns[number];
-            let encoding = match &self.meta.columns[number].dictionary {
-                Some(dictionary) => {
-                    let numbers: Vec<Option<u32>> =
-                        texts.iter().map(|text| text.and_then(|text| self.meta.number(number, text))).collect();
-                    columns::encode_numbers(&numbers, dictionary.len(), raw);
-                    page::ENCODING_RLE_DICTIONARY
-                }
-                None => {
-                    columns::encode_texts(texts, raw);
-                    page::ENCODING_DELTA_LENGTH_BYTE_ARRAY
-                }
+    fn append(&mut self, block: EncodedBlock) -> Result<()> {
+        if self.chunks.is_empty() {
+            self.begin_group()?;
+        }
+        let (first, columns) = (self.first_meta_column(), self.meta.columns.len());
+        let rows = block.entry.rows as usize;
+        for page in block.pages {
+            let column = match page.column {
+                BlockColumn::Fixed(column) => column,
+                BlockColumn::Metadata(number) => first + number,
+                BlockColumn::RestKeys => first + columns,
+                BlockColumn::RestValues => first + columns + 1,
             };
-            if texts.iter().any(Option::is_some) {
-                // Placed when the group is written; until then only the fact counts.
-                entry.meta[number] = Some(PageRef { offset: 0, length: 0 });
-            }
-            self.add_page(first + number, raw, rows.len(), encoding, rows.len())?;
+            self.chunks[column].add(&page.bytes, rows, page.values, page.raw_bytes, page.encoding);
         }
-        let mut values = Vec::new();
-        let entries = columns::encode_map(&by_column.rest, raw, &mut values);
-        if by_column.rest.iter().any(|pairs| !pairs.is_empty()) {
-            let unplaced = PageRef { offset: 0, length: 0 };
-            entry.rest = Some((unplaced, unplaced));
+        self.grams.push(block.grams);
+        self.group.push(block.entry);
+        if self.group.len() == GROUP_BLOCKS {
+            self.end_group()?;
         }
-        self.add_page(first + columns_count, raw, entries, page::ENCODING_PLAIN, rows.len())?;
-        self.add_page(first + columns_count + 1, &values, entries, page::ENCODING_PLAIN, rows.len())
+        Ok(())
     }
 
     /// Timestamps and stream numbers are bit-packed tightly: compressing them again costs time and saves nothing.
@@ -244,14 +221,9 @@ impl<W: Write + Send> SegmentWriter<W> {
     }
 
     fn add_page(&mut self, column: usize, raw: &[u8], values: usize, encoding: i32, rows: usize) -> Result<()> {
-        let compressor = if Self::is_compressed(column) { &mut self.compressor } else { &mut self.plain };
-        let chunk = &mut self.chunks[column];
-        let at = chunk.bytes.len();
-        page::write_data_page(compressor, raw, values, encoding, &mut chunk.bytes)?;
-        chunk.pages.push((at, chunk.bytes.len() - at, rows));
-        chunk.values += values;
-        chunk.raw_bytes += raw.len() + 32;
-        chunk.encoding = encoding;
+        let mut bytes = Vec::new();
+        page::write_data_page(&mut self.encoder.compressor, raw, values, encoding, &mut bytes)?;
+        self.chunks[column].add(&bytes, rows, values, raw.len(), encoding);
         Ok(())
     }
 
@@ -260,9 +232,9 @@ impl<W: Write + Send> SegmentWriter<W> {
         let count = values.len();
         columns::encode_dictionary(values, &mut raw);
         let chunk = &mut self.chunks[column];
-        page::write_dictionary_page(&mut self.compressor, &raw, count, &mut chunk.bytes)?;
+        page::write_dictionary_page(&mut self.encoder.compressor, &raw, count, &mut chunk.bytes)?;
         chunk.dictionary_end = chunk.bytes.len();
-        chunk.raw_bytes += raw.len() + 32;
+        chunk.raw_bytes += raw.len() + PAGE_HEADER_BYTES;
         self.raw = raw;
         Ok(())
     }
@@ -400,59 +372,6 @@ fn place_page(block: &mut BlockEntry, column: usize, first_meta: usize, meta_col
         }
         _ => {}
     }
-}
-
-fn block_entry(rows: &[SortedRow<'_>], meta_columns: usize) -> BlockEntry {
-    let unplaced = PageRef { offset: 0, length: 0 };
-    let mut entry = BlockEntry {
-        rows: rows.len() as u32,
-        line_bytes: 0,
-        min_ts_ns: i64::MAX,
-        max_ts_ns: i64::MIN,
-        levels: [0; LEVEL_COUNT],
-        runs: Vec::new(),
-        ts: unplaced,
-        line: unplaced,
-        level: None,
-        meta: vec![None; meta_columns],
-        rest: None,
-        escapes: None,
-    };
-    for row in rows {
-        entry.min_ts_ns = entry.min_ts_ns.min(row.ts_ns);
-        entry.max_ts_ns = entry.max_ts_ns.max(row.ts_ns);
-        entry.levels[usize::from(row.level()).min(LEVEL_COUNT - 1)] += 1;
-        match entry.runs.last_mut() {
-            Some(run) if run.stream == row.stream => {
-                run.rows += 1;
-                run.last_ts_ns = row.ts_ns;
-            }
-            _ => {
-                entry.runs.push(RunEntry {
-                    stream: row.stream,
-                    rows: 1,
-                    first_ts_ns: row.ts_ns,
-                    last_ts_ns: row.ts_ns,
-                    bytes: None,
-                });
-            }
-        }
-    }
-    let mut from = 0;
-    for run in &mut entry.runs {
-        let until = from + run.rows as usize;
-        run.bytes = Some(run_bytes(&rows[from..until]));
-        from = until;
-    }
-    entry
-}
-
-fn run_bytes(rows: &[SortedRow<'_>]) -> RunBytes {
-    let mut metadata = MetadataSize::default();
-    for row in rows {
-        metadata.add(0, row.level(), row.meta());
-    }
-    RunBytes { lines: rows.iter().map(|row| row.line().len() as u64).sum(), metadata: metadata.bytes() }
 }
 
 fn directory_of(streams: &[Arc<LabelSet>], meta_columns: Vec<MetaColumn>, blocks: Vec<BlockEntry>) -> Directory {

@@ -10,9 +10,11 @@ import pytest
 
 from lodur.api.access.credential_files import CredentialFiles
 from lodur.api.access.credentials import Credentials, read_credentials, token_digest
-from lodur.api.access.options import AccessOptions
+from lodur.api.access.options import NO_GRANT, AccessOptions, Grant, Right
+from lodur.config.users_file import read_users
 from lodur.model.clock import ManualClock
 from lodur.model.errors import InvalidRequest
+from lodur.model.tenant import TenantId
 
 KEY = bytes(32)
 HASH = "$2y$05$mhjOnTtQ/tS4atg63OeR0..bYTb6Nqb63j8V90D3QtwMUi1.wC5mq"
@@ -97,6 +99,50 @@ def test_files_are_looked_at_again(tmp_path: Path) -> None:
     assert users_after(2) == {"robot", "second"}
     replace("third:a-token-that-is-new\n")
     assert users_after(2) == {"third"}
+
+
+def test_rights_change_with_their_file(tmp_path: Path) -> None:
+    tokens, users, clock = tmp_path / "tokens", tmp_path / "users.yaml", ManualClock(10**9)
+    tokens.write_text(f"robot:{TOKEN}\n")
+    users.write_text("users: {robot: {tenants: [a], rights: [read]}}")
+    fixed = {"robot": NO_GRANT, "other": Grant(frozenset({Right.ADMIN}), every_tenant=True)}
+    options = AccessOptions(tokens_file=tokens, users_file=users, grants=fixed)
+    files = CredentialFiles(options, key=KEY, clock=clock, read_users=read_users)
+    a, b = TenantId("a"), TenantId("b")
+    assert files.grant_of("robot") == Grant(frozenset({Right.READ}), frozenset({a}), default_tenant=a)
+    assert files.grant_of("other") == fixed["other"]
+    assert files.grant_of("nobody") == NO_GRANT
+
+    def grant_after(text: str) -> Grant:
+        (tmp_path / "new").write_text(text)
+        os.replace(tmp_path / "new", users)
+        clock.advance(2)
+        asyncio.run(files.current())
+        return files.grant_of("robot")
+
+    new = Grant(frozenset({Right.WRITE}), frozenset({b}), default_tenant=b)
+    assert grant_after("users: {robot: {tenants: [b], rights: [write]}}") == new
+    assert grant_after("users: {robot: {tenants: [b], rights: [wrote]}}") == new
+    assert grant_after("users: [") == new
+    assert grant_after("") == NO_GRANT
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        (
+            b"users: {x: {rights: [reed]}}",
+            r"yaml: unmarshal errors:\n  line 1: .*unrecognized right 'reed'",
+        ),
+        (b"user: {}", "field user not found in type lodur.AccessUsersFile"),
+        (b"users: {x: ", "users.yaml: yaml: line 1: "),
+        (b"\xff", "invalid UTF-8"),
+    ],
+)
+def test_what_is_no_file_of_users(tmp_path: Path, text: bytes, told: str) -> None:
+    (tmp_path / "users.yaml").write_bytes(text)
+    with pytest.raises(InvalidRequest, match=told):
+        read_users(tmp_path / "users.yaml")
 
 
 def test_a_missing_file_stops_the_start(tmp_path: Path) -> None:

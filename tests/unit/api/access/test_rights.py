@@ -7,7 +7,7 @@ from prometheus_client import CollectorRegistry
 from starlette.routing import Mount
 
 from lodur.api.access.authorization import Rules, guarded
-from lodur.api.access.options import Right
+from lodur.api.access.options import NO_GRANT, Right
 from lodur.api.access.rights import right_for
 from lodur.telemetry.access_metrics import AccessMetrics
 
@@ -23,9 +23,9 @@ from lodur.telemetry.access_metrics import AccessMetrics
         ("/loki/api/v1/detected_field/{field}/values", "GET", Right.READ),
         ("/loki/api/v1/tail", "GET", Right.READ),
         ("/loki/api/v1/rules", "GET", Right.READ),
-        ("/loki/api/v1/rules/{rest:path}", "GET", Right.READ),
-        ("/loki/api/v1/rules/{rest:path}", "POST", Right.ADMIN),
-        ("/api/prom/rules/{rest:path}", "DELETE", Right.ADMIN),
+        ("/loki/api/v1/rules/{namespace:path}", "GET", Right.READ),
+        ("/loki/api/v1/rules/{namespace:path}", "POST", Right.ADMIN),
+        ("/api/prom/rules/{namespace:path}", "DELETE", Right.ADMIN),
         ("/prometheus/api/v1/rules", "GET", Right.READ),
         ("/api/prom/api/v1/rules", "GET", Right.READ),
         ("/api/prom/api/v1/alerts", "GET", Right.READ),
@@ -44,4 +44,4 @@ def test_rights(path: str, method: str, right: Right) -> None:
 
 def test_what_cannot_be_guarded_is_not_served() -> None:
     with pytest.raises(TypeError, match="Mount has no gate"):
-        guarded(Mount("/x", routes=[]), Rules({}, True, AccessMetrics(CollectorRegistry())))
+        guarded(Mount("/x", routes=[]), Rules(lambda _: NO_GRANT, True, AccessMetrics(CollectorRegistry())))

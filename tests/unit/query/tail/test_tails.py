@@ -21,9 +21,11 @@ from lodur.model.tenant import TenantId
 from lodur.query.plan.nodes import LogScan
 from lodur.query.plan.planner import make_plan
 from lodur.query.tail import fresh_rows
-from lodur.query.tail.fresh_rows import FreshRows
-from lodur.query.tail.requests import EntryForm, Frame, TailRequest
-from lodur.query.tail.tail import DROPPED_NAMED_MAX, FRAME_ENTRIES_MAX, FRAMES_MAX, Tail
+from lodur.query.tail.feed import Feed, FeedKey
+from lodur.query.tail.fresh_rows import Batch, FreshRows
+from lodur.query.tail.messages import MESSAGE_ENTRIES_MAX
+from lodur.query.tail.requests import EntryForm, TailForm, TailRequest
+from lodur.query.tail.tail import DROPPED_NAMED_MAX, MESSAGES_MAX, Tail
 from lodur.query.tail.tailing import Tailing
 from lodur.telemetry.tail_metrics import TailMetrics
 from tests.memory_store import MemoryStore, fill
@@ -57,24 +59,45 @@ def plan_of(text: str) -> LogScan:
     return plan
 
 
-def tail_of(text: str = '{app="a"}', *, delay_s: int = 0, form: EntryForm = EntryForm.PLAIN) -> Tail:
-    return Tail(plan_of(text), form=form, delay_ns=delay_s * NS_PER_S, first_batch=0)
+PLAIN = TailForm(EntryForm.PLAIN)
 
 
-def lines(frame: Frame) -> list[str]:
-    return [value[1] for stream in json.loads(frame.streams) for value in stream["values"]]
+class Followed:
+    """A feed and its tails, looked at as the server does; each look is a batch of its own."""
+
+    def __init__(
+        self,
+        text: str = '{app="a"}',
+        *,
+        delay_s: int = 0,
+        form: TailForm = PLAIN,
+        first_batches: tuple[int, ...] = (0,),
+    ) -> None:
+        self.feed = Feed(FeedKey(plan_of(text), form, delay_s * NS_PER_S))
+        self.feed.tails += [Tail(form=form, first_batch=first) for first in first_batches]
+        self.tail = self.feed.tails[0]
+        self._number = 0
+
+    def look(self, *views: HeadView, now_ns: int = T0_NS, now_s: float = 0.0) -> None:
+        batches = [Batch(self._number + place, view, 0) for place, view in enumerate(views)]
+        self._number += len(views)
+        self.feed.pass_on(batches, self.feed.tails, now_ns=now_ns, now_s=now_s)
 
 
-async def queued(tail: Tail) -> list[Frame]:
+def lines(text: str) -> list[str]:
+    return [value[1] for stream in json.loads(text)["streams"] for value in stream["values"]]
+
+
+async def queued(tail: Tail) -> list[str]:
     """All that waits to be sent."""
     tail.notify()
-    frames: list[Frame] = []
+    messages: list[str] = []
     try:
         async with asyncio.timeout(0.2):
             while True:
-                frames.append(await tail.next_frame())
+                messages.append(await tail.next_message())
     except TimeoutError:
-        return frames
+        return messages
 
 
 def on_a_loop(test: Callable[[], Awaitable[T]]) -> T:
@@ -85,60 +108,101 @@ def on_a_loop(test: Callable[[], Awaitable[T]]) -> T:
 
 
 def test_rows_that_match_are_queued_in_order() -> None:
-    async def run() -> list[Frame]:
-        tail = tail_of('{app="a"} |= "yes"')
+    async def run() -> list[str]:
+        followed = Followed('{app="a"} |= "yes"')
         views = [view_of((T0_NS + 2, "yes 2"), (T0_NS + 1, "yes 1")), view_of((T0_NS, "no")), view_of((0, "yes 0"))]
-        tail.pass_on(views, now_ns=T0_NS, now_s=0.0)
-        tail.pass_on([view_of((T0_NS, "yes"), app="b")], now_ns=T0_NS, now_s=0.0)
-        return await queued(tail)
+        followed.look(*views)
+        followed.look(view_of((T0_NS, "yes"), app="b"))
+        return await queued(followed.tail)
 
-    (frame,) = on_a_loop(run)
-    assert lines(frame) == ["yes 0", "yes 1", "yes 2"]
-    assert frame.dropped == ()
+    (message,) = on_a_loop(run)
+    assert lines(message) == ["yes 0", "yes 1", "yes 2"]
+    assert "dropped_entries" not in json.loads(message)
 
 
-def test_a_queue_that_is_full_drops_and_tells() -> None:
-    room = FRAME_ENTRIES_MAX * FRAMES_MAX
+def test_tails_of_one_feed_see_what_came_since_they_were_opened() -> None:
+    async def run() -> list[list[str]]:
+        followed = Followed(first_batches=(0, 1, 3, 0))
+        followed.look(view_of((T0_NS, "0")), view_of((T0_NS + 1, "1")))
+        followed.look(view_of((T0_NS + 2, "2")))
+        return [[line for message in await queued(tail) for line in lines(message)] for tail in followed.feed.tails]
 
-    async def run() -> tuple[list[Frame], int]:
-        tail = tail_of()
-        rows = [(T0_NS + number, str(number)) for number in range(room + 30)]
-        tail.pass_on([view_of(*rows)], now_ns=T0_NS, now_s=0.0)
-        for number in range(500):
-            tail.pass_on([view_of((T0_NS + 10**6 + number, "late"))], now_ns=T0_NS, now_s=0.0)
-        frames = await queued(tail)
-        tail.pass_on([view_of((T0_NS + 10**7, "again"))], now_ns=T0_NS, now_s=0.0)
-        return frames + await queued(tail), tail.dropped_entries
+    assert on_a_loop(run) == [["0", "1", "2"], ["1", "2"], [], ["0", "1", "2"]]
 
-    frames, dropped = on_a_loop(run)
-    assert [line for frame in frames for line in lines(frame)] == [*map(str, range(room)), "again"]
-    assert [len(lines(frame)) for frame in frames[:-1]] == [FRAME_ENTRIES_MAX] * FRAMES_MAX
-    named = [json.loads(entry) for frame in frames for entry in frame.dropped]
+
+def told(messages: list[str]) -> int:
+    """Entries that messages say were dropped."""
+    frames = [json.loads(message) for message in messages]
+    return sum(frame.get("dropped_entries_total", len(frame.get("dropped_entries", ()))) for frame in frames)
+
+
+def test_a_queue_that_is_full_drops_and_tells_each_entry() -> None:
+    room = MESSAGE_ENTRIES_MAX * MESSAGES_MAX
+
+    async def run() -> tuple[list[str], list[str], list[str], int]:
+        followed = Followed(first_batches=(0, 0))
+        slow, quick = followed.feed.tails
+        seen = []
+        followed.look(view_of(*((T0_NS + number, str(number)) for number in range(room - 1))))
+        seen += await queued(quick)
+        followed.look(view_of(*((T0_NS + room + number, f"late {number}") for number in range(DROPPED_NAMED_MAX + 30))))
+        seen += await queued(quick)
+        messages = await queued(slow)
+        followed.look(view_of((T0_NS + 10**7, "again")))
+        return messages, await queued(slow), seen + await queued(quick), slow.dropped_entries
+
+    messages, again, seen, dropped = on_a_loop(run)
+    notice, *full = messages
+    assert lines(notice) == []
+    assert [len(lines(message)) for message in full] == [MESSAGE_ENTRIES_MAX] * (MESSAGES_MAX - 1) + [
+        MESSAGE_ENTRIES_MAX - 1
+    ]
+    named = json.loads(notice)["dropped_entries"]
     assert len(named) == DROPPED_NAMED_MAX
     assert named[0] == {"timestamp": str(T0_NS + room), "labels": {"app": "a"}}
-    assert frames[0].dropped != ()
-    assert dropped >= DROPPED_NAMED_MAX
+    assert [lines(message) for message in again] == [["again"]]
+    assert dropped == told(messages) == DROPPED_NAMED_MAX + 30
+    assert told(seen) == 0
+    assert sum(len(lines(message)) for message in seen) == room + DROPPED_NAMED_MAX + 30
 
 
 def test_drops_are_told_even_when_nothing_follows() -> None:
-    async def run() -> list[Frame]:
-        tail = tail_of()
+    async def run() -> list[str]:
+        tail = Followed().tail
         tail.lose(7, now_ns=T0_NS)
         return await queued(tail)
 
-    (frame,) = on_a_loop(run)
-    assert json.loads(frame.streams) == []
-    assert [json.loads(entry) for entry in frame.dropped] == [{"timestamp": str(T0_NS), "labels": {}}]
+    (message,) = on_a_loop(run)
+    assert json.loads(message) == {
+        "streams": [],
+        "dropped_entries": [{"timestamp": str(T0_NS), "labels": {}}],
+        "dropped_entries_total": 7,
+    }
+
+
+def test_flags_are_said_again_in_every_message() -> None:
+    async def run() -> list[str]:
+        followed = Followed(form=TailForm(EntryForm.CATEGORIZED, ("categorize-labels",)))
+        followed.look(view_of((T0_NS, "x")))
+        followed.tail.lose(1, now_ns=T0_NS)
+        return await queued(followed.tail)
+
+    messages = [json.loads(message) for message in on_a_loop(run)]
+    assert [message["encodingFlags"] for message in messages] == [["categorize-labels"]] * 2
+    assert [sorted(message) for message in messages] == [
+        ["dropped_entries", "encodingFlags", "streams"],
+        ["encodingFlags", "streams"],
+    ]
 
 
 @pytest.mark.parametrize("form", EntryForm)
 def test_forms(form: EntryForm) -> None:
-    async def run() -> list[Frame]:
-        tail = tail_of(form=form)
-        tail.pass_on([view_of((T0_NS, "x"))], now_ns=T0_NS, now_s=0.0)
-        return await queued(tail)
+    async def run() -> list[str]:
+        followed = Followed(form=TailForm(form))
+        followed.look(view_of((T0_NS, "x")))
+        return await queued(followed.tail)
 
-    (stream,) = json.loads(on_a_loop(run)[0].streams)
+    (stream,) = json.loads(on_a_loop(run)[0])["streams"]
     match form:
         case EntryForm.PLAIN:
             assert stream == {"stream": {"app": "a"}, "values": [[str(T0_NS), "x"]]}
@@ -153,13 +217,13 @@ def test_a_delay_holds_rows_back_and_orders_them() -> None:
         return T0_NS + int(seconds * NS_PER_S), seconds
 
     async def run() -> list[list[str]]:
-        tail = tail_of(delay_s=2)
+        followed = Followed(delay_s=2)
         told: list[list[str]] = []
 
         async def step(seconds: float, *views: HeadView) -> None:
             now_ns, now_s = at(seconds)
-            tail.pass_on(list(views), now_ns=now_ns, now_s=now_s)
-            told.append([line for frame in await queued(tail) for line in lines(frame)])
+            followed.look(*views, now_ns=now_ns, now_s=now_s)
+            told.append([line for message in await queued(followed.tail) for line in lines(message)])
 
         await step(0.0, view_of((at(0.0)[0], "0.0"), (at(-9.0)[0], "old")))
         await step(1.0, view_of((at(1.0)[0], "1.0"), (at(0.5)[0], "0.5")))
@@ -167,9 +231,9 @@ def test_a_delay_holds_rows_back_and_orders_them() -> None:
         await step(2.1)
         await step(2.6)
         await step(3.1)
-        assert tail.holds_rows()
+        assert followed.feed.holds_rows()
         await step(3.6)
-        assert not tail.holds_rows()
+        assert not followed.feed.holds_rows()
         return told
 
     assert on_a_loop(run) == [["old"], [], [], ["0.0"], ["0.2", "0.5"], ["1.0"], ["ahead"]]
@@ -194,7 +258,7 @@ def tailing_of(store: MemoryStore, *, tails_max: int = 10) -> Tailing:
     return Tailing(store, ManualClock(T0_NS), lambda _: limits, duration_max_s=60, metrics=metrics)
 
 
-REQUEST = TailRequest(text="", start_ns=T0_NS - 10 * NS_PER_S, limit=2, delay_ns=0, form=EntryForm.PLAIN)
+REQUEST = TailRequest(text="", start_ns=T0_NS - 10 * NS_PER_S, limit=2, delay_ns=0, form=PLAIN)
 
 
 def test_history_and_then_what_comes_and_nothing_twice() -> None:
@@ -204,20 +268,20 @@ def test_history_and_then_what_comes_and_nothing_twice() -> None:
     async def run() -> None:
         tailing = tailing_of(store)
         first = await tailing.open(TENANT, plan_of('{app="a"}'), REQUEST)
-        assert [line for frame in first.history for line in lines(frame)] == ["2", "3"]
+        assert [line for message in first.history for line in lines(message)] == ["2", "3"]
         tailing.offer(TENANT, push_of((T0_NS + 1, "4")))
         tailing.offer(TenantId("other"), push_of((T0_NS + 1, "of another tenant")))
         # The second tail has what came before it in its history; the row is not for its queue.
         second = await tailing.open(TENANT, plan_of('{app="a"}'), REQUEST)
         tailing.offer(TENANT, push_of((T0_NS + 2, "5")))
         async with asyncio.timeout(10):
-            seen = lines(await first.tail.next_frame())
+            seen = lines(await first.tail.next_message())
             if seen == ["4"]:
-                seen += lines(await first.tail.next_frame())
+                seen += lines(await first.tail.next_message())
             assert seen == ["4", "5"]
-            assert lines(await second.tail.next_frame()) == ["5"]
-            tailing.leave(TENANT, first.tail)
-            tailing.leave(TENANT, second.tail)
+            assert lines(await second.tail.next_message()) == ["5"]
+            tailing.leave(TENANT, first)
+            tailing.leave(TENANT, second)
             tailing.close()
             await tailing.drained()
         tailing.join()
@@ -234,7 +298,7 @@ def test_the_number_of_tails_is_limited_and_given_back() -> None:
         with pytest.raises(LimitExceeded, match=r"count > limit \(2 > 1\)"):
             await tailing.open(TENANT, plan_of('{app="a"}'), REQUEST)
         await tailing.open(TenantId("other"), plan_of('{app="a"}'), REQUEST)
-        tailing.leave(TENANT, first.tail)
+        tailing.leave(TENANT, first)
         await tailing.open(TENANT, plan_of('{app="a"}'), REQUEST)
         tailing.close()
         tailing.join()

@@ -7,12 +7,17 @@ from pathlib import Path
 
 import pytest
 
+from lodur.kernels.segment import Segment
 from lodur.model.clock import ManualClock
 from lodur.model.durations import NS_PER_HOUR, NS_PER_MINUTE, NS_PER_S
 from lodur.model.errors import InvalidRequest, NotFound
+from lodur.model.time_span import TimeSpan
 from lodur.store.compaction.options import CompactionPolicy, CompactorOptions
 from lodur.store.days import NS_PER_DAY
+from lodur.store.deletes.requests import ARRIVAL_SLACK_NS
 from tests.compacting_node import TENANT, Node, Row
+from tests.faults.faulty_store import Bucket
+from tests.faults.process import Process, Site
 
 NOON_NS = 20_000 * NS_PER_DAY + 12 * NS_PER_HOUR
 OPTIONS = CompactorOptions(retention_enabled=True, policy=CompactionPolicy(zstd_level=1, cold_zstd_level=8))
@@ -174,3 +179,54 @@ def test_what_is_pushed_after_a_request_was_processed_stays(node: Node, clock: M
     for _ in range(3):
         node.compact()
     assert node.rows() == rows("again")
+
+
+@pytest.mark.parametrize("restarts", [False, True])
+def test_the_same_rows_pushed_again_after_a_request_was_carried_out_stay(
+    tmp_path: Path, clock: ManualClock, *, restarts: bool
+) -> None:
+    """They are no client's retry, though the process remembers what it flushed last."""
+    process = Process(Bucket(tmp_path / "store"), tmp_path, "a", "1", clock, Site(remote=False))
+    process.push(rows("first"))
+    if restarts:
+        process.stop()
+        process.start()
+    process.flush()
+    process.next_id = "00000001"
+    process.deletes.add(TENANT, '{app="x"}', TimeSpan(NOON_NS, NOON_NS + NS_PER_HOUR), max_interval_ns=0, by="")
+    clock.advance(DAY_S)
+    process.compact()
+    assert process.rows() == []
+    clock.advance(ARRIVAL_SLACK_NS / NS_PER_S + 1)
+    process.push(rows("first"))
+    assert process.rows() == rows("first")
+    process.push(rows("first"))
+    process.flush()
+    clock.advance(DAY_S)
+    process.compact()
+    assert process.rows() == rows("first")
+    assert sum(meta.rows for meta in process.tenant_store.live()) == 4
+    process.stop()
+
+
+def test_a_damaged_gram_filter_holds_up_no_other_segment(node: Node, clock: ManualClock) -> None:
+    node.push(rows("a long enough line"))
+    node.flush()
+    node.push(rows("other long enough line", at_ns=NOON_NS + NS_PER_MINUTE))
+    node.flush()
+    damaged, sound = node.tenant_store.live()
+    made = node.delete('{app="x"} |= "long enough"', NOON_NS, NOON_NS + NS_PER_HOUR)
+    request = node.deletions.known(TENANT).requests[0]
+    file = node.directory / node.target / damaged.path
+    compiled = node.deletions.compiled(TENANT, [request])
+    assert compiled is not None
+    (offset, _), *_ = compiled.probe_ranges(Segment.open_file(file))
+    data = bytearray(file.read_bytes())
+    data[offset] ^= 1
+    file.write_bytes(data)
+    clock.advance(DAY_S + 1)
+    node.compact()
+    assert damaged.path in node.store.set_aside()
+    assert [meta.path for meta in node.tenant_store.live()] == [damaged.path]
+    assert node.statuses() == {made: "processed"}
+    assert sound.path not in node.store.set_aside()

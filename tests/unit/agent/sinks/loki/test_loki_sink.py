@@ -51,7 +51,7 @@ class Fixture:
     def __init__(self, handler: Callable[[httpx.Request], httpx.Response], options: LokiOptions = OPTIONS) -> None:
         self.registry = CollectorRegistry()
         self.settled: list[int] = []
-        template = build_http(options, version="1")
+        template = build_http(options, SystemClock(), version="1")
         http = httpx.AsyncClient(
             transport=httpx.MockTransport(handler), headers=template.headers, auth=template.auth, trust_env=False
         )
@@ -175,7 +175,7 @@ def test_credentials_are_sent() -> None:
 
 def test_headers_of_the_protocol_cannot_be_replaced() -> None:
     headers = (("content-type", "text/plain"), ("X-Scope-OrgID", "other"), ("Host", "elsewhere"))
-    http = build_http(replace(OPTIONS, headers=headers), version="1")
+    http = build_http(replace(OPTIONS, headers=headers), SystemClock(), version="1")
     assert http.headers["Content-Type"] == "application/x-protobuf"
     assert http.headers["X-Scope-OrgID"] == "t1"
     assert "Host" not in http.headers

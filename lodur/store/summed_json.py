@@ -1,0 +1,129 @@
+"""JSON documents with a checksum and a copy of themselves in their first lines: a flipped bit is noticed, and undone.
+
+What the documents mean is their owners' affair, who say in which version of theirs this began. Start at `with_sum` and
+`read_sound`. Format: docs/formats/manifest.md.
+"""
+
+from __future__ import annotations
+
+import base64
+import re
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from enum import Enum
+from typing import Generic, TypeVar
+
+from lodur.model.errors import CorruptData, Unavailable
+from lodur.model.tenant import TenantId
+from lodur.store.object_store import ObjectStore
+
+READ_ATTEMPTS_MAX = 20
+"""Each failed one means that the bytes came damaged, and others when they were read again."""
+
+_HEAD = re.compile(rb'\{\n "checksum": "([0-9a-f]{8})",\n "copy": "[A-Za-z0-9+/=]*",\n')
+"""The lines before the bytes that the checksum and the copy are of."""
+
+_COPY = re.compile(rb'"copy": "([A-Za-z0-9+/=]+)"')
+
+_CHECKSUM = re.compile(rb'"checksum": "([0-9a-f]{8})"')
+
+T = TypeVar("T")
+
+
+class DamagedJson(CorruptData):
+    """A document's bytes are not those that were written."""
+
+    def __init__(self, path: str, reason: str) -> None:
+        super().__init__(f"{path}: damaged at byte 0: {reason}", path=path, offset=0)
+
+
+class SumState(Enum):
+    """What the first lines of a document say."""
+
+    RIGHT = "right"
+    WRONG = "wrong"
+    ABSENT = "absent"
+
+
+@dataclass(frozen=True, slots=True)
+class Sound(Generic[T]):
+    """What a document says, and the version of its object."""
+
+    value: T | None
+    """None where neither its bytes nor the copy in it are whole."""
+    version: str
+    damaged: bytes | None = None
+    """Its bytes where they are not those that were written."""
+
+
+def with_sum(text: bytes) -> bytes:
+    """A document as a file, from its JSON as msgspec formats it."""
+    body = text.removeprefix(b"{\n")
+    return _head(body) + body
+
+
+def sum_state(data: bytes) -> SumState:
+    """Whether the bytes of a file match its checksum."""
+    head = _HEAD.match(data)
+    if head is None:
+        return SumState.ABSENT
+    return SumState.RIGHT if head[1] == _checksum(data[head.end() :]) else SumState.WRONG
+
+
+def restored_files(data: bytes) -> Iterator[bytes]:
+    """Files as they may have been before the damage, from the document itself or from the copy, whichever is whole."""
+    if (checksum := _CHECKSUM.search(data)) is not None:
+        # The damage may have made or unmade the end of a line.
+        starts = (place.end() for place in re.finditer(rb"\n", data))
+        bodies = (data[start:] for start in starts if _checksum(data[start:]) == checksum[1])
+        yield from (_head(body) + body for body in bodies)
+    if (copy := _COPY.search(data)) is not None:
+        with suppress(zlib.error, ValueError):
+            body = zlib.decompress(base64.b64decode(copy[1], validate=True))
+            yield _head(body) + body
+
+
+def copy_is_whole(data: bytes) -> bool:
+    """Whether the copy in a file that can be read is whole too; files without a checksum have none."""
+    head = _HEAD.match(data)
+    return head is None or data.startswith(_head(data[head.end() :]))
+
+
+def read_sound(store: ObjectStore, path: str, decode: Callable[[bytes, str], T]) -> Sound[T] | None:
+    """A document, restored where its bytes are damaged; None where there is none. Changes nothing.
+
+    `decode` raises DamagedJson for damage. Raises what else it does, and as `ObjectStore`.
+    """
+    for _ in range(READ_ATTEMPTS_MAX):
+        found = store.get(path)
+        if found is None:
+            return None
+        with suppress(DamagedJson):
+            return Sound(decode(found.data, path), found.version)
+        # What came damaged over the network only is whole when it is read again.
+        again = store.get(path)
+        if again is None or again.data != found.data:
+            continue
+        for file in restored_files(found.data):
+            with suppress(DamagedJson):
+                return Sound(decode(file, path), found.version, damaged=found.data)
+        return Sound(None, found.version, damaged=found.data)
+    raise Unavailable(f"{path}: {READ_ATTEMPTS_MAX} attempts to read met with other writers or with damage")
+
+
+def put_damaged_aside(store: ObjectStore, tenant: TenantId, name: str, damaged: bytes) -> str:
+    """Put the bytes of a damaged file where people find them; the path. Raises as `ObjectStore`."""
+    path = f"{tenant}/damaged/{name}-{zlib.crc32(damaged):08x}.json"
+    store.replace_if(path, damaged, None)
+    return path
+
+
+def _head(body: bytes) -> bytes:
+    copy = base64.b64encode(zlib.compress(body))
+    return b'{\n "checksum": "%b",\n "copy": "%b",\n' % (_checksum(body), copy)
+
+
+def _checksum(body: bytes) -> bytes:
+    return b"%08x" % zlib.crc32(body)
