@@ -62,8 +62,8 @@ def command(
     `logs` is a tenant's entries: timestamp, ts_ns (the same in nanoseconds), line, detected_level, a column for each
     label and each frequent name of structured metadata, and structured_metadata, a map of the others. Only live
     segments are read, and of these only what the statement needs; --since and the like leave whole segments out. What
-    delete requests hide is not there, nor are lines that the server has not flushed yet. Of several tenants each has a
-    schema of its own, and `logs` is all of them with a column tenant. Statements are DuckDB's.
+    delete requests hide is not there, nor are lines that the server has not flushed yet. Each tenant has a schema of
+    its own, and of several `logs` is all of them with a column tenant. Statements are DuckDB's.
 
     \b
     Examples:

@@ -47,10 +47,18 @@ _COPY_OPTIONS = {
 }
 
 
+MAIN_SCHEMA = "main"
+"""Where DuckDB looks for what is named without a schema."""
+
+
 def create_views(database: DuckDBPyConnection, paths: Mapping[str, Sequence[str]], span: TimeSpan | None) -> None:
-    """Make the view of one tenant, or of several by name one in a schema of its own and one of all."""
+    """Make the view of each tenant by name, in a schema of its own, and one of all."""
     if len(paths) < 2:
         create_logs(database, "logs", next(iter(paths.values()), []), span)
+        # What is written for several tenants works for one.
+        for name in paths.keys() - {MAIN_SCHEMA}:
+            database.execute(f"create schema {quoted_name(name)}")
+            database.execute(f"create view {quoted_name(name)}.logs as select * from {MAIN_SCHEMA}.logs")
         return
     for name, of_name in paths.items():
         database.execute(f"create schema {quoted_name(name)}")

@@ -82,7 +82,7 @@ class DayCompaction:
         known = self._cleared(self._delete_due(known))
         if not self._plan(known.manifest):
             return
-        known = self._claimed(known)
+        known = self._with_claim(known)
         if known.manifest.claim is None or known.manifest.claim.owner != self.merger.owner:
             _log.info("day is being compacted by another process", **self._place())
             return
@@ -100,7 +100,7 @@ class DayCompaction:
             return self.store.refresh(self.tenant_store, self.day)
         return self.tenant_store.known_day(self.day)
 
-    def _claimed(self, known: Committed) -> Committed:
+    def _with_claim(self, known: Committed) -> Committed:
         """The manifest with a claim of this process, or of another that has the day."""
         claimed = partial(_claimed, self._claim(), self.clock.now_ns())
         known = self._commit(known, claimed)

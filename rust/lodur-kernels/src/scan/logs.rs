@@ -115,9 +115,9 @@ struct Held {
 }
 
 impl Best {
-    fn new(task: &LogsTask, bytes_max: usize) -> Self {
-        let threshold = AtomicI64::new(if task.backward { i64::MIN } else { i64::MAX });
-        Best { held: Mutex::default(), limit: task.limit as usize, backward: task.backward, bytes_max, threshold }
+    fn new(limit: usize, backward: bool, bytes_max: usize) -> Self {
+        let threshold = AtomicI64::new(if backward { i64::MIN } else { i64::MAX });
+        Best { held: Mutex::default(), limit, backward, bytes_max, threshold }
     }
 
     /// Whether an entry at this time can still get in.
@@ -240,36 +240,50 @@ pub fn run_logs(
     if task.limit == 0 {
         return Ok(LogResult { entries: Vec::new(), stats });
     }
-    let numbered: Vec<BlockRef> = pruned.blocks;
-    let log_scan = LogScan {
+    let mut log_scan = LogScan {
         scan,
         selected: &selected,
-        blocks: &numbered,
+        blocks: &pruned.blocks,
         ts_range: scan.ts_range(),
-        best: Best::new(task, bytes_max),
+        best: Best::new(task.limit as usize, task.backward, bytes_max),
         cancel,
     };
-    let by_time_alone = !scan.pipeline.has_line_filters() && !scan.pipeline.has_row_stages();
-    let workers = run(&numbered, threads, cancel, Worker::new, |worker, block| {
-        if !log_scan.best.wants_block(block) {
-            return Ok(Flow::Done);
+    let mut entries = loop {
+        let (entries, is_full) = log_scan.best_entries(threads, &mut stats)?;
+        // Rows that are chosen by their times alone may turn out to be repetitions, in whose place others belong.
+        if !is_full || entries.len() >= task.limit as usize {
+            break entries;
         }
-        log_scan.visit(worker, block, by_time_alone)?;
-        Ok(Flow::More)
-    })?;
-    workers.iter().for_each(|worker| stats.add(&worker.stats));
-    let held = std::mem::take(&mut *log_scan.best.held.lock());
-    let mut candidates = held.heap.into_sorted_vec();
-    if by_time_alone {
-        log_scan.fill(&mut candidates, &mut stats)?;
-    }
-    let entries: Vec<Entry> = candidates.into_iter().filter_map(|candidate| candidate.entry).collect();
-    let entries = without_repetitions(thin_out(entries, task));
+        log_scan.best = Best::new(log_scan.best.limit.saturating_mul(2), task.backward, bytes_max);
+    };
+    entries.truncate(task.limit as usize);
+    let entries = thin_out(entries, task);
     stats.lines_kept = stats.lines_kept.max(entries.len() as u64);
     Ok(LogResult { entries, stats })
 }
 
 impl LogScan<'_> {
+    /// The best entries, each once, and whether there may be more of them.
+    fn best_entries(&self, threads: usize, stats: &mut ScanStats) -> Result<(Vec<Entry>, bool)> {
+        let by_time_alone = !self.scan.pipeline.has_line_filters() && !self.scan.pipeline.has_row_stages();
+        let workers = run(self.blocks, threads, self.cancel, Worker::new, |worker, block| {
+            if !self.best.wants_block(block) {
+                return Ok(Flow::Done);
+            }
+            self.visit(worker, block, by_time_alone)?;
+            Ok(Flow::More)
+        })?;
+        workers.iter().for_each(|worker| stats.add(&worker.stats));
+        let held = std::mem::take(&mut *self.best.held.lock());
+        let mut candidates = held.heap.into_sorted_vec();
+        let is_full = candidates.len() >= self.best.limit;
+        if by_time_alone {
+            self.fill(&mut candidates, stats)?;
+        }
+        let entries: Vec<Entry> = candidates.into_iter().filter_map(|candidate| candidate.entry).collect();
+        Ok((without_repetitions(entries), is_full))
+    }
+
     fn visit(&self, worker: &mut Worker, block: &BlockRef, by_time_alone: bool) -> Result<()> {
         let selected = &self.selected[block.source];
         let runs = load_runs(selected, block, &self.ts_range, &mut worker.buffers, &mut worker.rows)?;
