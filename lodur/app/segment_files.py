@@ -10,15 +10,21 @@ import io
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 
 from fsspec import AbstractFileSystem
 
+from lodur.model.clock import SystemClock
+from lodur.model.limits import DeletionMode
 from lodur.model.tenant import TenantId
 from lodur.model.time_span import TimeSpan
+from lodur.query.delete_queries import plan_of_request
+from lodur.store.deletes.deletions import Deletions
 from lodur.store.inspection import days_in
 from lodur.store.manifest import SegmentMeta, segments_between
 from lodur.store.object_store import ObjectStore
 from lodur.store.object_stores import ObjectStores
+from lodur.store.undeleted_segments import without_deleted
 
 SCHEME = "lodur"
 
@@ -46,6 +52,25 @@ def segment_files(stores: ObjectStores, tenant: TenantId, span: TimeSpan | None)
             path = str(local) if local is not None else f"{SCHEME}://{meta.path}"
             found.append(SegmentFile(path, meta, stored.store))
     return found
+
+
+def undeleted_files(
+    stores: ObjectStores, tenant: TenantId, files: Sequence[SegmentFile], mode: DeletionMode, directory: Path
+) -> list[SegmentFile]:
+    """The segments without what delete requests hide; what must be written anew for that goes to a directory.
+
+    Raises CorruptData, and as `ObjectStore`.
+    """
+    deletions = Deletions(stores.oldest(), plan_of_request, SystemClock(), mode_of=lambda _: mode)
+    paths = {file.meta.path: file.path for file in files}
+    try:
+        found = without_deleted(deletions, tenant, [(file.store, file.meta) for file in files], directory)
+    finally:
+        deletions.close()
+    return [
+        SegmentFile(str(one.copy) if one.copy is not None else paths[one.meta.path], one.meta, one.store)
+        for one in found
+    ]
 
 
 class SegmentFilesystem(AbstractFileSystem):  # type: ignore[misc]  # fsspec publishes no types

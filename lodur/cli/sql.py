@@ -80,10 +80,15 @@ def command(
         raise click.UsageError("a Parquet file is written with --file")
     with closing(duck("lodur sql")) as database, spool_directory() as spool:
         try:
-            from lodur.app.segment_files import SCHEME, SegmentFilesystem, segment_files, stored_tenants
+            from lodur.app.segment_files import (
+                SCHEME,
+                SegmentFilesystem,
+                segment_files,
+                stored_tenants,
+                undeleted_files,
+            )
         except ImportError as error:
             raise missing("lodur sql", "sql") from error
-        from lodur.app.undeleted_segments import without_deleted
         from lodur.model.limits import DeletionMode
         from lodur.store.object_stores import ObjectStores
         from lodur.telemetry.log import configure_log
@@ -100,7 +105,7 @@ def command(
             names = ", ".join(tenant.value for tenant in chosen)
             raise InvalidRequest(f"there are several tenants: choose with --tenant (repeatable): {names}")
         files = {
-            tenant: without_deleted(stores, tenant, segment_files(stores, tenant, span), mode, spool)
+            tenant: undeleted_files(stores, tenant, segment_files(stores, tenant, span), mode, spool)
             for tenant in chosen
         }
         remote = [file for of_tenant in files.values() for file in of_tenant if file.path.startswith(f"{SCHEME}://")]
