@@ -1,7 +1,7 @@
 """Segments as files for programs that read Parquet: local paths, and a filesystem over stores that are elsewhere.
 
 Remote segments are read through the server's own clients, in the ranges that are asked for; nothing is copied whole.
-Start at `segment_files`.
+Start at `shown_files`.
 """
 
 from __future__ import annotations
@@ -54,13 +54,14 @@ def segment_files(stores: ObjectStores, tenant: TenantId, span: TimeSpan | None)
     return found
 
 
-def undeleted_files(
-    stores: ObjectStores, tenant: TenantId, files: Sequence[SegmentFile], mode: DeletionMode, directory: Path
+def shown_files(
+    stores: ObjectStores, tenant: TenantId, span: TimeSpan | None, mode: DeletionMode, directory: Path
 ) -> list[SegmentFile]:
-    """The segments without what delete requests hide; what must be written anew for that goes to a directory.
+    """As `segment_files`, without what delete requests hide; what must be written anew for that goes to a directory.
 
     Raises CorruptData, and as `ObjectStore`.
     """
+    files = segment_files(stores, tenant, span)
     deletions = Deletions(stores.oldest(), plan_of_request, SystemClock(), mode_of=lambda _: mode)
     paths = {file.meta.path: file.path for file in files}
     try:
