@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import secrets
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -107,6 +106,9 @@ class Node:
     keeps_deletes: bool = True
     """Whether it knows of delete requests."""
 
+    requests_made: int = 0
+    """By which delete requests are called: equal histories have equal ones."""
+
     def __post_init__(self) -> None:
         self.start()
 
@@ -148,7 +150,7 @@ class Node:
             self.deletions,
             DeleteOptions(enabled=True, cancel_period_ns=self.options.delete_cancel_period_ns),
             self.clock,
-            new_id=lambda: secrets.token_hex(4),
+            new_id=self._new_id,
             metrics=metrics.deletes,
         )
         self.engine = Engine(
@@ -158,6 +160,10 @@ class Node:
             lambda _: QueryLimits(entries_max=0, length_max_ns=0),
             damage=self.store,
         )
+
+    def _new_id(self) -> str:
+        self.requests_made += 1
+        return f"{ord(self.name[0]):02x}{self.requests_made:06x}"
 
     @property
     def tenant_store(self) -> TenantStore:

@@ -1,7 +1,7 @@
 """Segments as files for programs that read Parquet: local paths, and a filesystem over stores that are elsewhere.
 
 Remote segments are read through the server's own clients, in the ranges that are asked for; nothing is copied whole.
-Start at `segment_files`.
+Start at `shown_files`.
 """
 
 from __future__ import annotations
@@ -10,15 +10,21 @@ import io
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 
 from fsspec import AbstractFileSystem
 
+from lodur.model.clock import SystemClock
+from lodur.model.limits import DeletionMode
 from lodur.model.tenant import TenantId
 from lodur.model.time_span import TimeSpan
+from lodur.query.delete_queries import plan_of_request
+from lodur.store.deletes.deletions import Deletions
 from lodur.store.inspection import days_in
 from lodur.store.manifest import SegmentMeta, segments_between
 from lodur.store.object_store import ObjectStore
 from lodur.store.object_stores import ObjectStores
+from lodur.store.undeleted_segments import without_deleted
 
 SCHEME = "lodur"
 
@@ -46,6 +52,26 @@ def segment_files(stores: ObjectStores, tenant: TenantId, span: TimeSpan | None)
             path = str(local) if local is not None else f"{SCHEME}://{meta.path}"
             found.append(SegmentFile(path, meta, stored.store))
     return found
+
+
+def shown_files(
+    stores: ObjectStores, tenant: TenantId, span: TimeSpan | None, mode: DeletionMode, directory: Path
+) -> list[SegmentFile]:
+    """As `segment_files`, without what delete requests hide; what must be written anew for that goes to a directory.
+
+    Raises CorruptData, and as `ObjectStore`.
+    """
+    files = segment_files(stores, tenant, span)
+    deletions = Deletions(stores.oldest(), plan_of_request, SystemClock(), mode_of=lambda _: mode)
+    paths = {file.meta.path: file.path for file in files}
+    try:
+        found = without_deleted(deletions, tenant, [(file.store, file.meta) for file in files], directory)
+    finally:
+        deletions.close()
+    return [
+        SegmentFile(str(one.copy) if one.copy is not None else paths[one.meta.path], one.meta, one.store)
+        for one in found
+    ]
 
 
 class SegmentFilesystem(AbstractFileSystem):  # type: ignore[misc]  # fsspec publishes no types

@@ -80,10 +80,9 @@ def command(
         raise click.UsageError("a Parquet file is written with --file")
     with closing(duck("lodur sql")) as database, spool_directory() as spool:
         try:
-            from lodur.app.segment_files import SCHEME, SegmentFilesystem, segment_files, stored_tenants
+            from lodur.app.segment_files import SCHEME, SegmentFilesystem, shown_files, stored_tenants
         except ImportError as error:
             raise missing("lodur sql", "sql") from error
-        from lodur.app.undeleted_segments import without_deleted
         from lodur.model.limits import DeletionMode
         from lodur.store.object_stores import ObjectStores
         from lodur.telemetry.log import configure_log
@@ -99,10 +98,7 @@ def command(
         if len(chosen) > 1 and not tenants:
             names = ", ".join(tenant.value for tenant in chosen)
             raise InvalidRequest(f"there are several tenants: choose with --tenant (repeatable): {names}")
-        files = {
-            tenant: without_deleted(stores, tenant, segment_files(stores, tenant, span), mode, spool)
-            for tenant in chosen
-        }
+        files = {tenant: shown_files(stores, tenant, span, mode, spool) for tenant in chosen}
         remote = [file for of_tenant in files.values() for file in of_tenant if file.path.startswith(f"{SCHEME}://")]
         if remote:
             database.register_filesystem(SegmentFilesystem(remote))

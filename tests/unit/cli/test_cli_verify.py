@@ -20,10 +20,11 @@ NOW_NS = 20_000 * NS_PER_DAY + 3600 * 10**9
 
 @pytest.fixture
 def node(tmp_path: Path) -> Iterator[Node]:
-    """Two segments of two days."""
+    """Two segments of two days, and a delete request."""
     node = Node(tmp_path, ManualClock(NOW_NS))
     node.push([("x", NOW_NS - day * NS_PER_DAY + row, f"line {day} {row}") for day in range(2) for row in range(50)])
     node.flush()
+    node.delete('{app="y"}', 0, NOW_NS)
     yield node
     node.stop()
 
@@ -35,7 +36,8 @@ def verify(node: Node, *words: str) -> Result:
 
 def files(node: Node) -> list[Path]:
     root = node.directory / node.target
-    return [root / meta.path for meta in node.tenant_store.live()] + sorted((root / "t" / "manifest").glob("[!.]*"))
+    small = [*(root / "t" / "manifest").glob("[!.]*"), *(root / "t" / "deletes").rglob("[!.]*.json")]
+    return [*(root / meta.path for meta in node.tenant_store.live()), *sorted(small)]
 
 
 def test_a_sound_store(node: Node) -> None:
