@@ -32,7 +32,8 @@ BAR_S = 1.0
 
 LINE_BYTES = 200
 LINES_PER_PUSH = 500
-CONNECTIONS = 4
+CONNECTIONS = 10
+"""Enough that waiting for answers does not slow the pushes down."""
 READY_S = 60.0
 
 CONFIG = """

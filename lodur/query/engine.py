@@ -376,6 +376,9 @@ class Engine:
             found = await on_live_sources(readable, scan_metric, set_aside)
             run.warnings += self._damage.left_out(tenant, span.start_ns, span.end_ns)
             run.scanned += [stats for part in found for stats in part.stats]
+            if len(found) == len(run.tenants) == 1:
+                parts.append(found[0].matrix)
+                continue
             parts.append(
                 await run.place.scanner.in_thread(partial(_joined, found, tenant if len(run.tenants) > 1 else None))
             )
@@ -396,6 +399,8 @@ class Engine:
             segments: list[HeadView | Segment] = [
                 segment for source in sources if (segment := segment_of(source)) is not None
             ]
+            if not segments:
+                return sources
             covered = await run.place.scanner.in_thread(
                 lambda cancel: index_stats(segments, matchers, span.start_ns, span.end_ns, cancel=cancel)
             )

@@ -87,6 +87,9 @@ class Scanner:
 
     async def _metric(self, plan: ScanPlan, sources: Sequence[Source], memory_max_bytes: int) -> list[MetricResult]:
         assert isinstance(plan.task, Metric)
+        at_hand = local_sources(sources, window_span(plan.task))
+        if at_hand is not None:
+            return [await self._run_metric(partial(Scan.compile, encode(plan)), at_hand, memory_max_bytes)]
         scan = await self._compiled(plan)
         located = await self._located(scan, sources, window_span(plan.task))
         if fetched_bytes(located) > self._remote_max_bytes and plan.task.steps > 1:
@@ -95,11 +98,7 @@ class Scanner:
                 *await self._metric(first, sources, memory_max_bytes),
                 *await self._metric(second, sources, memory_max_bytes),
             ]
-        local = await self._fetched(located)
-        result = await self.in_thread(
-            lambda cancel: scan.run_metric(local, cancel=cancel, threads=self.threads, bytes_max=memory_max_bytes)
-        )
-        return [result]
+        return [await self._run_metric(partial(_same, scan), await self._fetched(located), memory_max_bytes)]
 
     async def logs(self, plan: ScanPlan, sources: Sequence[Source], memory_max_bytes: int) -> LogResult:
         """Run a plan whose task is `Logs`; its entries take no more memory than is allowed."""
@@ -114,14 +113,22 @@ class Scanner:
         while pieces and left > 0:
             piece = pieces.popleft()
             task = msgspec.structs.replace(whole, start_ns=piece.start_ns, end_ns=piece.end_ns, limit=left)
-            scan = await self._compiled(msgspec.structs.replace(plan, task=task))
+            part_plan = msgspec.structs.replace(plan, task=task)
+            at_hand = local_sources(sources, piece)
+            if at_hand is not None:
+                compiled = partial(Scan.compile, encode(part_plan))
+                results.append(await self._run_logs(compiled, at_hand, memory_max_bytes))
+                left -= results[-1].entries
+                memory_max_bytes -= results[-1].held_bytes
+                continue
+            scan = await self._compiled(part_plan)
             located = await self._located(scan, sources, piece)
             if fetched_bytes(located) > self._remote_max_bytes and piece.length_ns > 1 and not task.interval_ns:
                 middle_ns = piece.start_ns + piece.length_ns // 2
                 parts = [TimeSpan(piece.start_ns, middle_ns), TimeSpan(middle_ns, piece.end_ns)]
                 pieces.extendleft(parts if task.backward else reversed(parts))
                 continue
-            results.append(await self._run_logs(scan, await self._fetched(located), memory_max_bytes))
+            results.append(await self._run_logs(partial(_same, scan), await self._fetched(located), memory_max_bytes))
             left -= results[-1].entries
             memory_max_bytes -= results[-1].held_bytes
         if len(results) == 1:
@@ -147,9 +154,14 @@ class Scanner:
         found, stats = await self.in_thread(lambda cancel: scan.run(local, cancel=cancel, threads=self.threads))
         return [Pattern(text, level, tuple(samples)) for text, level, samples in found], stats
 
-    async def _run_logs(self, scan: Scan, local: list[Local], bytes_max: int) -> LogResult:
+    async def _run_metric(self, compiled: Callable[[], Scan], local: list[Local], bytes_max: int) -> MetricResult:
         return await self.in_thread(
-            lambda cancel: scan.run_logs(local, cancel=cancel, threads=self.threads, bytes_max=max(0, bytes_max))
+            lambda cancel: compiled().run_metric(local, cancel=cancel, threads=self.threads, bytes_max=bytes_max)
+        )
+
+    async def _run_logs(self, compiled: Callable[[], Scan], local: list[Local], bytes_max: int) -> LogResult:
+        return await self.in_thread(
+            lambda cancel: compiled().run_logs(local, cancel=cancel, threads=self.threads, bytes_max=max(0, bytes_max))
         )
 
     async def _compiled(self, plan: ScanPlan) -> Scan:
@@ -251,6 +263,21 @@ async def _with_pages(wanted: Wanted, turns: asyncio.Semaphore) -> Segment:
     async with turns:
         pages = await wanted.source.read_ranges(wanted.pages)
     return wanted.source.segment.with_ranges(wanted.probed + pages)
+
+
+def _same(scan: Scan) -> Scan:
+    return scan
+
+
+def local_sources(sources: Sequence[Source], span: TimeSpan) -> list[Local] | None:
+    """The sources that can have rows in a span, if all of them are at hand: their scan is compiled and run at once."""
+    local: list[Local] = []
+    for source in sources:
+        if may_hold(source, span):
+            if not isinstance(source, HeadView | Segment):
+                return None
+            local.append(source)
+    return local
 
 
 def fetched_bytes(located: Sequence[Local | Wanted]) -> int:

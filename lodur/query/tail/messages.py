@@ -13,10 +13,17 @@ import orjson
 from lodur.kernels.scan import LogResult
 from lodur.kernels.tail import TailForm as KernelForm
 from lodur.kernels.tail import TailRows
+from lodur.model.limits import KIB
 from lodur.query.tail.requests import EntryForm, TailForm
 
-MESSAGE_ENTRIES_MAX = 100
+MESSAGE_ENTRIES = 100
 """In one message, as clients know it."""
+
+MESSAGE_ENTRIES_MAX = 1000
+"""The same where lines come so fast that sending costs more for each message than for what is in it."""
+
+MESSAGE_BYTES = 128 * KIB
+"""Of such a message, about."""
 
 _FORMS = {
     EntryForm.PLAIN: KernelForm.PLAIN,
@@ -42,10 +49,12 @@ class FoundRows:
         self._form = form
         self._messages: list[Message] = []
         self.entries = self._rows.entries
+        fitting = MESSAGE_BYTES * self.entries // max(1, sum(result.held_bytes for result in results))
+        self._per_message = max(MESSAGE_ENTRIES, min(MESSAGE_ENTRIES_MAX, fitting))
 
     def messages(self, count: int) -> list[Message]:
         """The first so many messages; they are written when somebody has room for them."""
-        count = min(count, -(-self.entries // MESSAGE_ENTRIES_MAX))
+        count = min(count, -(-self.entries // self._per_message))
         if count > len(self._messages):
             self._messages = self._written(count)
         return self._messages[:count]
@@ -58,8 +67,8 @@ class FoundRows:
         end = _end(self._form)
         messages: list[Message] = []
         left = self.entries
-        for streams in self._rows.frames(count, MESSAGE_ENTRIES_MAX):
-            entries = min(left, MESSAGE_ENTRIES_MAX)
+        for streams in self._rows.frames(count, self._per_message):
+            entries = min(left, self._per_message)
             messages.append(Message(f'{{"streams":{streams.decode()}{end}}}', entries))
             left -= entries
         return messages

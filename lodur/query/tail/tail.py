@@ -14,7 +14,7 @@ from lodur.model.limits import MIB
 from lodur.query.tail.messages import FoundRows, dropped_message, unnamed_entry
 from lodur.query.tail.requests import TailEnd, TailForm
 
-MESSAGES_MAX = 100
+MESSAGES_MAX = 20
 """Full messages that wait for a slow client; what is newer is dropped."""
 
 WAITING_BYTES_MAX = 4 * MIB

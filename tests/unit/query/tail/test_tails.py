@@ -93,7 +93,7 @@ async def queued(tail: Tail) -> list[str]:
     tail.notify()
     messages: list[str] = []
     try:
-        async with asyncio.timeout(0.2):
+        async with asyncio.timeout(0.1):
             while True:
                 messages.append(await tail.next_message())
     except TimeoutError:
@@ -137,33 +137,44 @@ def told(messages: list[str]) -> int:
 
 
 def test_a_queue_that_is_full_drops_and_tells_each_entry() -> None:
-    room = MESSAGE_ENTRIES_MAX * MESSAGES_MAX
+    looks, rows_each = MESSAGES_MAX // 2 + 4, MESSAGE_ENTRIES_MAX
+    rows = looks * rows_each
 
     async def run() -> tuple[list[str], list[str], list[str], int]:
         followed = Followed(first_batches=(0, 0))
         slow, quick = followed.feed.tails
         seen = []
-        followed.look(view_of(*((T0_NS + number, str(number)) for number in range(room - 1))))
-        seen += await queued(quick)
-        followed.look(view_of(*((T0_NS + room + number, f"late {number}") for number in range(DROPPED_NAMED_MAX + 30))))
-        seen += await queued(quick)
+        for first in range(0, rows, rows_each):
+            followed.look(view_of(*((T0_NS + number, str(number)) for number in range(first, first + rows_each))))
+            seen += await queued(quick)
         messages = await queued(slow)
         followed.look(view_of((T0_NS + 10**7, "again")))
-        return messages, await queued(slow), seen + await queued(quick), slow.dropped_entries
+        return messages, await queued(slow), seen, slow.dropped_entries
 
     messages, again, seen, dropped = on_a_loop(run)
+    assert [line for message in seen for line in lines(message)] == [str(number) for number in range(rows)]
+    assert told(seen) == 0
     notice, *full = messages
-    assert lines(notice) == []
-    assert [len(lines(message)) for message in full] == [MESSAGE_ENTRIES_MAX] * (MESSAGES_MAX - 1) + [
-        MESSAGE_ENTRIES_MAX - 1
-    ]
+    assert len(full) == MESSAGES_MAX
+    delivered = [line for message in full for line in lines(message)]
+    assert delivered == [str(number) for number in range(len(delivered))]
     named = json.loads(notice)["dropped_entries"]
     assert len(named) == DROPPED_NAMED_MAX
-    assert named[0] == {"timestamp": str(T0_NS + room), "labels": {"app": "a"}}
+    assert named[0] == {"timestamp": str(T0_NS + len(delivered)), "labels": {"app": "a"}}
+    assert dropped == told(messages) == rows - len(delivered)
     assert [lines(message) for message in again] == [["again"]]
-    assert dropped == told(messages) == DROPPED_NAMED_MAX + 30
-    assert told(seen) == 0
-    assert sum(len(lines(message)) for message in seen) == room + DROPPED_NAMED_MAX + 30
+
+
+@pytest.mark.parametrize(("size_bytes", "least", "most"), [(1, 200, MESSAGE_ENTRIES_MAX), (10_000, 100, 100)])
+def test_short_lines_that_come_fast_share_a_message(size_bytes: int, least: int, most: int) -> None:
+    async def run() -> list[str]:
+        followed = Followed()
+        followed.look(view_of(*((T0_NS + number, "x" * size_bytes) for number in range(300))))
+        return await queued(followed.tail)
+
+    messages = on_a_loop(run)
+    assert least <= len(lines(messages[0])) <= most
+    assert sum(len(lines(message)) for message in messages) == 300
 
 
 def test_drops_are_told_even_when_nothing_follows() -> None:
