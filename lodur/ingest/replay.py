@@ -221,6 +221,8 @@ class Replay:
             bytes=so_far.bytes,
             rows=so_far.rows,
             records_per_s=round(so_far.records / seconds),
+            row_bytes=so_far.row_bytes,
+            row_bytes_per_s=round(so_far.row_bytes / seconds),
             seconds=round(seconds, 1),
         )
 
