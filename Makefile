@@ -17,6 +17,9 @@ export UV_SYSTEM_CERTS ?= 1
 # One optimised profile for the extension, the wheel and the Rust tests: dependencies are compiled once.
 CARGO_FLAGS := --release --locked --manifest-path rust/Cargo.toml
 
+# Each process of the tests starts servers of its own: more of them wait for each other, and deadlines pass.
+TEST_PROCESSES_MAX := 4
+
 RUST_SOURCES := rust/Cargo.toml rust/Cargo.lock $(shell find rust -name '*.rs' -not -path 'rust/target/*') $(wildcard rust/*/Cargo.toml)
 PYTHON_SOURCES := lodur tests scripts $(wildcard bench)
 
@@ -34,9 +37,9 @@ run: setup ## set up, then start a server on port 3100 and an agent that ships t
 	@exec $(BIN)/lodur dev
 
 .PHONY: test
-test: check test-rust test-servers ## everything CI runs: checks, Rust tests, all Python tests
+test: check test-rust test-servers ## everything CI runs: checks, Rust tests, all Python tests (JOBS=1: one after the other)
 	$(call step,Python tests)
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest -n $(or $(JOBS),auto) --maxprocesses $(TEST_PROCESSES_MAX) --dist loadfile
 
 .PHONY: check
 check: check-format check-types check-layers check-rust ## formatting, lint, types, layers; Python and Rust (-k goes on after a failure)
