@@ -103,13 +103,13 @@ def run(corpus: Corpus, directory: Path, load: Load) -> Outcome:
             thread.join()
         wall_s = time.monotonic() - start
         held = memory(server.pid)
-        served_within = _served_within(server.ask("GET", "/metrics").body.decode())
+        served = served_within(server.ask("GET", "/metrics").body.decode())
     return Outcome(
         load=load,
         wall_s=wall_s,
         raw_bytes=int(len(pushes.seconds) * maker.body_bytes),
         push_s=tuple(pushes.seconds),
-        served_within=served_within,
+        served_within=served,
         push_statuses=dict(pushes.statuses),
         query_s=tuple(queries.seconds),
         start_bytes=start_bytes,
@@ -164,7 +164,7 @@ def _push_until(
     connection.close()
 
 
-def _served_within(metrics: str) -> tuple[tuple[float, float], ...]:
+def served_within(metrics: str) -> tuple[tuple[float, float], ...]:
     """From the server's histogram, up to the first time within which all were answered."""
     found = [(float(within), float(count)) for within, count in SERVED.findall(metrics)]
     total = max((count for _, count in found), default=0.0)
