@@ -33,7 +33,7 @@ PROGRESS_EVERY_S = 2.0
 FLUSHES_AT_ONCE = 2
 """Beside the reading: more tenants' rows are seldom full at a time, and reading is what the start waits for."""
 
-KEPT_RATIO = 0.75
+KEPT_RATIO = 0.9
 """Part of the memory for rows that may be taken while records are read, and when the server becomes ready: flushing
 before that is what a start waits for longest, and the rest is room for the pushes that come while it is done."""
 
