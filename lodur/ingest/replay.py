@@ -180,7 +180,7 @@ class Replay:
         if running:
             wait(running, return_when=FIRST_COMPLETED)
         else:
-            self._begin_flush(max(self._store.tenants(), key=lambda each: each.head_size().bytes))
+            self._begin_flush(max(self._store.tenants(), key=_memory_bytes))
         for tenant_store in [each for each, flush in self._flushes.items() if flush.done()]:
             self._flushes.pop(tenant_store).result()
 
@@ -225,6 +225,11 @@ class Replay:
             row_bytes_per_s=round(so_far.row_bytes / seconds),
             seconds=round(seconds, 1),
         )
+
+
+def _memory_bytes(tenant_store: TenantStore) -> int:
+    size = tenant_store.head_size()
+    return size.bytes + size.frozen_bytes
 
 
 def _keep_record(record: WalRecord, reason: str, quarantine: Quarantine) -> Path:
