@@ -77,12 +77,9 @@ def plan_flushes(heads: Sequence[HeadFacts], policy: FlushPolicy, now_s: float) 
     return [FlushDecision(tenant, reason) for tenant, reason in decided.items()]
 
 
-def is_calm(decision: FlushDecision, heads: Sequence[HeadFacts], now_s: float) -> bool:
+def is_calm(decision: FlushDecision, head: HeadFacts, now_s: float) -> bool:
     """Whether a flush that was decided may take its time, since rows come so slowly that it is done before the next."""
-    if decision.reason is FlushReason.PRESSURE:
-        return False
-    filled_s = min((now_s - head.first_row_s for head in heads if head.tenant == decision.tenant), default=0.0)
-    return filled_s >= CALM_FILL_S
+    return decision.reason is not FlushReason.PRESSURE and now_s - head.first_row_s >= CALM_FILL_S
 
 
 def _reason(head: HeadFacts, policy: FlushPolicy, now_s: float) -> FlushReason | None:

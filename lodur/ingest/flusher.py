@@ -82,9 +82,9 @@ class Flusher:
                 if tenant_store.unflushed():
                     self._start(tenant_store, FlushReason.FORCED)
             now_s = self._clock.monotonic_s()
-            facts = self._facts()
-            for decision in plan_flushes(facts, self._policy, now_s):
-                calm = is_calm(decision, facts, now_s)
+            heads = {head.tenant: head for head in self._facts()}
+            for decision in plan_flushes(list(heads.values()), self._policy, now_s):
+                calm = is_calm(decision, heads[decision.tenant], now_s)
                 self._start(self._store.tenant(decision.tenant), decision.reason, calm=calm)
             # It waits for appends under way, and so for the disk.
             await asyncio.to_thread(self._settle)

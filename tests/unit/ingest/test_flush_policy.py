@@ -90,7 +90,7 @@ def test_decisions_name_each_free_head_once_and_leave_room(drawn: list[tuple[int
 
 
 def test_what_came_slowly_may_be_flushed_slowly() -> None:
-    heads = [head("slow", 100, first_s=NOW_S - CALM_FILL_S), head("fast", 100, first_s=NOW_S - CALM_FILL_S + 1)]
-    assert is_calm(FlushDecision(TenantId("slow"), FlushReason.FULL), heads, NOW_S)
-    assert not is_calm(FlushDecision(TenantId("slow"), FlushReason.PRESSURE), heads, NOW_S)
-    assert not is_calm(FlushDecision(TenantId("fast"), FlushReason.FULL), heads, NOW_S)
+    slow, fast = (head("a", 100, first_s=NOW_S - seconds) for seconds in (CALM_FILL_S, CALM_FILL_S - 1))
+    assert is_calm(FlushDecision(slow.tenant, FlushReason.FULL), slow, NOW_S)
+    assert not is_calm(FlushDecision(slow.tenant, FlushReason.PRESSURE), slow, NOW_S)
+    assert not is_calm(FlushDecision(fast.tenant, FlushReason.FULL), fast, NOW_S)
