@@ -11,7 +11,7 @@ def test_what_was_loaded_is_not_looked_through_again() -> None:
     try:
         garbage.put_off()
         assert not gc.isenabled()
-        loaded = [[] for _ in range(10)]
+        loaded: list[list[int]] = [[] for _ in range(10)]
         garbage.begin()
         assert gc.isenabled()
         assert gc.get_freeze_count() >= len(loaded)
