@@ -8,6 +8,7 @@ and not looked into. Start at `run`.
 from __future__ import annotations
 
 import http.client
+import math
 import random
 import re
 import threading
@@ -103,13 +104,13 @@ def run(corpus: Corpus, directory: Path, load: Load) -> Outcome:
             thread.join()
         wall_s = time.monotonic() - start
         held = memory(server.pid)
-        served_within = _served_within(server.ask("GET", "/metrics").body.decode())
+        served = served_within(server.ask("GET", "/metrics").body.decode())
     return Outcome(
         load=load,
         wall_s=wall_s,
         raw_bytes=int(len(pushes.seconds) * maker.body_bytes),
         push_s=tuple(pushes.seconds),
-        served_within=served_within,
+        served_within=served,
         push_statuses=dict(pushes.statuses),
         query_s=tuple(queries.seconds),
         start_bytes=start_bytes,
@@ -164,15 +165,16 @@ def _push_until(
     connection.close()
 
 
-def _served_within(metrics: str) -> tuple[tuple[float, float], ...]:
+def served_within(metrics: str) -> tuple[tuple[float, float], ...]:
     """From the server's histogram, up to the first time within which all were answered."""
-    found = [(float(within), float(count)) for within, count in SERVED.findall(metrics)]
-    total = max((count for _, count in found), default=0.0)
+    counts: Counter[float] = Counter()
+    for within, count in SERVED.findall(metrics):
+        counts[float(within)] += int(float(count))
+    total = counts[math.inf]
     shown: list[tuple[float, float]] = []
-    for within_s in sorted({within_s for within_s, _ in found}):
-        count = sum(count for other_s, count in found if other_s == within_s)
-        shown.append((within_s, count / total if total else 0.0))
-        if count >= total:
+    for within_s in sorted(counts) if total else []:
+        shown.append((within_s, counts[within_s] / total))
+        if counts[within_s] == total:
             break
     return tuple(shown)
 

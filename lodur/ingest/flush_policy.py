@@ -12,6 +12,11 @@ PRESSURE_RATIO = 0.5
 """Part of `head_max_bytes` above which the largest heads are flushed: the rest is room for pushes meanwhile."""
 
 
+CALM_FILL_S = 8.0
+"""A head that took longer to fill can be flushed at a low priority: even a third of a core then brings it into a
+segment before the next one is full."""
+
+
 class FlushReason(StrEnum):
     """Why a head is flushed; a label of the metrics."""
 
@@ -70,6 +75,11 @@ def plan_flushes(heads: Sequence[HeadFacts], policy: FlushPolicy, now_s: float) 
             decided[head.tenant] = FlushReason.PRESSURE
             leaving += head.bytes
     return [FlushDecision(tenant, reason) for tenant, reason in decided.items()]
+
+
+def is_calm(decision: FlushDecision, head: HeadFacts, now_s: float) -> bool:
+    """Whether a flush that was decided may take its time, since rows come so slowly that it is done before the next."""
+    return decision.reason is not FlushReason.PRESSURE and now_s - head.first_row_s >= CALM_FILL_S
 
 
 def _reason(head: HeadFacts, policy: FlushPolicy, now_s: float) -> FlushReason | None:

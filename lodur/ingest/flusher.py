@@ -11,18 +11,23 @@ import os
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import structlog
 
-from lodur.ingest.flush_policy import FlushPolicy, FlushReason, HeadFacts, plan_flushes
+from lodur.ingest.flush_policy import FlushPolicy, FlushReason, HeadFacts, is_calm, plan_flushes
 from lodur.model.clock import Clock
 from lodur.model.durations import NS_PER_S
 from lodur.model.errors import LodurError, Unavailable
 from lodur.store.manifest_store import Committed
 from lodur.store.store import Store
 from lodur.store.tenant_store import Generation, TenantStore
+from lodur.store.thread_priority import step_back
 from lodur.telemetry.flush_metrics import Flushed
 from lodur.telemetry.ingest_metrics import IngestMetrics
+
+NICENESS = 5
+"""Of the threads that flush what came slowly: pushes go first, and a third of a core is left where all are busy."""
 
 RETRY_FIRST_S = 1.0
 RETRY_MAX_S = 30.0
@@ -56,6 +61,7 @@ class Flusher:
         self._metrics = metrics
         self._when_quiet = when_quiet
         self._threads = ThreadPoolExecutor(concurrency, "flush")
+        self._calm_threads = ThreadPoolExecutor(concurrency, "flush-calm", partial(step_back, NICENESS))
         self._loop: asyncio.AbstractEventLoop | None = None
         self._wake = asyncio.Event()
         self._stopping = stopping
@@ -77,8 +83,11 @@ class Flusher:
             for tenant_store in self._store.tenants():
                 if tenant_store.unflushed():
                     self._start(tenant_store, FlushReason.FORCED)
-            for decision in plan_flushes(self._facts(), self._policy, self._clock.monotonic_s()):
-                self._start(self._store.tenant(decision.tenant), decision.reason)
+            now_s = self._clock.monotonic_s()
+            heads = {head.tenant: head for head in self._facts()}
+            for decision in plan_flushes(list(heads.values()), self._policy, now_s):
+                calm = is_calm(decision, heads[decision.tenant], now_s)
+                self._start(self._store.tenant(decision.tenant), decision.reason, calm=calm)
             # It waits for appends under way, and so for the disk.
             await asyncio.to_thread(self._settle)
             try:
@@ -114,6 +123,7 @@ class Flusher:
         ]
         done = await asyncio.gather(*attempts)
         self._threads.shutdown()
+        self._calm_threads.shutdown()
         return flush and all(done)
 
     def flush_now(self, tenant_store: TenantStore) -> None:
@@ -143,15 +153,18 @@ class Flusher:
             )
         return facts
 
-    def _start(self, tenant_store: TenantStore, reason: FlushReason) -> None:
+    def _start(self, tenant_store: TenantStore, reason: FlushReason, *, calm: bool = False) -> None:
         if tenant_store not in self._running:
-            task = asyncio.create_task(self._flush_on_thread(tenant_store, reason))
+            threads = self._calm_threads if calm else self._threads
+            task = asyncio.create_task(self._flush_on_thread(threads, tenant_store, reason))
             self._running[tenant_store] = task
 
-    async def _flush_on_thread(self, tenant_store: TenantStore, reason: FlushReason) -> None:
+    async def _flush_on_thread(
+        self, threads: ThreadPoolExecutor, tenant_store: TenantStore, reason: FlushReason
+    ) -> None:
         loop = asyncio.get_running_loop()
         try:
-            await loop.run_in_executor(self._threads, self._flush_rows, tenant_store, reason)
+            await loop.run_in_executor(threads, self._flush_rows, tenant_store, reason)
             self._wake.set()
         except Exception:  # noqa: BLE001 - the top of a task: a bug is logged, the next look in time tries again
             _log.exception("flush ended unexpectedly", tenant=str(tenant_store.tenant))

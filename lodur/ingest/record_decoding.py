@@ -25,7 +25,7 @@ THREADS_MAX = 4
 JOB_BYTES = 512 << 10
 """Payloads that one thread decodes at a time: many small records cost as few changes of threads as one large one."""
 
-AHEAD_BYTES = 24 << 20
+AHEAD_BYTES = 12 << 20
 """Payloads that are decoded ahead, or being decoded; their rows are some three times as much."""
 
 

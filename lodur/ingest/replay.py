@@ -33,7 +33,7 @@ PROGRESS_EVERY_S = 2.0
 FLUSHES_AT_ONCE = 2
 """Beside the reading: more tenants' rows are seldom full at a time, and reading is what the start waits for."""
 
-KEPT_RATIO = 0.75
+KEPT_RATIO = 0.9
 """Part of the memory for rows that may be taken while records are read, and when the server becomes ready: flushing
 before that is what a start waits for longest, and the rest is room for the pushes that come while it is done."""
 
@@ -187,7 +187,7 @@ class Replay:
         if running:
             wait(running, return_when=FIRST_COMPLETED)
         else:
-            self._begin_flush(max(self._store.tenants(), key=lambda each: each.head_size().bytes))
+            self._begin_flush(max(self._store.tenants(), key=_memory_bytes))
         for tenant_store in [each for each, flush in self._flushes.items() if flush.done()]:
             self._flushes.pop(tenant_store).result()
 
@@ -230,8 +230,15 @@ class Replay:
             bytes=so_far.bytes,
             rows=so_far.rows,
             records_per_s=round(so_far.records / seconds),
+            row_bytes=so_far.row_bytes,
+            row_bytes_per_s=round(so_far.row_bytes / seconds),
             seconds=round(seconds, 1),
         )
+
+
+def _memory_bytes(tenant_store: TenantStore) -> int:
+    size = tenant_store.head_size()
+    return size.bytes + size.frozen_bytes
 
 
 def _keep_record(record: WalRecord, reason: str, quarantine: Quarantine) -> Path:

@@ -10,11 +10,10 @@ removed stays listed in it until its object is deleted. Start at `Compactor.run`
 from __future__ import annotations
 
 import asyncio
-import os
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from functools import partial
 
 import structlog
 
@@ -32,6 +31,7 @@ from lodur.store.days import day_name
 from lodur.store.deletes.deletions import Deletions
 from lodur.store.store import Store
 from lodur.store.tenant_store import TenantStore
+from lodur.store.thread_priority import step_back
 from lodur.telemetry.compaction_metrics import CompactionMetrics
 
 FIRST_RUN_S = 60.0
@@ -71,7 +71,7 @@ class Compactor:
         self._cancel = Cancel()
         self._stopped = threading.Event()
         self._merger = Merger(store.writer.writer_id, store.writer.prefix(), self._cancel)
-        self._threads = ThreadPoolExecutor(options.parallelism, "compact", _step_back)
+        self._threads = ThreadPoolExecutor(options.parallelism, "compact", partial(step_back, NICENESS))
         self._asked = AskedSegments()
         self._retention_due_ns = 0
         self._listings_left = LISTINGS
@@ -197,9 +197,3 @@ class Compactor:
             measure_deletes(self._store.deletions, tenants, self._metrics.deletes)
         self._metrics.segments.set(len(segments))
         self._metrics.segment_bytes.set(sum(segment.file_bytes for segment in segments))
-
-
-def _step_back() -> None:
-    """Let other threads of the machine go first; where that may not be said, all are equal."""
-    with suppress(OSError):
-        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICENESS)

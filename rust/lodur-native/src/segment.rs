@@ -68,6 +68,8 @@ impl SegmentWritten {
     }
 }
 
+// One keyword argument each: there is no smaller shape for them.
+#[allow(clippy::too_many_arguments)]
 #[pyfunction]
 #[pyo3(signature = (frozen, path, *, start_ns, end_ns, codec, zstd_level, threads = 1))]
 fn write_segment(

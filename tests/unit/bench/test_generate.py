@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from cramjam import snappy
 
-from bench.bodies import in_pass, split
+from bench.bodies import in_pass
 from bench.corpus import Corpus, open_corpus
 from bench.generate import APPS, entry, field, generate, varint
 
@@ -71,12 +71,3 @@ def test_each_pass_has_its_own_streams_of_the_same_length(corpus: Corpus) -> Non
     assert b'cluster="p000012-1"' in after
     assert b'cluster="eu-west-' not in after
     assert after.replace(b'"p000012-', b'"eu-west-') == before
-
-
-def test_a_body_is_split_between_its_streams(corpus: Corpus) -> None:
-    message = bytes(snappy.decompress_raw(corpus.bodies()[0].read_bytes()))
-    assert split(message, 1) == [message]
-    parts = split(message, 2)
-    assert b"".join(parts) == message
-    assert len(parts) == 2
-    assert max(map(len, parts)) < 0.8 * len(message)

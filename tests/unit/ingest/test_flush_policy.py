@@ -5,7 +5,16 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lodur.ingest.flush_policy import PRESSURE_RATIO, FlushPolicy, FlushReason, HeadFacts, plan_flushes
+from lodur.ingest.flush_policy import (
+    CALM_FILL_S,
+    PRESSURE_RATIO,
+    FlushDecision,
+    FlushPolicy,
+    FlushReason,
+    HeadFacts,
+    is_calm,
+    plan_flushes,
+)
 from lodur.model.tenant import TenantId
 
 POLICY = FlushPolicy(flush_bytes=100, idle_s=30.0, age_s=120.0, head_max_bytes=1000)
@@ -78,3 +87,10 @@ def test_decisions_name_each_free_head_once_and_leave_room(drawn: list[tuple[int
     staying = sum(head.bytes for head in heads if head.tenant not in named)
     unfree = sum(head.bytes for head in heads if head.tenant not in free)
     assert staying <= max(POLICY.head_max_bytes * PRESSURE_RATIO, unfree)
+
+
+def test_what_came_slowly_may_be_flushed_slowly() -> None:
+    slow, fast = (head("a", 100, first_s=NOW_S - seconds) for seconds in (CALM_FILL_S, CALM_FILL_S - 1))
+    assert is_calm(FlushDecision(slow.tenant, FlushReason.FULL), slow, NOW_S)
+    assert not is_calm(FlushDecision(slow.tenant, FlushReason.PRESSURE), slow, NOW_S)
+    assert not is_calm(FlushDecision(fast.tenant, FlushReason.FULL), fast, NOW_S)
