@@ -256,7 +256,8 @@ def test_filters(server: Server, query: str, names: list[tuple[str, str]]) -> No
 
 
 def test_pages_of_groups(server: Server) -> None:
-    path, token, names = "/prometheus/api/v1/rules?group_limit=1&exclude_alerts=1", "", []
+    path, token = "/prometheus/api/v1/rules?group_limit=1&exclude_alerts=1", ""
+    names: list[str] = []
     while token or not names:
         data = server.ask("GET", path + (f"&group_next_token={token}" if token else "")).json()["data"]
         names += [group["name"] for group in data["groups"]]
