@@ -74,8 +74,7 @@ def environment_proxy(host: str, *, tls: bool) -> Proxy | None:
     """The proxy that `HTTP_PROXY`, `HTTPS_PROXY` and `NO_PROXY` name for a host; raises ValueError as `parse_proxy`."""
     from urllib.request import getproxies_environment, proxy_bypass
 
-    named = getproxies_environment()
-    text = named.get("https" if tls else "http", "")
+    text = getproxies_environment().get("https" if tls else "http", "")
     return parse_proxy(text) if text and not proxy_bypass(host) else None
 
 
