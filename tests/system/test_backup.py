@@ -15,8 +15,8 @@ from tests.system.pushing import DAY_NS, Pusher, config_text
 
 
 def copied(store: Path, place: Path, *, segments: bool) -> None:
-    """Either the segments, or all else."""
-    for file in [each for each in store.rglob("*") if each.is_file()]:
+    """Either the segments, or all else, without what is being written."""
+    for file in [each for each in store.rglob("*") if not each.name.startswith(".spool-") and each.is_file()]:
         if ("segments" in file.relative_to(store).parts) is segments:
             target = place / file.relative_to(store)
             target.parent.mkdir(parents=True, exist_ok=True)
