@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from dataclasses import dataclass
+from typing import TypeAlias
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -40,6 +41,8 @@ CLOSE_REASON_BYTES_MAX = 123
 """A close frame holds no more."""
 
 CLOSE_TIMEOUT_S = 2.0
+
+_Task: TypeAlias = asyncio.Future[None] | asyncio.Future[OpenTail] | asyncio.Future[TailEnd]
 
 _BAD_REQUEST = 400
 
@@ -91,32 +94,52 @@ class _Tails:
         )
 
     async def _follow(self, socket: WebSocket, tenant: TenantId, plan: LogScan, request: TailRequest) -> None:
+        gone = asyncio.ensure_future(_gone(socket))
         try:
-            opened = await self.tailing.open(tenant, plan, request)
+            opened = await self._opened(tenant, plan, request, gone)
         except LodurError as error:
+            await _cancelled(gone)
             await _close(socket, INTERNAL_ERROR, str(error))
             return
+        except BaseException:
+            await _cancelled(gone)
+            raise
+        if opened is None:
+            return
         try:
-            end = await self._serve(socket, opened)
+            end = await self._serve(socket, opened, gone)
             if end is not None:
                 await _close(socket, GOING_AWAY if end.is_stop else INTERNAL_ERROR, end.reason)
         finally:
             self.tailing.leave(tenant, opened)
 
-    async def _serve(self, socket: WebSocket, opened: OpenTail) -> TailEnd | None:
+    async def _opened(
+        self, tenant: TenantId, plan: LogScan, request: TailRequest, gone: asyncio.Future[None]
+    ) -> OpenTail | None:
+        """The tail with what it begins with; None where the client goes away before that is found."""
+        opening = asyncio.ensure_future(self.tailing.open(tenant, plan, request))
+        tasks: tuple[_Task, ...] = (opening, gone)
+        try:
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        except asyncio.CancelledError:
+            await _cancelled(opening)
+            raise
+        if opening.done():
+            return opening.result()
+        await _cancelled(opening)
+        return None
+
+    async def _serve(self, socket: WebSocket, opened: OpenTail, gone: asyncio.Future[None]) -> TailEnd | None:
         """Send until the tail ends, or (None) the client goes away."""
-        gone = asyncio.ensure_future(_gone(socket))
         sending = asyncio.ensure_future(_send(socket, opened))
         ending = asyncio.ensure_future(opened.tail.ended())
-        tasks = {gone, sending, ending}
+        tasks: tuple[_Task, ...] = (gone, sending, ending)
         try:
             await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
             return ending.result() if ending.done() else None
         finally:
             # Granian does not close a socket as long as somebody waits for a message of it.
-            for task in tasks:
-                task.cancel()
-            await asyncio.wait(tasks)
+            await _cancelled(*tasks)
 
 
 async def _send(socket: WebSocket, opened: OpenTail) -> None:
@@ -144,6 +167,13 @@ async def _gone(socket: WebSocket) -> None:
     """Return when the client has gone away; what it says besides is of no matter."""
     while (await socket.receive())["type"] != "websocket.disconnect":
         continue
+
+
+async def _cancelled(*tasks: _Task) -> None:
+    """Cancel what still runs, and wait for its end."""
+    for task in tasks:
+        task.cancel()
+    await asyncio.wait(tasks)
 
 
 async def _close(socket: WebSocket, code: int, reason: str) -> None:

@@ -141,6 +141,7 @@ class Server:
         cache_metrics = CacheMetrics(self.registry)
         self.store = open_store(config, stores, journal, self._metrics, cache_metrics, deletions)
         self._flusher = self._new_flusher()
+        self._engine = Engine(self.store, config.querier, clock, self.limits.query, self.store, cache_metrics)
         self._tailing = self._new_tailing()
         compaction_metrics = CompactionMetrics(self.registry)
         self._deletes = _delete_service(self.store, deletions, config.deletes, clock, compaction_metrics)
@@ -162,7 +163,6 @@ class Server:
             on_rows=self._tailing.offer,
         )
         self._replay = self._new_replay(keeps_wal=keeps_wal)
-        self._engine = Engine(self.store, config.querier, clock, self.limits.query, self.store, cache_metrics)
         self._shared_log = self._new_shared_log(stores)
         self._rules = self._build_rules(journal)
         self._gates = _gates(config, self.registry, clock)
@@ -196,6 +196,7 @@ class Server:
             self.store,
             self._clock,
             self.limits.query,
+            self._engine.workplace,
             duration_max_s=self._config.querier.tail_duration_max_s,
             metrics=TailMetrics(self.registry),
             visible=self.store.visible,

@@ -28,13 +28,13 @@ from lodur.query.engine import LimitsOf
 from lodur.query.limit_checks import visible_span
 from lodur.query.plan.lowering import log_scan_plan
 from lodur.query.plan.nodes import LogScan
-from lodur.query.scanning import Scanner
 from lodur.query.sources import ReadableStore
 from lodur.query.tail.feed import Feed, FeedKey
 from lodur.query.tail.fresh_rows import Batch, FreshRows
 from lodur.query.tail.messages import FoundRows
 from lodur.query.tail.requests import TailEnd, TailForm, TailRequest
 from lodur.query.tail.tail import Tail
+from lodur.query.workplace import Workplace
 from lodur.telemetry.tail_metrics import TailMetrics
 
 LOOK_PERIOD_S = 0.1
@@ -93,12 +93,13 @@ class Tailing:
         store: ReadableStore,
         clock: Clock,
         limits_of: LimitsOf,
+        workplace: Workplace,
         *,
         duration_max_s: float,
         metrics: TailMetrics,
         visible: Callable[[TenantId, HeadView], HeadView] = lambda _, view: view,
     ) -> None:
-        """`visible` leaves out of fresh rows what nobody is to see."""
+        """What tails begin with is looked for where queries are run; `visible` leaves out what nobody is to see."""
         self._store = store
         self._visible = visible
         self._clock = clock
@@ -106,8 +107,7 @@ class Tailing:
         self._duration_max_s = duration_max_s
         self._metrics = metrics
         self._tenants: dict[TenantId, _Tailed] = {}
-        self._scanning = ThreadPoolExecutor(THREADS, "tail-history")
-        self._scanner = Scanner(self._scanning, threads=1)
+        self._workplace = workplace
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="tail")
         self._serving: set[asyncio.Task[None]] = set()
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -182,7 +182,6 @@ class Tailing:
     def join(self) -> None:
         """Wait for threads; after `close`. Blocks."""
         self._threads.shutdown(wait=True)
-        self._scanning.shutdown(wait=True)
 
     def _tailed(self, tenant: TenantId) -> _Tailed:
         found = self._tenants.get(tenant)
@@ -202,8 +201,9 @@ class Tailing:
     async def _history(self, tenant: TenantId, plan: LogScan, request: TailRequest, span: TimeSpan) -> tuple[str, ...]:
         end_ns = span.end_ns + AHEAD_NS
         sources = await self._store.sources(tenant, span.start_ns, end_ns)
-        task = Logs(span.start_ns, end_ns, request.limit, backward=True)
-        result = await self._scanner.logs(log_scan_plan(plan, task), sources, HISTORY_MAX_BYTES)
+        async with self._workplace.turn((tenant,), (self._limits_of(tenant),)) as place:
+            task = Logs(span.start_ns, end_ns, request.limit, backward=True)
+            result = await place.scanner.logs(log_scan_plan(plan, task), sources, HISTORY_MAX_BYTES)
         return await asyncio.to_thread(_written, result, request.form)
 
     async def _serve(self, tailed: _Tailed) -> None:

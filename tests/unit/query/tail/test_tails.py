@@ -18,6 +18,7 @@ from lodur.model.durations import NS_PER_S
 from lodur.model.errors import LimitExceeded, Unavailable
 from lodur.model.limits import QueryLimits
 from lodur.model.tenant import TenantId
+from lodur.query.options import QuerierOptions
 from lodur.query.plan.nodes import LogScan
 from lodur.query.plan.planner import make_plan
 from lodur.query.tail import fresh_rows
@@ -27,6 +28,7 @@ from lodur.query.tail.messages import MESSAGE_ENTRIES_MAX
 from lodur.query.tail.requests import EntryForm, TailForm, TailRequest
 from lodur.query.tail.tail import DROPPED_NAMED_MAX, MESSAGES_MAX, Tail
 from lodur.query.tail.tailing import Tailing
+from lodur.query.workplace import Workplace
 from lodur.telemetry.tail_metrics import TailMetrics
 from tests.memory_store import MemoryStore, fill
 
@@ -266,7 +268,9 @@ def test_rows_that_are_too_many_to_hold_are_counted(monkeypatch: pytest.MonkeyPa
 def tailing_of(store: MemoryStore, *, tails_max: int = 10) -> Tailing:
     limits = QueryLimits(tail_requests_max=tails_max)
     metrics = TailMetrics(CollectorRegistry())
-    return Tailing(store, ManualClock(T0_NS), lambda _: limits, duration_max_s=60, metrics=metrics)
+    clock = ManualClock(T0_NS)
+    workplace = Workplace(QuerierOptions(threads=1, concurrent_queries_max=1, queued_queries_max=1), clock)
+    return Tailing(store, clock, lambda _: limits, workplace, duration_max_s=60, metrics=metrics)
 
 
 REQUEST = TailRequest(text="", start_ns=T0_NS - 10 * NS_PER_S, limit=2, delay_ns=0, form=PLAIN)
