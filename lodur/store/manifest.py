@@ -118,8 +118,9 @@ def with_flushed(manifest: Manifest, flushed: Flushed) -> Manifest:
     if manifest.covered.get(flushed.writer_id, 0) >= flushed.up_to_seq:
         return manifest
     segment = flushed.segment
-    # One that was rebuilt may name the segment already.
-    is_named = segment is None or any(one.path == segment.path for one in manifest.segments)
+    # One that was rebuilt may name the segment already, or have it merged: then its object goes soon.
+    named = {one.path for one in (*manifest.segments, *manifest.removed)}
+    is_named = segment is None or segment.path in named
     return replace(
         manifest,
         segments=manifest.segments if is_named or segment is None else (*manifest.segments, segment),

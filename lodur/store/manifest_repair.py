@@ -33,8 +33,10 @@ _REVISION = re.compile(rb'"revision": (\d{1,15})\b')
 _log = structlog.get_logger(__name__)
 
 
-def rebuilt_manifest(store: ObjectStore, tenant: TenantId, day: int, damaged: bytes) -> Manifest:
-    """A manifest that names every segment of the day. Raises as `ObjectStore`."""
+def rebuilt_manifest(
+    store: ObjectStore, tenant: TenantId, day: int, damaged: bytes, *, known_revision: int = 0
+) -> Manifest:
+    """A manifest that names every segment of the day, newer than what is known of it. Raises as `ObjectStore`."""
     name = day_name(day)
     folder = f"{tenant}/segments/{name}"
     listed = {one.path: one.size_bytes for one in store.list_objects(folder) if one.path.endswith(SUFFIX)}
@@ -44,8 +46,13 @@ def rebuilt_manifest(store: ObjectStore, tenant: TenantId, day: int, damaged: by
         if (found := store.get(path)) is not None:
             listed[path] = len(found.data)
     segments = tuple(meta for path in sorted(listed) if (meta := _meta_of(store, path, listed[path], day)) is not None)
+    return Manifest(name, segments, revision=newer_revision(damaged, known_revision))
+
+
+def newer_revision(damaged: bytes, known_revision: int) -> int:
+    """A revision that counts as newer than that of a damaged document, and than one that is known."""
     revisions = [int(digits) for digits in _REVISION.findall(damaged)]
-    return Manifest(name, segments, revision=max(revisions, default=REVISION_UNKNOWN) + REVISIONS_SKIPPED)
+    return max(*revisions, known_revision, 0 if revisions else REVISION_UNKNOWN, 0) + REVISIONS_SKIPPED
 
 
 def keep_damaged(store: ObjectStore, tenant: TenantId, day: int, damaged: bytes) -> str:

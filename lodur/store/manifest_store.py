@@ -52,12 +52,14 @@ def read_manifest(store: ObjectStore, tenant: TenantId, day: int) -> Committed |
     return Committed(decode_manifest(found.data, path), found.version) if found else None
 
 
-def sound_manifest(store: ObjectStore, tenant: TenantId, day: int) -> Committed | None:
+def sound_manifest(store: ObjectStore, tenant: TenantId, day: int, known: Committed | None = None) -> Committed | None:
     """A day's manifest, restored or rebuilt, and committed, where its bytes are damaged; None where there is none.
 
-    Raises CorruptData for a version that this build does not know, and as `ObjectStore`.
+    What is rebuilt counts as newer than what is `known`. Raises CorruptData for a version that this build does not
+    know, and as `ObjectStore`.
     """
     path = manifest_path(tenant, day)
+    known_revision = known.manifest.revision if known is not None else 0
     for _ in range(COMMIT_ATTEMPTS_MAX):
         found = store.get(path)
         if found is None:
@@ -72,7 +74,7 @@ def sound_manifest(store: ObjectStore, tenant: TenantId, day: int) -> Committed 
             continue
         kept = keep_damaged(store, tenant, day, found.data)
         restored = restored_manifest(found.data, path)
-        manifest = restored or rebuilt_manifest(store, tenant, day, found.data)
+        manifest = restored or rebuilt_manifest(store, tenant, day, found.data, known_revision=known_revision)
         version = store.replace_if(path, encode_manifest(manifest), found.version)
         if version is not None:
             _log.error(
@@ -125,5 +127,5 @@ def commit(
         version = store.replace_if(path, encode_manifest(manifest), known.version if known else None)
         if version is not None:
             return Committed(manifest, version)
-        known = sound_manifest(store, tenant, day)
+        known = sound_manifest(store, tenant, day, known)
     raise Unavailable(f"{path}: {COMMIT_ATTEMPTS_MAX} attempts to commit met with other writers")

@@ -152,8 +152,9 @@ class Store:
         for tenant in self._stored_tenants():
             known = self._known(tenant)
             for store, day in self._stored_places(tenant):
-                if all_days or known is None or known.known_day(day) is None:
-                    committed = sound_manifest(store, tenant, day)
+                day_known = known.known_day(day) if known is not None else None
+                if all_days or day_known is None:
+                    committed = sound_manifest(store, tenant, day, day_known)
                     if committed is not None:
                         self.adopt(self.tenant(tenant), day, committed)
 
@@ -214,7 +215,8 @@ class Store:
 
         Raises as `ObjectStore`, and CorruptData.
         """
-        committed = sound_manifest(self._stores.of_day(day), tenant_store.tenant, day)
+        known = tenant_store.known_day(day)
+        committed = sound_manifest(self._stores.of_day(day), tenant_store.tenant, day, known)
         if committed is not None:
             self.adopt(tenant_store, day, committed)
         return committed

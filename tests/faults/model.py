@@ -41,6 +41,10 @@ class Model:
     at_risk: dict[str, frozenset[Row]] = field(default_factory=dict)
     """The rows of segments in which a bit was flipped, by path."""
 
+    def is_rebuilt(self) -> None:
+        """A manifest was rebuilt, or will be: rows in two segments are counted twice until these are merged."""
+        self.may_count_twice = self.deleted.is_forgetful = True
+
     def check_each_once(self, found: list[Row]) -> None:
         """No entry is found twice, or was never sent. Raises Violation."""
         twice = [row for row, count in Counter(found).items() if count > 1]

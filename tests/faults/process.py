@@ -255,7 +255,7 @@ class Process:
     def _insist(self, work: Callable[[], object]) -> None:
         for attempt in range(ATTEMPTS_MAX + 1):
             if attempt == ATTEMPTS_MAX:
-                self.objects.rates = NO_FAULTS
+                self.objects.rates, self.journal.crash_percent = NO_FAULTS, 0
                 self._bucket.settle()
             try:
                 work()

@@ -121,12 +121,12 @@ class Deletions:
     def refresh(self, tenant: TenantId) -> DeleteLog:
         """Read a tenant's requests. Blocks. Raises CorruptData, and as `ObjectStore`."""
         begun_s = self._clock.monotonic_s()
-        return self._adopt(tenant, read_log(self._store, tenant), begun_s)
+        return self._adopt(tenant, read_log(self._store, tenant, self.known(tenant)), begun_s)
 
     def mended(self, tenant: TenantId) -> DeleteLog:
         """As `refresh`, and write the requests anew where their object is damaged. Blocks."""
         begun_s = self._clock.monotonic_s()
-        return self._adopt(tenant, mended_log(self._store, tenant), begun_s)
+        return self._adopt(tenant, mended_log(self._store, tenant, self.known(tenant)), begun_s)
 
     async def fresh(self, tenant: TenantId) -> DeleteLog:
         """A tenant's requests, not older than `STALE_S` as long as the store answers within `WAIT_S`.

@@ -31,21 +31,23 @@ class StoredLog:
     """The bytes of an object of which the log had to be restored."""
 
 
-def read_log(store: ObjectStore, tenant: TenantId) -> StoredLog:
-    """A tenant's requests, restored where their object is damaged. Changes nothing.
+def read_log(store: ObjectStore, tenant: TenantId, known: DeleteLog = NO_REQUESTS) -> StoredLog:
+    """A tenant's requests, restored where their object is damaged, newer then than what is known. Changes nothing.
 
     Raises CorruptData for a version that this build does not know, and as `ObjectStore`.
     """
     found = read_sound(store, log_path(tenant), decode_log)
     if found is None:
         return StoredLog(NO_REQUESTS, None)
-    log = found.value if found.value is not None else rebuilt_log(store, tenant, found.damaged or b"")
+    log = found.value
+    if log is None:
+        log = rebuilt_log(store, tenant, found.damaged or b"", known.revision)
     return StoredLog(log, found.version, found.damaged)
 
 
-def mended_log(store: ObjectStore, tenant: TenantId) -> StoredLog:
+def mended_log(store: ObjectStore, tenant: TenantId, known: DeleteLog = NO_REQUESTS) -> StoredLog:
     """A tenant's requests, written anew where their object was damaged. Raises as `read_log`."""
-    stored = read_log(store, tenant)
+    stored = read_log(store, tenant, known)
     if stored.damaged is None:
         return stored
     path, log = log_path(tenant), replace(stored.log, revision=stored.log.revision + 1)
@@ -74,5 +76,5 @@ def commit_log(
         version = store.replace_if(path, encode_log(log), known.version)
         if version is not None:
             return StoredLog(log, version)
-        known = read_log(store, tenant)
+        known = read_log(store, tenant, known.log)
     raise Unavailable(f"{path}: {COMMIT_ATTEMPTS_MAX} attempts to commit met with other writers")

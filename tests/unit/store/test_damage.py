@@ -18,6 +18,7 @@ from lodur.query.requests import RangeRequest
 from lodur.store.compaction.options import CompactionPolicy, CompactorOptions
 from lodur.store.days import NS_PER_DAY, day_of
 from lodur.store.filesystem_store import FilesystemStore
+from lodur.store.manifest import decode_manifest
 from lodur.store.manifest_store import manifest_path
 from lodur.store.open_segments import OpenSegments
 from tests.compacting_node import FOREVER_NS, TENANT, Node, Row
@@ -229,4 +230,19 @@ def test_nothing_is_trimmed_where_nothing_can_be_put_aside(node: Node) -> None:
     restart(node)
     assert quarantined(node)[0].read_bytes().endswith(b"from a later build")
     assert node.rows() == sorted(rows("a") + rows("b") + rows("c") + rows("d"))
+    node.stop()
+
+
+def test_a_manifest_that_is_rebuilt_again_and_again_is_taken_for_newer(node: Node) -> None:
+    """Nothing of it says which revision it was: who goes on with the one before deletes what the new one names."""
+    for name in "cde":
+        manifest_file(node).write_bytes(b"{")
+        node.refresh()
+        day = node.tenant_store.days()[-1]
+        known = node.tenant_store.known_day(day)
+        assert known is not None
+        assert known.manifest == decode_manifest(manifest_file(node).read_bytes(), "")
+        node.push(rows(name))
+        node.flush()
+    assert {line for _, _, line in node.rows()} >= {line for name in "abcde" for _, _, line in rows(name)}
     node.stop()

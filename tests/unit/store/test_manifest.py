@@ -207,6 +207,14 @@ def test_a_flush_that_was_merged_before_its_answer_came_is_not_added_again() -> 
     assert with_flushed(manifest, Flushed(meta("a"), "w", 7)) == manifest
 
 
+def test_a_flush_whose_segment_waits_to_be_deleted_is_not_added_to_a_rebuilt_manifest() -> None:
+    """It does not know what is covered, and has merged the segment meanwhile."""
+    rebuilt = with_replaced(Manifest("2024-01-01", (meta("a"),)), merged("b", "a"))
+    again = with_flushed(rebuilt, Flushed(meta("a"), "w", 7))
+    assert [segment.id for segment in again.segments] == ["b"]
+    assert again.covered == {"w": 7}
+
+
 def test_a_claim_holds_against_others_until_its_end() -> None:
     manifest = with_claim(Manifest("2024-01-01"), Claim("w", 100), 10)
     assert manifest.claim == Claim("w", 100)
