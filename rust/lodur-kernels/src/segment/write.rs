@@ -123,7 +123,6 @@ pub struct SegmentWriter<W: Write + Send> {
     blocks: Vec<BlockEntry>,
     grams: Vec<GramSet>,
     sizes: PartSizes,
-    lines: Vec<u8>,
     raw: Vec<u8>,
     folded: Vec<u8>,
 }
@@ -151,7 +150,6 @@ impl<W: Write + Send> SegmentWriter<W> {
             blocks: Vec::new(),
             grams: Vec::new(),
             sizes: PartSizes::default(),
-            lines: Vec::new(),
             raw: Vec::new(),
             folded: Vec::new(),
         })
@@ -172,23 +170,16 @@ impl<W: Write + Send> SegmentWriter<W> {
             self.begin_group()?;
         }
         let mut entry = block_entry(rows, self.meta.columns.len());
-        self.lines.clear();
-        let mut lengths = Vec::with_capacity(rows.len());
-        for row in rows {
-            let line = row.line();
-            self.lines.extend_from_slice(line);
-            lengths.push(line.len() as i64);
-        }
-        entry.line_bytes = self.lines.len() as u64;
-        entry.escapes = Some(Escapes::of_lines(&self.lines));
-        self.grams.push(GramSet::collect(&self.lines, &mut self.folded));
-
         let mut raw = std::mem::take(&mut self.raw);
+        let at = columns::encode_lines(rows.iter().map(SortedRow::line), &mut raw);
+        let lines = &raw[at..];
+        entry.line_bytes = lines.len() as u64;
+        entry.escapes = Some(Escapes::of_lines(lines));
+        self.grams.push(GramSet::collect(lines, &mut self.folded));
+        self.add_page(1, &raw, rows.len(), page::ENCODING_DELTA_LENGTH_BYTE_ARRAY, rows.len())?;
         raw.clear();
         delta::encode(&rows.iter().map(|row| row.ts_ns).collect::<Vec<_>>(), &mut raw);
         self.add_page(0, &raw, rows.len(), page::ENCODING_DELTA_BINARY_PACKED, rows.len())?;
-        columns::encode_lines(&lengths, &self.lines, &mut raw);
-        self.add_page(1, &raw, rows.len(), page::ENCODING_DELTA_LENGTH_BYTE_ARRAY, rows.len())?;
         raw.clear();
         delta::encode(&rows.iter().map(|row| i64::from(row.stream)).collect::<Vec<_>>(), &mut raw);
         self.add_page(2, &raw, rows.len(), page::ENCODING_DELTA_BINARY_PACKED, rows.len())?;
