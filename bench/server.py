@@ -71,9 +71,14 @@ class Answer:
 class BenchServer:
     """Runs from `with` to its end."""
 
-    def __init__(self, directory: Path) -> None:
-        """Data, configuration and log lie in a folder of `directory` that an earlier run may have left."""
+    def __init__(self, directory: Path, *, extra: str = "", keeps_data: bool = False) -> None:
+        """Data, configuration and log lie in a folder of `directory` that an earlier run may have left.
+
+        In: `extra` follows the configuration, which ends with the block `lodur`.
+        """
         self.directory = directory / FOLDER
+        self._extra = extra
+        self._keeps_data = keeps_data
         self.port = _free_port()
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -88,10 +93,11 @@ class BenchServer:
         return self.directory / "data"
 
     def __enter__(self) -> BenchServer:
-        shutil.rmtree(self.directory, ignore_errors=True)
-        self.directory.mkdir(parents=True)
+        if not self._keeps_data:
+            shutil.rmtree(self.directory, ignore_errors=True)
+        self.directory.mkdir(parents=True, exist_ok=True)
         config = self.directory / "lodur.yaml"
-        config.write_text(CONFIG.format(port=self.port, directory=self.directory))
+        config.write_text(CONFIG.format(port=self.port, directory=self.directory) + self._extra)
         command = [sys.executable, "-m", "lodur", "serve", f"-config.file={config}"]
         with (self.directory / "server.log").open("wb") as log:
             environment = {**os.environ, "PYTHONPATH": str(ROOT)}

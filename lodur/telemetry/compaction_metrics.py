@@ -61,6 +61,9 @@ class CompactionMetrics:
         self.pending = gauge("lodur_compaction_pending_days", "Days that the present run has not looked at yet.")
         self.segments = gauge("lodur_segments", "Live segments of all tenants.")
         self.segment_bytes = gauge("lodur_segment_bytes", "Bytes of all live segments.")
+        self.write_amplification = gauge(
+            "lodur_write_amplification", "How often the lines of live segments were written at most, flush included."
+        )
 
     def ran(self, *, is_good: bool, applied_retention: bool, ended_s: float, took_s: float) -> None:
         """Count a run of the compactor: all days of all tenants, expired entries too where `applied_retention`."""

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
@@ -29,6 +29,7 @@ from lodur.store.compaction.options import KEEP_ALL, CompactorOptions, Retention
 from lodur.store.compaction.retention import AskedSegments
 from lodur.store.days import day_name
 from lodur.store.deletes.deletions import Deletions
+from lodur.store.manifest import SegmentMeta
 from lodur.store.store import Store
 from lodur.store.tenant_store import TenantStore
 from lodur.store.thread_priority import step_back
@@ -197,3 +198,11 @@ class Compactor:
             measure_deletes(self._store.deletions, tenants, self._metrics.deletes)
         self._metrics.segments.set(len(segments))
         self._metrics.segment_bytes.set(sum(segment.file_bytes for segment in segments))
+        self._metrics.write_amplification.set(write_amplification(segments))
+
+
+def write_amplification(segments: Sequence[SegmentMeta]) -> float:
+    """How often the lines of these segments were written at most; 1 is a flush and no more."""
+    line_bytes = sum(segment.line_bytes for segment in segments)
+    written_bytes = sum(segment.line_bytes * (segment.level + 1) for segment in segments)
+    return written_bytes / line_bytes if line_bytes else 0.0

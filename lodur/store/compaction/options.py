@@ -19,10 +19,10 @@ class CompactionPolicy:
     settled_after_ns: int = 2 * NS_PER_HOUR
     """How long after its end a day is taken for complete but for stragglers, so that its small segments are merged."""
     cold_after_ns: int = 24 * NS_PER_HOUR
-    """How long after its end a day's segments are compressed for good."""
+    """How long after its end a day's segments are compressed for good where no merge has done so."""
     zstd_level: int = 1
-    """Of merged segments until then. As it is set up here, 1 leaves fewer bytes than 3 does."""
-    cold_zstd_level: int = 8
+    """Of what is likely to be merged again. As it is set up here, 1 leaves fewer bytes than 3 does."""
+    cold_zstd_level: int = 6
     """Of segments for good; 0 leaves them as they are."""
 
 

@@ -5,8 +5,9 @@ Segments are taken in the order of their commits, which is about that of time. T
 1. Small neighbours become one when together they make a large one, when they are many, or when their day is settled. A
    merge at least multiplies the size of its largest input by `GROWTH` (more in an open day), so that no row is written
    more often than a logarithm of the target says.
-2. What has grown cold is compressed for good, once; where a merge of neighbours is larger than the target it is cut by
-   time, so that late rows end beside those of their hour.
+2. Rows are compressed for good once: by the merge that makes a large segment or ends a day, or else when they have
+   grown cold; where a merge of neighbours is larger than the target it is cut by time, so that late rows end beside
+   those of their hour.
 3. Nothing else: the same facts give the same answer, and a day to which nothing is added comes to rest.
 
 Start at `plan_compactions`.
@@ -75,11 +76,11 @@ def plan_compactions(
     `live` are the manifest's segments, `busy` the paths of those that must be left alone.
     """
     is_cold = _is_cold(day, policy, now_ns)
-    level = policy.cold_zstd_level if is_cold else policy.zstd_level
+    level = policy.cold_zstd_level or policy.zstd_level
     is_settled = now_ns >= day_span(day).end_ns + policy.settled_after_ns
     full_bytes = policy.target_bytes * FULL_RATIO
     planned = [
-        _compaction(group, level, policy, reason)
+        _compaction(group, policy.zstd_level if _is_for_now(reason) and not is_cold else level, policy, reason)
         for run in _runs(live, lambda segment: segment.line_bytes < full_bytes and segment.path not in busy)
         for group, reason in _groups(run, policy, is_settled=is_settled)
     ]
@@ -87,7 +88,7 @@ def plan_compactions(
         taken = busy | {segment.path for compaction in planned for segment in compaction.inputs}
         planned += [
             _compaction(group, level, policy, CompactionReason.COLD)
-            for run in _runs(live, lambda segment: segment.path not in taken and segment.zstd_level != level)
+            for run in _runs(live, lambda segment: segment.path not in taken and segment.zstd_level < level)
             for group in _cold_groups(run, policy)
         ]
     return planned
@@ -97,9 +98,14 @@ def rewriting(
     day: int, segment: SegmentMeta, policy: CompactionPolicy, now_ns: int, reason: CompactionReason
 ) -> Compaction:
     """Write a segment anew without what has expired of it, or what was deleted."""
-    is_cold = _is_cold(day, policy, now_ns)
-    level = policy.cold_zstd_level if is_cold else policy.zstd_level
+    is_for_good = _is_cold(day, policy, now_ns) or segment.zstd_level >= policy.cold_zstd_level > 0
+    level = policy.cold_zstd_level if is_for_good else policy.zstd_level
     return _compaction([segment], level, policy, reason)
+
+
+def _is_for_now(reason: CompactionReason) -> bool:
+    """What comes of such a merge is likely to be merged again."""
+    return reason is CompactionReason.MANY
 
 
 def _is_cold(day: int, policy: CompactionPolicy, now_ns: int) -> bool:

@@ -44,7 +44,6 @@ pub struct EncodedPage {
 pub struct EncodedBlock {
     pub entry: BlockEntry,
     pub grams: GramSet,
-    /// In the order of the columns.
     pub pages: Vec<EncodedPage>,
 }
 
@@ -52,7 +51,6 @@ pub struct EncodedBlock {
 pub struct BlockEncoder {
     pub compressor: Compressor,
     plain: Compressor,
-    lines: Vec<u8>,
     raw: Vec<u8>,
     folded: Vec<u8>,
 }
@@ -62,7 +60,6 @@ impl BlockEncoder {
         Ok(BlockEncoder {
             compressor: Compressor::new(codec)?,
             plain: Compressor::new(Codec::None)?,
-            lines: Vec::new(),
             raw: Vec::new(),
             folded: Vec::new(),
         })
@@ -70,26 +67,19 @@ impl BlockEncoder {
 
     pub fn encode(&mut self, meta: &MetaSource, rows: &[SortedRow<'_>]) -> Result<EncodedBlock> {
         let mut entry = block_entry(rows, meta.columns.len());
-        self.lines.clear();
-        let mut lengths = Vec::with_capacity(rows.len());
-        for row in rows {
-            let line = row.line();
-            self.lines.extend_from_slice(line);
-            lengths.push(line.len() as i64);
-        }
-        entry.line_bytes = self.lines.len() as u64;
-        entry.escapes = Some(Escapes::of_lines(&self.lines));
-        let grams = GramSet::collect(&self.lines, &mut self.folded);
-
         let mut pages = Vec::with_capacity(6 + meta.columns.len());
         let mut raw = std::mem::take(&mut self.raw);
+        let at = columns::encode_lines(rows.iter().map(SortedRow::line), &mut raw);
+        let lines = &raw[at..];
+        entry.line_bytes = lines.len() as u64;
+        entry.escapes = Some(Escapes::of_lines(lines));
+        let grams = GramSet::collect(lines, &mut self.folded);
+        let texts = page::ENCODING_DELTA_LENGTH_BYTE_ARRAY;
+        pages.push(encoded(&mut self.compressor, BlockColumn::Fixed(1), &raw, rows.len(), texts)?);
         raw.clear();
         delta::encode(&rows.iter().map(|row| row.ts_ns).collect::<Vec<_>>(), &mut raw);
         let packed = page::ENCODING_DELTA_BINARY_PACKED;
         pages.push(encoded(&mut self.plain, BlockColumn::Fixed(0), &raw, rows.len(), packed)?);
-        columns::encode_lines(&lengths, &self.lines, &mut raw);
-        let texts = page::ENCODING_DELTA_LENGTH_BYTE_ARRAY;
-        pages.push(encoded(&mut self.compressor, BlockColumn::Fixed(1), &raw, rows.len(), texts)?);
         raw.clear();
         delta::encode(&rows.iter().map(|row| i64::from(row.stream)).collect::<Vec<_>>(), &mut raw);
         pages.push(encoded(&mut self.plain, BlockColumn::Fixed(2), &raw, rows.len(), packed)?);

@@ -35,6 +35,8 @@ impl Codec {
 pub struct Compressor {
     codec: Codec,
     zstd: Option<zstd::bulk::Compressor<'static>>,
+    /// Of the last compression; kept, because memory that is asked for anew costs as much as it takes to fill it.
+    packed: Vec<u8>,
 }
 
 impl Compressor {
@@ -43,25 +45,33 @@ impl Compressor {
             Codec::Zstd { level } => Some(zstd_compressor(level).map_err(|e| KernelError::io("zstd", e))?),
             _ => None,
         };
-        Ok(Compressor { codec, zstd })
+        Ok(Compressor { codec, zstd, packed: Vec::new() })
     }
 
-    pub fn compress(&mut self, raw: &[u8]) -> Result<Vec<u8>> {
+    pub fn compress<'a>(&'a mut self, raw: &'a [u8]) -> Result<&'a [u8]> {
+        self.packed.clear();
         match self.codec {
-            Codec::None => Ok(raw.to_vec()),
+            Codec::None => return Ok(raw),
             Codec::Gzip => {
-                let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
-                encoder.write_all(raw).and_then(|()| encoder.finish()).map_err(|e| KernelError::io("gzip", e))
+                let mut encoder = flate2::write::GzEncoder::new(&mut self.packed, flate2::Compression::default());
+                let packed = encoder.write_all(raw).and_then(|()| encoder.finish().map(|_| ()));
+                packed.map_err(|e| KernelError::io("gzip", e))?;
             }
             Codec::Snappy => {
-                snap::raw::Encoder::new().compress_vec(raw).map_err(|e| KernelError::Input(format!("snappy: {e}")))
+                self.packed = snap::raw::Encoder::new()
+                    .compress_vec(raw)
+                    .map_err(|e| KernelError::Input(format!("snappy: {e}")))?;
             }
-            Codec::Lz4 => Ok(lz4_flex::block::compress(raw)),
+            Codec::Lz4 => self.packed = lz4_flex::block::compress(raw),
             Codec::Zstd { .. } => match &mut self.zstd {
-                Some(zstd) => zstd.compress(raw).map_err(|e| KernelError::io("zstd", e)),
-                None => Err(KernelError::Input("zstd compressor is missing".into())),
+                Some(zstd) => {
+                    self.packed.reserve(zstd::zstd_safe::compress_bound(raw.len()));
+                    zstd.compress_to_buffer(raw, &mut self.packed).map_err(|e| KernelError::io("zstd", e))?;
+                }
+                None => return Err(KernelError::Input("zstd compressor is missing".into())),
             },
         }
+        Ok(&self.packed)
     }
 }
 

@@ -7,11 +7,13 @@ use crate::error::{KernelError, Result};
 use crate::segment::delta;
 use crate::segment::rle;
 
-/// Lengths, then all lines one after another (DELTA_LENGTH_BYTE_ARRAY).
-pub fn encode_lines(lengths: &[i64], lines: &[u8], out: &mut Vec<u8>) {
+/// Lengths, then all lines one after another (DELTA_LENGTH_BYTE_ARRAY); returns where in `out` the lines begin.
+pub fn encode_lines<'a>(lines: impl Iterator<Item = &'a [u8]> + Clone, out: &mut Vec<u8>) -> usize {
     out.clear();
-    delta::encode(lengths, out);
-    out.extend_from_slice(lines);
+    delta::encode(&lines.clone().map(|line| line.len() as i64).collect::<Vec<_>>(), out);
+    let at = out.len();
+    lines.for_each(|line| out.extend_from_slice(line));
+    at
 }
 
 /// Turn a raw page into row ends; returns where in `raw` the lines begin.

@@ -60,10 +60,10 @@ fn write_page(
     header.i32_field(1, kind);
     header.i32_field(2, raw.len() as i32);
     header.i32_field(3, body.len() as i32);
-    header.i32_field(4, crc32fast::hash(&body) as i32);
+    header.i32_field(4, crc32fast::hash(body) as i32);
     detail(&mut header);
     header.end();
-    out.extend_from_slice(&body);
+    out.extend_from_slice(body);
     Ok(())
 }
 

@@ -19,6 +19,7 @@ from lodur.store.compaction.policy import (
     Compaction,
     CompactionReason,
     plan_compactions,
+    rewriting,
     time_parts,
 )
 from lodur.store.days import NS_PER_DAY
@@ -96,7 +97,23 @@ def test_a_cold_day_is_compressed_for_good_once() -> None:
     done = [replace(one, zstd_level=POLICY.cold_zstd_level) for one in live]
     assert planned(done, COLD_NS) == []
     assert planned([*done, segment(9, 1)], COLD_NS) == [("cold", ["s9"])]
+    thorough = [replace(one, zstd_level=POLICY.cold_zstd_level + 1) for one in live]
+    assert planned(thorough, COLD_NS) == []
     assert planned(live, COLD_NS, replace(POLICY, cold_zstd_level=0)) == []
+
+
+def test_what_is_not_merged_again_is_compressed_for_good_at_once() -> None:
+    small, large = segments(*(1,) * 8), segments(256, 256, 256, 256)
+
+    def levels(live: Sequence[SegmentMeta], now_ns: int, policy: CompactionPolicy = POLICY) -> list[int]:
+        return [compaction.zstd_level for compaction in plan_compactions(DAY, live, policy, now_ns)]
+
+    assert levels(small, OPEN_NS) == [POLICY.zstd_level]
+    assert levels(large, OPEN_NS) == levels(small, SETTLED_NS) == [POLICY.cold_zstd_level]
+    assert levels(large, OPEN_NS, replace(POLICY, cold_zstd_level=0)) == [POLICY.zstd_level]
+    done = segment(0, 900, zstd_level=POLICY.cold_zstd_level)
+    again = [rewriting(DAY, one, POLICY, OPEN_NS, CompactionReason.DELETED) for one in (done, segment(1, 900))]
+    assert [compaction.zstd_level for compaction in again] == [POLICY.cold_zstd_level, POLICY.zstd_level]
 
 
 def test_cold_segments_that_overlap_are_cut_by_time() -> None:
