@@ -119,7 +119,7 @@ def with_flushed(manifest: Manifest, flushed: Flushed) -> Manifest:
         return manifest
     segment = flushed.segment
     # One that was rebuilt may name the segment already, or have it merged: then its object goes soon.
-    named = {one.path for one in (*manifest.segments, *manifest.removed)}
+    named = {one.path for one in manifest.segments} | {one.path for one in manifest.removed}
     is_named = segment is None or segment.path in named
     return replace(
         manifest,

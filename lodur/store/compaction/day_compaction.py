@@ -23,6 +23,7 @@ from lodur.store.days import day_name, day_of
 from lodur.store.manifest import (
     Claim,
     Manifest,
+    RemovedSegment,
     Replaced,
     SegmentMeta,
     has_replaced,
@@ -122,8 +123,11 @@ class DayCompaction:
 
     def _delete_due(self, known: Committed) -> Committed:
         """Delete the objects of segments that were removed long enough ago."""
-        now_ns = self.clock.now_ns()
-        gone = [removed for removed in known.manifest.removed if removed.delete_at_ns <= now_ns]
+        if not self._due(known):
+            return known
+        # Where another process has rebuilt the manifest, they may be live again.
+        known = self.store.refresh(self.tenant_store, self.day) or known
+        gone = self._due(known)
         if not gone:
             return known
         if self.deletes is not None:
@@ -136,6 +140,10 @@ class DayCompaction:
         self.metrics.deleted.inc(len(due))
         _log.info("segments deleted that were replaced or expired", segments=len(due), **self._place())
         return self._commit(known, partial(_forgotten, frozenset(due)))
+
+    def _due(self, known: Committed) -> list[RemovedSegment]:
+        now_ns = self.clock.now_ns()
+        return [removed for removed in known.manifest.removed if removed.delete_at_ns <= now_ns]
 
     def _cleared(self, known: Committed) -> Committed:
         """Remember of which segments delete requests have nothing to take."""
