@@ -21,8 +21,8 @@ from rich.table import Table
 
 from bench import bars
 from bench.bars import Bar
+from bench.bodies import in_pass
 from bench.calibration import calibrate
-from bench.concurrency import in_pass
 from bench.corpus import CACHE, Corpus, find_generator, open_corpus, prepare
 from bench.figures import MB, per_gb
 from bench.kept import kept_below
