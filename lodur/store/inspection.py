@@ -63,7 +63,7 @@ def problem_of(stored: StoredDay, segment: SegmentMeta) -> SegmentProblem | None
         if _is_live(stored, segment):
             return SegmentProblem(segment.path, "there is no such object", is_damage=True)
         return None
-    if rows != segment.rows:
+    if rows != segment.rows and not segment.is_unread:
         return SegmentProblem(segment.path, f"{rows} rows, the manifest says {segment.rows}", is_damage=True)
     return None
 

@@ -55,6 +55,11 @@ class SegmentMeta:
     deletes_through: int = 0
     """All delete requests up to this number have been applied to it, as far as they concern it."""
 
+    @property
+    def is_unread(self) -> bool:
+        """Whether its rows are not known: it could not be read when a manifest was rebuilt. No segment is empty."""
+        return not self.rows
+
 
 @dataclass(frozen=True, slots=True)
 class Removal:

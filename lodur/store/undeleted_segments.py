@@ -65,7 +65,7 @@ def _undeleted(
         if not open_rows and not any(covered):
             yield Undeleted(store, meta, None)
             return
-        if sum(covered) == meta.rows:
+        if not meta.is_unread and sum(covered) == meta.rows:
             return
     target = directory / f"{meta.path.replace('/', '%')}.undeleted"
     if _write(place, deletes, target):

@@ -178,6 +178,8 @@ def _difference(segment: Segment, meta: SegmentMeta) -> str | None:
     """In what a segment whose parts are whole is not what the manifest says."""
     file = Path(segment.path)
     size_bytes = file.stat().st_size
+    if meta.is_unread:
+        return None
     for name, found, said in (
         ("bytes", size_bytes, meta.file_bytes),
         ("rows", segment.rows, meta.rows),

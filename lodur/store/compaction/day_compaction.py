@@ -207,7 +207,7 @@ class DayCompaction:
                 segment = opened if isinstance(opened, Segment) else opened.segment
                 expired_rows, _ = rules.expired(segment)
                 expired_day_rows, _ = day_rules.expired(segment)
-                return is_worth_rewriting(expired_rows, expired_day_rows, meta.rows)
+                return is_worth_rewriting(expired_rows, expired_day_rows, segment.rows)
             return False
 
         return [meta for meta in suspects if self.asked.answer(meta.path, now_ns, partial(has_expired, meta))]

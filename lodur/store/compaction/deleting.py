@@ -54,7 +54,7 @@ class Effect:
 
     def drops(self, segment: SegmentMeta) -> bool:
         """Whether all of it is taken, so that nobody need read it."""
-        return sum(self.covered) == segment.rows
+        return not segment.is_unread and sum(self.covered) == segment.rows
 
 
 def begin_deletes(deletions: Deletions, tenant: TenantId, *, cancel_period_ns: int, starts: bool, now_ns: int) -> None:

@@ -87,7 +87,7 @@ class Merger:
                         merged, output = self._write(store, tenant, day, compaction, span, inputs, keep)
                     merges.append(merged)
                     outputs += [replace(output, deletes_through=through)] if output is not None else []
-            self._check_complete(compaction, merges)
+                self._check_complete(compaction, whole, merges)
         except BaseException:
             self.discard(store, outputs)
             raise
@@ -152,9 +152,10 @@ class Merger:
             crc32=crc32,
         )
 
-    def _check_complete(self, compaction: Compaction, merges: list[SegmentsMerged]) -> None:
+    def _check_complete(self, compaction: Compaction, whole: list[Segment], merges: list[SegmentsMerged]) -> None:
         """Every row was read, and is written, repeated, expired or deleted: else nothing may be replaced."""
-        expected = sum(segment.rows for segment in compaction.inputs)
+        pairs = zip(compaction.inputs, whole, strict=True)
+        expected = sum(segment.rows if meta.is_unread else meta.rows for meta, segment in pairs)
         read = sum(merged.rows_read for merged in merges)
         kept = sum(merged.written.rows if merged.written else 0 for merged in merges)
         gone = sum(merged.rows_expired + merged.rows_repeated for merged in merges)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ from lodur.model.time_span import TimeSpan
 from lodur.store.compaction.options import CompactionPolicy, CompactorOptions
 from lodur.store.days import NS_PER_DAY
 from lodur.store.deletes.requests import ARRIVAL_SLACK_NS
+from lodur.store.manifest_store import commit
 from tests.compacting_node import TENANT, Node, Row
 from tests.faults.faulty_store import Bucket
 from tests.faults.process import Process, Site
@@ -230,3 +232,24 @@ def test_a_damaged_gram_filter_holds_up_no_other_segment(node: Node, clock: Manu
     assert [meta.path for meta in node.tenant_store.live()] == [damaged.path]
     assert node.statuses() == {made: "processed"}
     assert sound.path not in node.store.set_aside()
+
+
+def test_a_segment_that_a_rebuilt_manifest_could_not_read_loses_only_what_was_deleted(
+    node: Node, clock: ManualClock
+) -> None:
+    node.push(rows("line"))
+    node.flush()
+    day = NOON_NS // NS_PER_DAY
+    known = node.tenant_store.known_day(day)
+    assert known is not None
+    (meta,) = known.manifest.segments
+    unread = replace(meta, rows=0, line_bytes=0, streams=0, crc32=None)
+    store = node.store.writer.stores.of_day(day)
+    committed = commit(store, TENANT, day, known, lambda manifest: replace(manifest, segments=(unread,)))
+    node.store.adopt(node.tenant_store, day, committed)
+    made = node.delete('{app="x"} |= "1"', NOON_NS, NOON_NS + NS_PER_HOUR)
+    clock.advance(DAY_S + 1)
+    node.compact()
+    assert node.statuses() == {made: "processed"}
+    assert [line for _, _, line in node.rows()] == ["line 0", "line 2", "line 3"]
+    assert [one.rows for one in node.tenant_store.live()] == [3]
