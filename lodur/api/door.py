@@ -35,10 +35,10 @@ RUSHING_SHARE = 0.2
 FAR_MORE = 4
 """Times the requests of another tenant. Those that all do much the same do not wait for each other."""
 
-BESIDE_SHARE = 0.2
+BESIDE_SHARE = 0.1
 """What those who are slowed down get of the thread's time, together, while requests of others are being answered."""
 
-PACED_SHARE = 0.6
+PACED_SHARE = 0.5
 """What they get while there are none."""
 
 THERE_S = 10.0
