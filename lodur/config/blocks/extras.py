@@ -52,9 +52,9 @@ COLD_AFTER = Setting(
 COLD_LEVEL = Setting(
     "lodur.compactor.cold_zstd_level",
     int_kind(0, ZSTD_LEVEL_MAX),
-    "6",
-    "The zstd level of that, and of merges that end a day or make a large segment; 0 has them as they were flushed. 6 "
-    "takes a tenth of the bytes away, for some 8 CPU-seconds per GB of lines, once; 8 takes 2 % more, for 14.",
+    "8",
+    "The zstd level of that, and of merges that end a day or make a large segment; 0 has them as they were flushed. 8 "
+    "takes a tenth of the bytes away, for some 15 CPU-seconds per GB of lines, once; 6 takes 2 % less, for 10.",
 )
 READER_GRACE = Setting(
     "lodur.compactor.reader_grace",

@@ -1,19 +1,15 @@
 //! The gram filter: which blocks can hold a substring at all.
 //!
 //! Per block one bit set over the hashes of its distinct 5-byte grams, ASCII letters folded to lower case, one hash, about
-//! 1.6 bits a distinct gram. Of grams with a digit only some are in it: most distinct grams of logs are pieces of numbers
-//! and ids, and those are long enough to be told by a part of theirs. The sets of a segment's blocks have one size and are
-//! stored sliced by bit position, so that a probe reads one short slice a gram for all blocks at once. Layout:
-//! docs/formats/segment.md. False positives are possible, false negatives are not.
+//! 1.6 bits a distinct gram. The sets of a segment's blocks have one size and are stored sliced by bit position, so that
+//! a probe reads one short slice a gram for all blocks at once. Layout: docs/formats/segment.md. False positives are
+//! possible, false negatives are not.
 
 use crate::error::{KernelError, Result};
 use crate::pipeline::literals::Required;
 
 /// Version byte of the policy described above; a reader ignores filters of a policy that it does not know.
-pub const GRAM_POLICY: u8 = 2;
-
-/// The policy that was written before: all grams are in the filter.
-const EVERY_GRAM_POLICY: u8 = 1;
+pub const GRAM_POLICY: u8 = 1;
 
 /// Bytes in a gram. Shorter literals cannot prune.
 pub const GRAM_BYTES: usize = 5;
@@ -36,36 +32,13 @@ const CHUNK_BYTES: usize = CHUNK_DATA_BYTES + 4;
 /// Grams probed for one literal: each tells about half of the unwanted blocks away, so more change nothing.
 const PROBES_MAX: usize = 40;
 
-/// The product whose upper bits are a gram's hash, from a word that begins with the gram.
-fn mixed(word: u64) -> u64 {
-    (word << (64 - 8 * GRAM_BYTES)).wrapping_mul(0x9E37_79B9_7F4A_7C15)
-}
-
-fn hash(mixed: u64) -> u64 {
-    mixed >> (64 - COLLECT_BITS_LOG2)
-}
-
-/// 1 where a gram with a digit is among those that a filter has: every other one, by a bit that the hash leaves.
-///
-/// Half of the grams of 16 hexadecimal digits keep 1 % of the blocks, a quarter of them would keep 10 %.
-fn sampled(mixed: u64) -> u64 {
-    (mixed >> (63 - COLLECT_BITS_LOG2)) & 1
+fn hash(gram: u64) -> u64 {
+    gram.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> (64 - COLLECT_BITS_LOG2)
 }
 
 /// Place of a collected bit in a filter of `bits` bits.
 fn place(hash: u64, bits: u64) -> u64 {
     (hash * bits) >> COLLECT_BITS_LOG2
-}
-
-/// Per gram of a text, 1 where it has no digit. Loops without branches, which compile to vector instructions.
-fn without_digits(text: &[u8]) -> Vec<u8> {
-    let others: Vec<u8> = text.iter().map(|byte| u8::from(!byte.is_ascii_digit())).collect();
-    let grams = (text.len() + 1).saturating_sub(GRAM_BYTES);
-    let mut found = vec![1u8; grams];
-    for shift in 0..GRAM_BYTES.min(text.len()) {
-        found.iter_mut().zip(&others[shift..]).for_each(|(gram, other)| *gram &= other);
-    }
-    found
 }
 
 /// Collects the grams of one block.
@@ -82,12 +55,12 @@ impl GramSet {
         folded.make_ascii_lowercase();
         // Eight spare bytes let every gram be loaded as one word.
         folded.extend_from_slice(&[0; 8]);
-        for (window, has_no_digit) in folded.windows(8).zip(without_digits(lines)) {
+        let count = (lines.len() + 1).saturating_sub(GRAM_BYTES);
+        for window in folded.windows(8).take(count) {
             let mut word = [0u8; 8];
             word.copy_from_slice(window);
-            let mixed = mixed(u64::from_le_bytes(word));
-            let bit = hash(mixed);
-            words[(bit >> 6) as usize] |= (u64::from(has_no_digit) | sampled(mixed)) << (bit & 63);
+            let bit = hash(u64::from_le_bytes(word) << 24);
+            words[(bit >> 6) as usize] |= 1 << (bit & 63);
         }
         GramSet { words }
     }
@@ -124,10 +97,6 @@ pub struct GramLayout {
 }
 
 impl GramLayout {
-    fn is_known(&self) -> bool {
-        matches!(self.policy, GRAM_POLICY | EVERY_GRAM_POLICY)
-    }
-
     fn stride(&self) -> u64 {
         u64::from(self.blocks.div_ceil(8))
     }
@@ -161,7 +130,7 @@ pub type ReadAt<'a> = dyn FnMut(u64, usize) -> Result<Vec<u8>> + 'a;
 /// The file ranges (offset, length) that a probe for `required` reads, so that a remote store can fetch them first.
 pub fn probe_ranges(layout: &GramLayout, required: &Required) -> Vec<(u64, u64)> {
     let mut ranges = Vec::new();
-    if layout.is_known() {
+    if layout.policy == GRAM_POLICY {
         collect_ranges(layout, required, &mut ranges);
         ranges.sort_unstable();
         ranges.dedup();
@@ -178,7 +147,7 @@ fn collect_ranges(layout: &GramLayout, required: &Required, ranges: &mut Vec<(u6
             }
         }
         Required::Literal(literal) => {
-            for bit in probe_bits(literal, layout) {
+            for bit in probe_bits(literal, layout.bits) {
                 let first = bit * layout.stride();
                 let last = first + layout.stride() - 1;
                 for chunk in first / CHUNK_DATA_BYTES as u64..=last / CHUNK_DATA_BYTES as u64 {
@@ -192,7 +161,7 @@ fn collect_ranges(layout: &GramLayout, required: &Required, ranges: &mut Vec<(u6
 
 /// Blocks (as bits, least significant first) that may hold what is required; None where nothing can be said.
 pub fn probe(layout: &GramLayout, required: &Required, read: &mut ReadAt<'_>) -> Result<Option<Vec<u8>>> {
-    if !layout.is_known() {
+    if layout.policy != GRAM_POLICY {
         return Ok(None);
     }
     match required {
@@ -232,7 +201,7 @@ pub fn probe(layout: &GramLayout, required: &Required, read: &mut ReadAt<'_>) ->
 fn probe_literal(layout: &GramLayout, literal: &[u8], read: &mut ReadAt<'_>) -> Result<Option<Vec<u8>>> {
     let stride = layout.stride() as usize;
     let mut result: Option<Vec<u8>> = None;
-    for bit in probe_bits(literal, layout) {
+    for bit in probe_bits(literal, layout.bits) {
         let slice = read_slice(layout, bit * stride as u64, stride, read)?;
         match &mut result {
             Some(all) => all.iter_mut().zip(&slice).for_each(|(a, b)| *a &= b),
@@ -245,20 +214,16 @@ fn probe_literal(layout: &GramLayout, literal: &[u8], read: &mut ReadAt<'_>) -> 
     Ok(result)
 }
 
-/// Bit positions of a literal's grams that the filter has; when they are many, spread over all of it.
-fn probe_bits(literal: &[u8], layout: &GramLayout) -> Vec<u64> {
-    let mut places = Vec::new();
-    for (gram, has_no_digit) in literal.windows(GRAM_BYTES).zip(without_digits(literal)) {
+/// Bit positions of a literal's grams; when it has many, spread over all of it.
+fn probe_bits(literal: &[u8], bits: u64) -> impl Iterator<Item = u64> + '_ {
+    let grams = (literal.len() + 1).saturating_sub(GRAM_BYTES);
+    let skip = grams.div_ceil(PROBES_MAX).max(1);
+    literal.windows(GRAM_BYTES).step_by(skip).map(move |gram| {
         let mut word = [0u8; 8];
         word[..GRAM_BYTES].copy_from_slice(gram);
         word.make_ascii_lowercase();
-        let mixed = mixed(u64::from_le_bytes(word));
-        if layout.policy == EVERY_GRAM_POLICY || u64::from(has_no_digit) | sampled(mixed) == 1 {
-            places.push(place(hash(mixed), layout.bits));
-        }
-    }
-    let skip = places.len().div_ceil(PROBES_MAX).max(1);
-    places.into_iter().step_by(skip).collect()
+        place(hash(u64::from_le_bytes(word) << 24), bits)
+    })
 }
 
 fn read_slice(layout: &GramLayout, at: u64, length: usize, read: &mut ReadAt<'_>) -> Result<Vec<u8>> {
@@ -296,7 +261,7 @@ fn read_chunk(layout: &GramLayout, start: u64, size: usize, read: &mut ReadAt<'_
 
 /// Read the whole filter and check its checksums.
 pub fn check_filter(layout: &GramLayout, read: &mut ReadAt<'_>) -> Result<()> {
-    if !layout.is_known() {
+    if layout.policy != GRAM_POLICY {
         return Ok(());
     }
     let mut start = 0;
@@ -336,41 +301,6 @@ mod tests {
             let needle = text[start..(start + length).min(text.len())].to_ascii_uppercase();
             prop_assert!(probe_all(&blocks, &needle)[block]);
         }
-    }
-
-    /// A set as it was collected before some grams were left out.
-    fn every_gram(text: &[u8]) -> GramSet {
-        let mut words = vec![0u64; 1 << (COLLECT_BITS_LOG2 - 6)];
-        for gram in text.to_ascii_lowercase().windows(GRAM_BYTES) {
-            let mut word = [0u8; 8];
-            word[..GRAM_BYTES].copy_from_slice(gram);
-            let bit = hash(mixed(u64::from_le_bytes(word)));
-            words[(bit >> 6) as usize] |= 1 << (bit & 63);
-        }
-        GramSet { words }
-    }
-
-    #[test]
-    fn filters_of_every_gram_are_read_still() {
-        let (bytes, mut layout) = slice_filters(&[every_gram(b"id=8412345678"), every_gram(b"none")], 0);
-        layout.policy = EVERY_GRAM_POLICY;
-        let mut read = |offset: u64, length: usize| Ok(bytes[offset as usize..][..length].to_vec());
-        let mut blocks = |needle: &[u8]| probe(&layout, &Required::Literal(needle.into()), &mut read).unwrap();
-        assert_eq!(blocks(b"8412345678"), Some(vec![0b01]));
-        assert_eq!(blocks(b"8412345679"), Some(vec![0]));
-    }
-
-    #[test]
-    fn numbers_prune_by_a_part_of_their_grams() {
-        let blocks: Vec<Vec<u8>> = (0..40u64)
-            .map(|i| {
-                let hex = |n: u64| format!("trace={:016x} ", (i * 100 + n + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15));
-                (0..100).map(hex).collect::<String>().into_bytes()
-            })
-            .collect();
-        let wanted = format!("{:016x}", 1_701u64.wrapping_mul(0x9E37_79B9_7F4A_7C15));
-        let found = probe_all(&blocks, wanted.as_bytes());
-        assert!(found[17] && found.iter().filter(|may| **may).count() <= 6);
     }
 
     #[test]
