@@ -15,7 +15,7 @@ from lodur.kernels.compact import Cancel, merge_segments
 from lodur.kernels.deletes import Deletes
 from lodur.model.errors import CorruptData, Unavailable
 from lodur.model.tenant import TenantId
-from lodur.store.compaction.deleting import with_filter
+from lodur.store.compaction.deleting import Effect, with_filter
 from lodur.store.compaction.merging import CODEC
 from lodur.store.compaction.options import KEEP_ALL
 from lodur.store.compaction.retention import keep_rules
@@ -55,17 +55,19 @@ def _undeleted(
     deletions: Deletions, segments: OpenSegments, tenant: TenantId, place: Place, directory: Path
 ) -> Iterator[Undeleted]:
     store, meta = place
-    requests = deletions.hiding(tenant, meta.min_ts_ns, meta.max_ts_ns + 1)
-    deletes = deletions.for_segment(tenant, meta, requests)
+    hiding = deletions.hiding(tenant, meta.min_ts_ns, meta.max_ts_ns + 1)
+    requests = tuple(request for request in hiding if request.concerns(meta))
+    deletes = deletions.compiled(tenant, requests)
     if deletes is None:
         yield Undeleted(store, meta, None)
         return
     for opened in segments.open_all([place]).segments:
         covered, open_rows = deletes.effect(with_filter(opened, meta, store, deletes))
-        if not open_rows and not any(covered):
+        effect = Effect(requests, tuple(covered), open_rows)
+        if effect.clears():
             yield Undeleted(store, meta, None)
             return
-        if not meta.is_unread and sum(covered) == meta.rows:
+        if effect.drops(meta):
             return
     target = directory / f"{meta.path.replace('/', '%')}.undeleted"
     if _write(place, deletes, target):

@@ -40,7 +40,7 @@ class Taken:
 
 @dataclass(frozen=True, slots=True)
 class Effect:
-    """What the started requests do to a segment, from its directory."""
+    """What requests do to a segment, from its directory."""
 
     requests: tuple[DeleteRequest, ...]
     covered: tuple[int, ...]
