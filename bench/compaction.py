@@ -30,7 +30,7 @@ from bench.load import PushLog, push
 from bench.process_facts import cpu_s, memory
 from bench.report import Kept
 from bench.server import BenchServer, ServerFailed
-from bench.tables import verdict
+from bench.tables import titled_table, verdict
 
 TAKING_IN = """\
   compactor: {settled_after: 100000h, cold_after: 100000h, target_bytes: 64GiB}
@@ -140,7 +140,7 @@ def _counted(server: BenchServer) -> dict[str, float]:
 
 
 def _spent(taken: Part, compacted: Part, raw_bytes: int, pace: float | None) -> Table:
-    table = _table("CPU and memory", "part", "CPU-s/GB", "where the bars were set", "peak MB", "bar")
+    table = titled_table("CPU and memory", "part", "CPU-s/GB", "where the bars were set", "peak MB", "bar")
     whole_s = taken.cpu_s + compacted.cpu_s
     is_bars_size = bars.are_meant_for(raw_bytes)
     rows: tuple[tuple[str, float, int, Bar | None], ...] = (
@@ -159,7 +159,7 @@ def _spent(taken: Part, compacted: Part, raw_bytes: int, pace: float | None) -> 
 
 
 def _kept(flushed: Kept, compacted: Kept, raw_bytes: int) -> Table:
-    table = _table("bytes kept, MB", "part", "flushed", "compacted", "of raw", "bar")
+    table = titled_table("bytes kept, MB", "part", "flushed", "compacted", "of raw", "bar")
     for part in ("lines", "timestamps", "labels", "index", "total"):
         before, after = getattr(flushed, part), getattr(compacted, part)
         is_bars = part == "total" and bars.are_meant_for(raw_bytes)
@@ -169,21 +169,13 @@ def _kept(flushed: Kept, compacted: Kept, raw_bytes: int) -> Table:
 
 
 def _written(taken: Part, compacted: Part) -> Table:
-    table = _table("written to the store", "what", "figure")
+    table = titled_table("written to the store", "what", "figure")
     all_bytes = taken.written_bytes + compacted.written_bytes
     table.add_row("by flushes", f"{taken.written_bytes / MB:.2f} MB")
     table.add_row(f"by {compacted.counted.get(MERGES, 0.0):.0f} compactions", f"{compacted.written_bytes / MB:.2f} MB")
     table.add_row("all, over what flushes wrote", f"{all_bytes / taken.written_bytes:.2f}")
     table.add_row("all, over what is kept", f"{all_bytes / compacted.kept.total:.2f}")
     table.add_row(f"writes of a live row ({WRITES})", f"{compacted.counted.get(WRITES, 0.0):.2f}")
-    return table
-
-
-def _table(title: str, first: str, *columns: str) -> Table:
-    table = Table(title=title, title_justify="left", title_style="bold", header_style="dim")
-    table.add_column(first, no_wrap=True)
-    for column in columns:
-        table.add_column(column, justify="right", no_wrap=True)
     return table
 
 

@@ -52,7 +52,8 @@ def times(value: float, calibration: float | None, of: str) -> str:
     return NO_FIGURE if found is None else f"{found:.2f} x {of}"
 
 
-def _table(title: str, first: str, *columns: str) -> Table:
+def titled_table(title: str, first: str, *columns: str) -> Table:
+    """A table without rows; all columns but the first are aligned to the right."""
     table = Table(title=title, title_justify="left", title_style="bold", header_style="dim")
     table.add_column(first, no_wrap=True)
     for column in columns:
@@ -61,7 +62,7 @@ def _table(title: str, first: str, *columns: str) -> Table:
 
 
 def _calibrations(found: Calibrations) -> Table:
-    table = _table("calibrations", "tool", "figure")
+    table = titled_table("calibrations", "tool", "figure")
     table.add_row("zstd -1, one core", _optional(found.zstd_cpu_s_per_gb, 1, "CPU-s/GB"))
     table.add_row("zstd -1 leaves", _optional(found.zstd_bytes, 1 / MB, "MB"))
     table.add_row("zstd -dc | rg -c", _optional(found.unpack_search_s, 1e3, "ms"))
@@ -82,7 +83,7 @@ def _ingest(ingest: Ingest, calibrations: Calibrations, is_bars_size: bool) -> T
     rate = mb_per_s(ingest.raw_bytes, ingest.wall_s)
     rate_flushed = mb_per_s(ingest.raw_bytes, ingest.wall_s + ingest.flush_wall_s)
     peak = ingest.peak_bytes / MB
-    table = _table("ingest", "what", "figure", "calibration", "bar")
+    table = titled_table("ingest", "what", "figure", "calibration", "bar")
     zstd = times(cpu, calibrations.zstd_cpu_s_per_gb, "zstd -1")
     table.add_row("CPU of the server, flushed", f"{cpu:.2f} CPU-s/GB", zstd, bar(bars.INGEST_CPU, cpu))
     pace = bars.pace(calibrations.zstd_cpu_s_per_gb)
@@ -101,7 +102,7 @@ def _ingest(ingest: Ingest, calibrations: Calibrations, is_bars_size: bool) -> T
 
 
 def _kept(kept: Kept, raw_bytes: int, calibrations: Calibrations, is_bars_size: bool) -> Table:
-    table = _table("bytes kept", "part", "MB", "of raw", "calibration", "bar")
+    table = titled_table("bytes kept", "part", "MB", "of raw", "calibration", "bar")
     parts = {"lines": kept.lines, "timestamps": kept.timestamps, "labels": kept.labels, "index": kept.index}
     for name, size in parts.items():
         table.add_row(name, f"{size / MB:.2f}", f"{size / raw_bytes:.3%}", "", "")
@@ -125,7 +126,9 @@ def _queries(
     """`search_s` is of the whole corpus; the head may hold a part of it, and is measured by its part."""
     rows = list(figures)
     title = f"queries from {place}, {rows[0].raw_bytes / MB:.0f} MB"
-    table = _table(title, "query", "best ms", "median ms", "CPU ms", "GB/s", "rows", "answer kB", "calibration", "bar")
+    table = titled_table(
+        title, "query", "best ms", "median ms", "CPU ms", "GB/s", "rows", "answer kB", "calibration", "bar"
+    )
     for figure in rows:
         part_s = search_s * figure.raw_bytes / corpus_bytes if search_s else None
         bar = case_bars.get(figure.name)
