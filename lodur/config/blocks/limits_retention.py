@@ -8,14 +8,13 @@ from __future__ import annotations
 
 from lodur.config.blocks.extras import COLD_AFTER, COLD_LEVEL, READER_GRACE, SETTLED_AFTER, TARGET_BYTES
 from lodur.config.blocks.reasons import NO_BLOOMS
-from lodur.config.errors import BadValue, ConfigError, Problem
+from lodur.config.blocks.stream_selectors import PRIORITY, SELECTOR, chosen_by
+from lodur.config.errors import ConfigError
 from lodur.config.kinds import BOOL, COUNT, DURATION, POSITIVE, POSITIVE_DURATION, TEXT, choice
 from lodur.config.records import record_list
 from lodur.config.schema import Entry, RemovedKey, Schema, Setting, inert_keys
 from lodur.config.values import Values
-from lodur.logql.parser import parse_selector
 from lodur.model.durations import NS_PER_HOUR, format_prometheus_duration
-from lodur.model.errors import QuerySyntaxError
 from lodur.model.limits import DeletionMode, RuleLimits
 from lodur.store.compaction.options import CompactionPolicy, CompactorOptions, RetentionPeriods, StreamRetention
 from lodur.store.delete_service import DeleteOptions
@@ -23,20 +22,14 @@ from lodur.store.delete_service import DeleteOptions
 RETENTION_LEAST_NS = 24 * NS_PER_HOUR
 """Shortest retention of streams that Loki accepts."""
 
-_SELECTOR = Setting("selector", TEXT, "", "Streams.")
-_PRIORITY = Setting("priority", COUNT, "0", "The highest wins.")
 _PERIOD = Setting("period", DURATION, "0s", "How long they are kept.")
 
 
 def _stream_retention(values: Values) -> StreamRetention:
-    try:
-        selector = parse_selector(values.get(_SELECTOR))
-    except QuerySyntaxError as error:
-        raise BadValue(Problem(0, f"invalid labels matchers: {error}")) from error
-    return StreamRetention(selector.matchers, values.get(_PRIORITY), values.get(_PERIOD))
+    return StreamRetention(chosen_by(values), values.get(PRIORITY), values.get(_PERIOD))
 
 
-STREAM_RETENTION = Schema.of((_SELECTOR, _PRIORITY, _PERIOD), {"": "validation.StreamRetention"})
+STREAM_RETENTION = Schema.of((SELECTOR, PRIORITY, _PERIOD), {"": "validation.StreamRetention"})
 
 RETENTION = Setting(
     "limits_config.retention_period",

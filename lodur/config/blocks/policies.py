@@ -2,28 +2,19 @@
 
 from __future__ import annotations
 
-from lodur.config.errors import BadValue, Problem
-from lodur.config.kinds import COUNT, TEXT, TEXTS, TIME
+from lodur.config.blocks.stream_selectors import PRIORITY, SELECTOR, chosen_by
+from lodur.config.kinds import TEXTS, TIME
 from lodur.config.records import map_of, record_list
 from lodur.config.schema import Entry, Schema, Setting, inert_keys
 from lodur.config.values import Values
-from lodur.logql.parser import parse_selector
-from lodur.model.errors import QuerySyntaxError
 from lodur.model.limits import PolicySelector, PushPolicy
-
-_SELECTOR = Setting("selector", TEXT, "", "Streams.")
-_PRIORITY = Setting("priority", COUNT, "0", "The highest wins.")
 
 
 def _policy_selector(values: Values) -> PolicySelector:
-    try:
-        selector = parse_selector(values.get(_SELECTOR))
-    except QuerySyntaxError as error:
-        raise BadValue(Problem(0, f"invalid labels matchers: {error}")) from error
-    return PolicySelector(selector.matchers, values.get(_PRIORITY))
+    return PolicySelector(chosen_by(values), values.get(PRIORITY))
 
 
-POLICY_STREAM = Schema.of((_SELECTOR, _PRIORITY), {"": "validation.PriorityStream"})
+POLICY_STREAM = Schema.of((SELECTOR, PRIORITY), {"": "validation.PriorityStream"})
 
 MAPPING = Setting(
     "limits_config.policy_stream_mapping",
