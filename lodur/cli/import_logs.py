@@ -20,7 +20,6 @@ from lodur.cli.import_mapping import FieldMapping
 from lodur.cli.import_options import mapping_options
 from lodur.cli.import_parquet import ParquetRows, open_parquet
 from lodur.cli.import_rows import BadRow, Batch, batches
-from lodur.cli.import_segments import SegmentRows
 from lodur.cli.import_state import ImportState
 from lodur.cli.push import INTERRUPTED
 from lodur.cli.push_delivery import RetryPolicy, Tally
@@ -172,7 +171,7 @@ def _all_batches(
     for name, form in files:
         source = open_parquet(name, mapping) if form is ImportFormat.PARQUET else open_lines(name)
         with closing(source):
-            if isinstance(source, ParquetRows | SegmentRows):
+            if isinstance(source, ParquetRows):
                 rows = source.rows()
             elif form is ImportFormat.JSONL:
                 rows = read_json(source, mapping)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from lodur.cli.extras import arrow
 from lodur.cli.import_lines import TIMES, LabelSets
@@ -21,7 +21,7 @@ from lodur.cli.import_mapping import (
     timestamp_ns,
 )
 from lodur.cli.import_rows import BadRow, Row
-from lodur.cli.import_segments import SegmentRows
+from lodur.cli.import_segments import SegmentColumns
 from lodur.model.errors import InvalidRequest
 
 ROWS_AT_ONCE = 8192
@@ -33,7 +33,7 @@ SEGMENT_MARK = b"lodur.directory"
 """What the footer of a store's segment has and no other file."""
 
 
-def open_parquet(name: str, mapping: FieldMapping) -> ParquetRows | SegmentRows:
+def open_parquet(name: str, mapping: FieldMapping) -> ParquetRows:
     """The file's rows: a segment's by its own directory, unless the options say which columns are what.
 
     Raises InvalidRequest, and CorruptData for a segment.
@@ -42,29 +42,31 @@ def open_parquet(name: str, mapping: FieldMapping) -> ParquetRows | SegmentRows:
         file = arrow("a Parquet file", "pyarrow.parquet").ParquetFile(name)
     except (OSError, ValueError) as error:
         raise InvalidRequest(f"{name} is not a Parquet file: {error}") from error
+    names = list(file.schema_arrow.names)
     if mapping.says_nothing and SEGMENT_MARK in (file.metadata.metadata or {}):
-        file.close()
-        return SegmentRows(name, mapping)
-    return ParquetRows(name, file, mapping)
+        return ParquetRows(name, file, SegmentColumns(name, names, mapping))
+    return ParquetRows(name, file, NamedColumns(name, names, mapping))
+
+
+class Columns(Protocol):
+    """What the columns of a file stand for."""
+
+    def wanted(self) -> list[str]:
+        """Those that rows are made of."""
+
+    def rows(self, batch: Any, first_place: int) -> Iterator[Row | BadRow]:
+        """The rows of a batch of these columns, whose first has this place."""
 
 
 class ParquetRows:
     """The rows of a file; `read_bytes` is how far it is read, by rows."""
 
-    def __init__(self, name: str, file: Any, mapping: FieldMapping) -> None:
+    def __init__(self, name: str, file: Any, columns: Columns) -> None:
         self.name = name
-        self._mapping = mapping
-        self._label_sets = LabelSets(mapping)
+        self._columns = columns
         self._size = Path(name).stat().st_size
         self._place = 0
         self._file = file
-        columns = set(self._file.schema_arrow.names)
-        self._time = _column(name, columns, mapping.timestamp, TIMES, "--timestamp-field")
-        self._line = _column(name, columns, mapping.line, LINES, "--line-field")
-        self._maps = [column for column in (LABELS_FIELD, METADATA_FIELD) if column in columns]
-        for _, column in (*mapping.labels, *mapping.metadata):
-            if column not in columns:
-                raise InvalidRequest(f"{name} has no column '{column}'; it has {', '.join(sorted(columns))}")
 
     def read_bytes(self) -> int:
         return self._size * self._place // max(1, int(self._file.metadata.num_rows))
@@ -73,10 +75,8 @@ class ParquetRows:
         self._file.close()
 
     def rows(self) -> Iterator[Row | BadRow]:
-        """All rows. Raises InvalidRequest for a file that is damaged."""
-        mapping = self._mapping
-        wanted = {self._time, self._line, *self._maps, *(column for _, column in (*mapping.labels, *mapping.metadata))}
-        batches = self._file.iter_batches(batch_size=ROWS_AT_ONCE, columns=sorted(wanted))
+        """All rows, in the order of the file. Raises InvalidRequest for a file that is damaged."""
+        batches = self._file.iter_batches(batch_size=ROWS_AT_ONCE, columns=self._columns.wanted())
         while True:
             try:
                 batch = next(batches, None)
@@ -84,30 +84,52 @@ class ParquetRows:
                 raise InvalidRequest(f"{self.name} cannot be read: {error}") from error
             if batch is None:
                 return
-            yield from self._batch(batch)
+            for row in self._columns.rows(batch, self._place + 1):
+                self._place = row.place
+                yield row
 
-    def _batch(self, batch: Any) -> Iterator[Row | BadRow]:
+
+class NamedColumns:
+    """The columns of a file as options name them, or as they are usually called. Raises InvalidRequest."""
+
+    def __init__(self, name: str, names: Sequence[str], mapping: FieldMapping) -> None:
+        self._mapping = mapping
+        self._label_sets = LabelSets(mapping)
+        columns = set(names)
+        self._time = _column(name, columns, mapping.timestamp, TIMES, "--timestamp-field")
+        self._line = _column(name, columns, mapping.line, LINES, "--line-field")
+        self._maps = [column for column in (LABELS_FIELD, METADATA_FIELD) if column in columns]
+        for _, column in (*mapping.labels, *mapping.metadata):
+            if column not in columns:
+                raise InvalidRequest(f"{name} has no column '{column}'; it has {', '.join(sorted(columns))}")
+
+    def wanted(self) -> list[str]:
+        named = (column for _, column in (*self._mapping.labels, *self._mapping.metadata))
+        return sorted({self._time, self._line, *self._maps, *named})
+
+    def rows(self, batch: Any, first_place: int) -> Iterator[Row | BadRow]:
+        """The rows of a batch; what cannot be read is a BadRow."""
         times, form = _times(batch.column(self._time), self._mapping.timestamp_format)
         lines = batch.column(self._line).to_pylist()
         maps = {column: batch.column(column).to_pylist() for column in self._maps}
         labels = [(name, batch.column(column).to_pylist()) for name, column in self._mapping.labels]
         metadata = [(name, batch.column(column).to_pylist()) for name, column in self._mapping.metadata]
         for number, (at, line) in enumerate(zip(times, lines, strict=True)):
-            self._place += 1
+            place = first_place + number
             try:
                 own = {**texts_of(_at(maps, LABELS_FIELD, number)), **_named(labels, number)}
                 text = text_of(line.decode("utf-8", "replace") if isinstance(line, bytes) else line)
                 if text is None:
                     raise ValueError(f"the column '{self._line}' is null")
                 yield Row(
-                    self._place,
+                    place,
                     timestamp_ns(at, form),
                     self._label_sets.of(own),
                     text,
                     {**texts_of(_at(maps, METADATA_FIELD, number)), **_named(metadata, number)},
                 )
             except ValueError as error:
-                yield BadRow(self._place, str(error))
+                yield BadRow(place, str(error))
 
 
 def _times(column: Any, form: TimestampFormat) -> tuple[list[object], TimestampFormat]:
