@@ -126,6 +126,7 @@ class Node:
             self.store,
             lambda _: limits,
             RecentPushes(),
+            learn_day=self.store.learn_day,
             flush=self._flush,
             flush_bytes=1 << 30,
             memory_max_bytes=1 << 30,

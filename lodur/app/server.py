@@ -80,6 +80,7 @@ from lodur.store.object_stores import ObjectStores
 from lodur.store.object_wal.lease import is_gone
 from lodur.store.object_wal.writing import ObjectWal
 from lodur.store.store import Store
+from lodur.store.tenant_store import TenantStore
 from lodur.telemetry.access_metrics import AccessMetrics
 from lodur.telemetry.build import register_build
 from lodur.telemetry.compaction_metrics import CompactionMetrics
@@ -208,6 +209,7 @@ class Server:
             self.store,
             self.limits.ingest,
             self._writer.recent,
+            learn_day=self._learn_day,
             flush=self._flusher.flush_now,
             flush_bytes=options.flush_bytes,
             memory_max_bytes=min(options.wal.replay_max_bytes, options.head_max_bytes),
@@ -313,6 +315,17 @@ class Server:
         self._writer.closed_reason = ""
         _log.info("ready", url=server_url(self._config.server))
         return True
+
+    def _learn_day(self, tenant_store: TenantStore, day: int) -> None:
+        """Raises Unavailable where the server stops meanwhile."""
+        while True:
+            try:
+                self.store.learn_day(tenant_store, day)
+                return
+            except Unavailable as error:
+                _log.warning("object store does not answer, trying again", retry_in_s=STORE_RETRY_S, err=str(error))
+            if self._stopping.wait(STORE_RETRY_S):
+                raise Unavailable("the server is stopping")
 
     def _load(self) -> bool:
         try:

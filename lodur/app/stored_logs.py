@@ -154,6 +154,7 @@ def _replay(store: Store, config: ServerConfig) -> None:
         store,
         _limits(config).ingest,
         RecentPushes(),
+        learn_day=store.learn_day,
         flush=flush,
         flush_bytes=memory_bytes,
         memory_max_bytes=memory_bytes,

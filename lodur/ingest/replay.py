@@ -23,6 +23,7 @@ from lodur.ingest.record_kinds import REENCODED
 from lodur.ingest.tenant_states import IngestLimitsOf
 from lodur.model.clock import Clock
 from lodur.model.errors import LodurError, Unavailable
+from lodur.model.tenant import TenantId
 from lodur.store.journal import WalProblem, WalRecord
 from lodur.store.store import Store
 from lodur.store.tenant_store import TenantStore
@@ -61,6 +62,7 @@ class Replay:
         limits_of: IngestLimitsOf,
         recent: RecentPushes,
         *,
+        learn_day: Callable[[TenantStore, int], None],
         flush: Callable[[TenantStore], None],
         flush_bytes: int,
         memory_max_bytes: int,
@@ -69,9 +71,13 @@ class Replay:
         metrics: IngestMetrics,
         quarantine: Quarantine | None = None,
     ) -> None:
+        """`learn_day` and `flush` try until they succeed, or raise what ends the reading."""
         self._store = store
         self._quarantine = quarantine
         self._recent = recent
+        self._learn_day = learn_day
+        self._learned: set[tuple[TenantId, int]] = set()
+        """Days without a manifest at the start, which may have one by now or not."""
         self._flush = flush
         self._flush_bytes = flush_bytes
         self._kept_max_bytes = int(memory_max_bytes * KEPT_RATIO)
@@ -136,6 +142,8 @@ class Replay:
         so_far = self._so_far
         so_far.records += 1
         so_far.bytes += len(record.payload)
+        if isinstance(decoded, Decoded):
+            self._learn_days(decoded)
         try:
             if isinstance(decoded, LodurError):
                 raise decoded
@@ -163,6 +171,15 @@ class Replay:
             self._begin_flush(tenant_store)
         while self._store.head_bytes() >= self._kept_max_bytes:
             self._make_room()
+
+    def _learn_days(self, decoded: Decoded) -> None:
+        """What segments have of the days of a record's rows is known before these come; else they came twice."""
+        tenant_store = self._store.tenant(decoded.tenant)
+        for day in decoded.push.days():
+            place = (decoded.tenant, day)
+            if place not in self._learned and tenant_store.known_day(day) is None:
+                self._learned.add(place)
+                self._learn_day(tenant_store, day)
 
     def _fits(self) -> bool:
         """Whether the rows in memory and those that are still to come may stay there, as far as can be told."""

@@ -10,6 +10,7 @@ import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from functools import partial
 
 import structlog
 from prometheus_client import CollectorRegistry
@@ -221,6 +222,16 @@ class Store:
             self.adopt(tenant_store, day, committed)
         return committed
 
+    def learn_day(self, tenant_store: TenantStore, day: int) -> None:
+        """Read the manifest of a day by its name, before rows of it are put back from the WAL: the listing at the start
+        may have been out of date, and rows that it covers would be in segments twice. Blocks.
+
+        Raises as `ObjectStore`, and CorruptData.
+        """
+        committed = sound_manifest(self._stores.of_day(day), tenant_store.tenant, day)
+        if committed is not None:
+            tenant_store.learn_day(day, committed)
+
     def adopt(self, tenant_store: TenantStore, day: int, committed: Committed) -> None:
         """Read a day's segments from now on as a newer manifest of it says."""
         before = tenant_store.known_day(day)
@@ -370,6 +381,10 @@ class Store:
 
     def _drop_orphans(self, tenant: TenantId, known: set[str], writer_id: str) -> None:
         """`known` are the objects that manifests name, as far as they were read; what is missing of that is read."""
+        tenant_store = self.tenant(tenant)
+        # At the start no row is in memory yet: rows that a commit has brought meanwhile must not come from the WAL too.
+        is_own = writer_id == self.writer.writer_id
+        take = tenant_store.learn_day if is_own else partial(self.adopt, tenant_store)
         read: set[int] = set()
         for store in self._stores.each():
             for listed in store.list_objects(segment_folder(tenant)):
@@ -382,11 +397,13 @@ class Store:
                 if day not in read:
                     read.add(day)
                     committed = sound_manifest(store, tenant, day)
-                    known |= _named(committed) if committed is not None else set()
+                    if committed is not None:
+                        take(day, committed)
+                        known |= _named(committed)
                 if listed.path not in known:
                     # A commit of the writer's last life that names it may still be on its way to the store.
                     committed = fence(store, tenant, day)
-                    self.adopt(self.tenant(tenant), day, committed)
+                    take(day, committed)
                     known |= _named(committed)
                     if listed.path not in known:
                         _log.info("segment that was never committed is removed", path=listed.path)

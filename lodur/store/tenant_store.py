@@ -261,6 +261,14 @@ class TenantStore:
             for writer_id in list(self._foreign):
                 self._rebuild(writer_id)
 
+    def learn_day(self, day: int, committed: Committed) -> None:
+        """Take a manifest before any row of its day is put back from the WAL: what it covers stays out."""
+        with self._lock:
+            known = self._days.get(day)
+            self._days[day] = committed
+            self._frozen_up_to = max(self._frozen_up_to, committed.manifest.covered.get(self._journal.writer_id, 0))
+            self._drop_covered(known, committed)
+
     def has_rows(self) -> bool:
         """Whether there are rows in memory."""
         stats = self._head.stats()

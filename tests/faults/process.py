@@ -174,6 +174,7 @@ class Process:
             self.store,
             lambda _: limits,
             self.writer.recent,
+            learn_day=lambda tenant_store, day: self._insist(lambda: self.store.learn_day(tenant_store, day)),
             flush=lambda tenant_store: self._insist(lambda: self._flush(tenant_store)),
             flush_bytes=500,
             # So little that some replays flush meanwhile, and others leave that for later.

@@ -291,8 +291,7 @@ class Schedule:
             rows,
             FIRST_NS - OLDEST_NS,
             known=known,
-            # The log brings back what segments have of a day that a listing at the start did not have yet.
-            may_count_twice=self.model.may_count_twice or not process.knows_all_days,
+            may_count_twice=self.model.may_count_twice,
             keeps=self.chance.random() < KEPT,
         )
         return rows

@@ -75,6 +75,7 @@ def replayed(
         store,
         lambda _: LIMITS,
         RecentPushes(),
+        learn_day=store.learn_day,
         flush=flush,
         flush_bytes=FLUSH_BYTES,
         memory_max_bytes=memory_max_bytes,

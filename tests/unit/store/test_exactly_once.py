@@ -7,8 +7,9 @@ dropped, and WAL and store are opened anew, as a restarted process does it.
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import orjson
@@ -47,13 +48,19 @@ class Crash(Exception):
 
 @dataclass
 class FailingStore:
-    """A store on disk whose n-th write raises, before or after it is carried out; or that is away altogether."""
+    """A store on disk whose n-th write raises, before or after it is carried out; or that is away altogether; or
+    whose listings show none of the objects."""
 
     inner: ObjectStore
     crash_at: int = -1
     crash_after: bool = False
     is_away: bool = False
+    lists_nothing: bool = False
     writes: int = 0
+    lost: Callable[[], object] | None = None
+    """The write that was not carried out."""
+    comes_late: Callable[[], object] | None = None
+    """A write of an earlier process that is carried out when segments are listed."""
 
     def check(self) -> None:
         self.inner.check()
@@ -73,6 +80,7 @@ class FailingStore:
         self._end(is_last)
 
     def replace_if(self, path: str, data: bytes, version: str | None) -> str | None:
+        self.lost = partial(self.inner.replace_if, path, data, version)
         is_last = self._write()
         made = self.inner.replace_if(path, data, version)
         self._end(is_last)
@@ -82,7 +90,9 @@ class FailingStore:
         self.inner.delete(path)
 
     def list_objects(self, prefix: str) -> list[ListedObject]:
-        return self.inner.list_objects(prefix)
+        if self.comes_late is not None and prefix.endswith("/segments"):
+            self.comes_late()
+        return [] if self.lists_nothing else self.inner.list_objects(prefix)
 
     def list_folders(self, prefix: str) -> list[str]:
         return self.inner.list_folders(prefix)
@@ -119,10 +129,13 @@ class Process:
     clock: ManualClock = field(default_factory=lambda: ManualClock(NOW_NS))
     stopping: threading.Event = field(default_factory=threading.Event)
     head_max_bytes: int = 1 << 30
+    lists_nothing: bool = False
+    comes_late: Callable[[], object] | None = None
 
     def __post_init__(self) -> None:
         self.wal = Wal.open(WalOptions(path=self.directory / "wal", max_file_bytes=4096))
-        self.objects = FailingStore(FilesystemStore(self.directory / "store"))
+        files = FilesystemStore(self.directory / "store")
+        self.objects = FailingStore(files, lists_nothing=self.lists_nothing, comes_late=self.comes_late)
         self.store = Store(ObjectStores([(0, self.objects)]), self.wal)
         metrics = IngestMetrics(CollectorRegistry())
         policy = FlushPolicy(flush_bytes=MIB, idle_s=60, age_s=600, head_max_bytes=self.head_max_bytes)
@@ -154,6 +167,7 @@ class Process:
             self.store,
             lambda _: limits,
             self.writer.recent,
+            learn_day=self.store.learn_day,
             flush=self.flusher.flush_now,
             flush_bytes=MIB,
             memory_max_bytes=1 << 30,
@@ -190,6 +204,42 @@ class Process:
 
 
 ROWS_PER_PUSH = 6
+
+
+def test_days_that_a_listing_does_not_have_are_known_before_the_log_is_read_back(tmp_path: Path) -> None:
+    first = Process(tmp_path)
+    first.push(A, "p")
+    # Each of two days is a segment and a manifest: the second day's is stored, and nobody hears of it.
+    first.objects.crash_at, first.objects.crash_after = 3, True
+    with pytest.raises(Crash):
+        first.flush(A)
+    first.die()
+
+    second = Process(tmp_path, lists_nothing=True)
+    second.push(A, "after")
+    second.flush(A)
+    assert second.rows(A) == 2 * ROWS_PER_PUSH
+    second.die()
+
+    third = Process(tmp_path)
+    assert third.rows(A) == 2 * ROWS_PER_PUSH
+
+
+def test_a_commit_that_comes_while_the_store_is_read_at_the_start(tmp_path: Path) -> None:
+    first = Process(tmp_path)
+    first.push(A, "p")
+    first.flush(A)
+    first.push(A, "q")
+    first.objects.writes, first.objects.crash_at = 0, 3
+    with pytest.raises(Crash):
+        first.flush(A)
+    first.die()
+
+    second = Process(tmp_path, comes_late=first.objects.lost)
+    second.push(A, "after")
+    second.flush(A)
+    assert second.rows(A) == 3 * ROWS_PER_PUSH
+    second.die()
 
 
 @pytest.mark.parametrize("crash_after", [False, True])
