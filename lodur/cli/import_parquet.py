@@ -29,8 +29,9 @@ ROWS_AT_ONCE = 8192
 LINES = ("line", "message", "msg", "body", "log")
 """Columns that are taken for the line where the options name none."""
 
-SEGMENT_MARK = b"lodur.directory"
-"""What the footer of a store's segment has and no other file."""
+SEGMENT_MARK, SEGMENT_WRITER = b"lodur.directory", "lodur "
+"""What the footer of a store's segment has and no other file: a key, and the beginning of who wrote it. One is enough,
+for the footer has no checksum."""
 
 
 def open_parquet(name: str, mapping: FieldMapping) -> ParquetRows:
@@ -38,18 +39,31 @@ def open_parquet(name: str, mapping: FieldMapping) -> ParquetRows:
 
     Raises InvalidRequest, and CorruptData for a segment.
     """
+    parquet = arrow("a Parquet file", "pyarrow.parquet")
     try:
-        file = arrow("a Parquet file", "pyarrow.parquet").ParquetFile(name)
-    except (OSError, ValueError) as error:
+        # Segments have checksums, and so have files of some others: what comes out damaged is not sent.
+        file = parquet.ParquetFile(name, page_checksum_verification=True)
+        names = list(file.schema_arrow.names)
+        footer = file.metadata
+        is_marked = SEGMENT_MARK in (footer.metadata or {}) or str(footer.created_by).startswith(SEGMENT_WRITER)
+    except _damage() as error:
         raise InvalidRequest(f"{name} is not a Parquet file: {error}") from error
-    names = list(file.schema_arrow.names)
-    if mapping.says_nothing and SEGMENT_MARK in (file.metadata.metadata or {}):
+    if mapping.says_nothing and is_marked:
         return ParquetRows(name, file, SegmentColumns(name, names, mapping))
     return ParquetRows(name, file, NamedColumns(name, names, mapping))
 
 
+def _damage() -> tuple[type[Exception], ...]:
+    """What Arrow raises for bytes that are not what they should be, and what values of them raise when they are taken:
+    texts that are not UTF-8, columns that are not there or twice, dates that no calendar has."""
+    return (arrow("a Parquet file").ArrowException, OSError, ValueError, LookupError, OverflowError)
+
+
 class Columns(Protocol):
     """What the columns of a file stand for."""
+
+    rows_expected: int | None
+    """How many rows the file has; None where nobody but its footer says so."""
 
     def wanted(self) -> list[str]:
         """Those that rows are made of."""
@@ -77,16 +91,26 @@ class ParquetRows:
     def rows(self) -> Iterator[Row | BadRow]:
         """All rows, in the order of the file. Raises InvalidRequest for a file that is damaged."""
         batches = self._file.iter_batches(batch_size=ROWS_AT_ONCE, columns=self._columns.wanted())
-        while True:
-            try:
-                batch = next(batches, None)
-            except (OSError, ValueError) as error:
-                raise InvalidRequest(f"{self.name} cannot be read: {error}") from error
-            if batch is None:
-                return
-            for row in self._columns.rows(batch, self._place + 1):
+        while (rows := self._next_rows(batches)) is not None:
+            for row in rows:
                 self._place = row.place
                 yield row
+        if self._columns.rows_expected not in (None, self._place):
+            raise InvalidRequest(
+                f"{self.name} is damaged: {self._place} of {self._columns.rows_expected} rows are read"
+            )
+
+    def _next_rows(self, batches: Iterator[Any]) -> list[Row | BadRow] | None:
+        """The rows of the next batch; None after the last."""
+        try:
+            batch = next(batches, None)
+            if batch is None:
+                return None
+            # Arrow looks at no offset, key or text before it is taken, when it is too late.
+            batch.validate(full=True)
+            return list(self._columns.rows(batch, self._place + 1))
+        except _damage() as error:
+            raise InvalidRequest(f"{self.name} cannot be read: {error}") from error
 
 
 class NamedColumns:
@@ -98,6 +122,7 @@ class NamedColumns:
         columns = set(names)
         self._time = _column(name, columns, mapping.timestamp, TIMES, "--timestamp-field")
         self._line = _column(name, columns, mapping.line, LINES, "--line-field")
+        self.rows_expected: int | None = None
         self._maps = [column for column in (LABELS_FIELD, METADATA_FIELD) if column in columns]
         for _, column in (*mapping.labels, *mapping.metadata):
             if column not in columns:

@@ -99,10 +99,19 @@ def stored_tenants(store: ObjectStore) -> list[TenantId]:
     return tenants
 
 
-def segment_names(file: Path) -> tuple[list[str], list[str]]:
-    """Of a segment's file, its label sets by the number of their stream, printed, and the metadata with columns.
+@dataclass(frozen=True, slots=True)
+class SegmentDirectory:
+    """What a segment's file says of its rows."""
 
-    Raises CorruptData.
-    """
+    rows: int
+    label_sets: list[str]
+    """By the number of their stream, printed."""
+    metadata: list[str]
+    """The names that have columns."""
+
+
+def segment_directory(file: Path) -> SegmentDirectory:
+    """The directory of a segment's file. Raises CorruptData."""
     segment = Segment.open_file(file)
-    return [labels for labels, _ in segment.streams()], [name for name, _ in segment.metadata_columns()]
+    label_sets = [labels for labels, _ in segment.streams()]
+    return SegmentDirectory(segment.rows, label_sets, [name for name, _ in segment.metadata_columns()])
