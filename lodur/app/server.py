@@ -584,7 +584,7 @@ def open_store(
     return Store(
         stores,
         journal,
-        codec=config.ingester.codec,
+        segments=config.ingester.segments,
         on_damage=metrics.segments_damaged.inc,
         deletions=deletions,
         caches=config.caches,

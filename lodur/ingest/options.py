@@ -5,12 +5,12 @@ Values only; durations are seconds.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from lodur.model.limits import GIB, MIB
 from lodur.store.object_wal.options import ObjectWalOptions
-from lodur.store.options import SegmentCodec
+from lodur.store.options import FlushOptions
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +33,7 @@ class IngesterOptions:
     wal: WalOptions
     object_wal: ObjectWalOptions | None = None
     """The log is in the object store, not on the local disk."""
-    codec: SegmentCodec = SegmentCodec.ZSTD
+    segments: FlushOptions = field(default_factory=FlushOptions)
     flush_idle_s: float = 1800.0
     """A head that got nothing for so long is flushed."""
     flush_age_s: float = 7200.0

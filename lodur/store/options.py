@@ -23,6 +23,15 @@ class SegmentCodec(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class FlushOptions:
+    """How flushed segments are compressed."""
+
+    codec: SegmentCodec = SegmentCodec.ZSTD
+    cold_zstd_level: int = 6
+    """Of large ones for good, where the codec is zstd; 0 leaves that to nobody."""
+
+
+@dataclass(frozen=True, slots=True)
 class FilesystemOptions:
     """Objects are files below one directory."""
 

@@ -15,14 +15,12 @@ from lodur.kernels.segment import write_segment
 from lodur.model.tenant import TenantId
 from lodur.store.checksums import file_crc32
 from lodur.store.days import day_name, day_span, parse_day_name
+from lodur.store.flush_level import RowsOfDay, zstd_level_of
 from lodur.store.manifest import Flushed, Manifest, SegmentMeta, with_flushed
 from lodur.store.manifest_store import Committed, commit
 from lodur.store.object_stores import ObjectStores
-from lodur.store.options import SegmentCodec
+from lodur.store.options import FlushOptions, SegmentCodec
 from lodur.store.tenant_store import Generation, TenantStore
-
-ZSTD_LEVEL = 1
-"""Of flushed segments: they are read soon and merged later, and level 3 takes twice the time for 4 % fewer bytes."""
 
 START_BYTES = 4
 
@@ -36,7 +34,7 @@ class SegmentWriter:
 
     stores: ObjectStores
     writer_id: str
-    codec: SegmentCodec
+    options: FlushOptions
     start: str = field(default_factory=lambda: secrets.token_hex(START_BYTES))
     """Tells this start of the writer from its earlier ones: a write or a deletion of theirs that is still on its way to
     the store must not meet an object of this one."""
@@ -50,7 +48,8 @@ class SegmentWriter:
         there may the tenant's rows be let go. Raises as `ObjectStore`.
         """
         written_bytes = 0
-        for day in generation.frozen.days():
+        days = generation.frozen.days()
+        for day in days:
             if day in done:
                 continue
             segment_id = f"{self.prefix()}-{generation.up_to_seq:016x}-{self.start}"
@@ -60,6 +59,7 @@ class SegmentWriter:
                 day,
                 segment_id,
                 accepted_from_ns=generation.accepted_from_ns,
+                rows=generation.count.of_day(day, is_only_day=len(days) == 1),
                 threads=threads,
             )
             flushed = Flushed(segment, self.writer_id, generation.up_to_seq)
@@ -81,23 +81,25 @@ class SegmentWriter:
         segment_id: str,
         *,
         accepted_from_ns: int,
+        rows: RowsOfDay | None = None,
         threads: int = 1,
     ) -> SegmentMeta | None:
         """Write a day's rows as a segment that no manifest names yet; None where there are none.
 
-        In: when the first of the rows was accepted, or before. Raises as `ObjectStore`.
+        In: when the first of the rows was accepted, or before; what is known of the rows. Raises as `ObjectStore`.
         """
         path = segment_path(tenant, day, segment_id)
         store, span = self.stores.of_day(day), day_span(day)
         spooled = store.spool(path)
         spooled.unlink(missing_ok=True)
+        codec, zstd_level = self.options.codec, zstd_level_of(rows, self.options)
         written = write_segment(
             frozen,
             spooled,
             start_ns=span.start_ns,
             end_ns=span.end_ns,
-            codec=self.codec.value,
-            zstd_level=ZSTD_LEVEL,
+            codec=codec.value,
+            zstd_level=zstd_level,
             threads=threads,
         )
         if written is None:
@@ -114,7 +116,7 @@ class SegmentWriter:
             file_bytes=written.file_bytes,
             streams=written.streams,
             level=0,
-            zstd_level=ZSTD_LEVEL if self.codec is SegmentCodec.ZSTD else 0,
+            zstd_level=zstd_level if codec is SegmentCodec.ZSTD else 0,
             accepted_from_ns=accepted_from_ns,
             crc32=crc32,
         )

@@ -30,7 +30,7 @@ from lodur.store.manifest_store import Committed, fence, sound_manifest, stored_
 from lodur.store.object_store import ObjectStore
 from lodur.store.object_stores import ObjectStores
 from lodur.store.open_segments import Opened, OpenSegment, OpenSegments, Place, RemoteSegment
-from lodur.store.options import CacheOptions, SegmentCodec
+from lodur.store.options import CacheOptions, FlushOptions
 from lodur.store.range_cache import RangeCache
 from lodur.store.segment_flush import SegmentWriter, is_written_by, segment_day, segment_folder, segment_key
 from lodur.store.segment_reads import SegmentReads
@@ -72,7 +72,7 @@ class Store:
         stores: ObjectStores,
         journal: Journal,
         *,
-        codec: SegmentCodec = SegmentCodec.ZSTD,
+        segments: FlushOptions | None = None,
         on_damage: Callable[[], None] = _nothing,
         deletions: Deletions | None = None,
         caches: CacheOptions | None = None,
@@ -82,7 +82,7 @@ class Store:
         caches, cache_metrics = caches or CacheOptions(), cache_metrics or CacheMetrics(CollectorRegistry())
         self.journal = journal
         self.marks = WalMarks()
-        self.writer = SegmentWriter(stores, journal.writer_id, codec)
+        self.writer = SegmentWriter(stores, journal.writer_id, segments or FlushOptions())
         self._stores = stores
         self._lock = threading.Lock()
         self._tenants: dict[TenantId, TenantStore] = {}

@@ -16,6 +16,7 @@ from lodur.kernels.push_decode import DecodedPush
 from lodur.model.tenant import TenantId
 from lodur.store.append_gate import AppendGate
 from lodur.store.days import day_span
+from lodur.store.flush_level import RowCount
 from lodur.store.foreign_rows import ForeignRecord, ForeignRows
 from lodur.store.journal import REENCODED, Journal
 from lodur.store.manifest import SegmentMeta, segments_between
@@ -41,6 +42,7 @@ class Generation:
     head_bytes: int
     accepted_from_ns: int
     """When the first of its rows was accepted, or before."""
+    count: RowCount
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,13 +171,15 @@ class TenantStore:
         """
         with self._gate.freeze():
             head_bytes = self._head.stats().bytes
+            count = RowCount(self._head)
             frozen = self._head.freeze()
             if frozen is None:
                 return None
             self._has_rows = False
             with self._lock:
                 accepted_from_ns, self._accepted_from_ns = self._accepted_from_ns or 0, None
-                generation = Generation(frozen, self._marks.last_seq(self.tenant), head_bytes, accepted_from_ns)
+                up_to_seq = self._marks.last_seq(self.tenant)
+                generation = Generation(frozen, up_to_seq, head_bytes, accepted_from_ns, count)
                 self._generations.append(generation)
                 self._frozen_up_to = max(self._frozen_up_to, generation.up_to_seq)
         return generation

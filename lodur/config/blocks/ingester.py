@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from lodur.config.blocks.extras import (
+    COLD_LEVEL,
     FLUSH_BYTES,
     HEAD_MAX_BYTES,
     WAL_FOLLOW_BYTES,
@@ -21,7 +22,7 @@ from lodur.config.schema import Entry, RemovedKey, Setting, inert_keys
 from lodur.config.values import Values
 from lodur.ingest.options import IngesterOptions, WalOptions
 from lodur.store.object_wal.options import ObjectWalOptions
-from lodur.store.options import SegmentCodec
+from lodur.store.options import FlushOptions, SegmentCodec
 
 TYPE_NAMES = {"ingester": "ingester.Config", "ingester.wal": "ingester.WALConfig"}
 
@@ -158,7 +159,7 @@ def ingester_options(values: Values, base: Path) -> IngesterOptions:
     return IngesterOptions(
         wal=wal,
         object_wal=_object_wal_options(values),
-        codec=CODECS[values.get(ENCODING)],
+        segments=FlushOptions(codec=CODECS[values.get(ENCODING)], cold_zstd_level=values.get(COLD_LEVEL)),
         flush_idle_s=values.get(IDLE) / 1e9,
         flush_age_s=values.get(AGE) / 1e9,
         flush_bytes=values.get(FLUSH_BYTES),

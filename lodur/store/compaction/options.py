@@ -22,7 +22,7 @@ class CompactionPolicy:
     """How long after its end a day's segments are compressed for good where no merge has done so."""
     zstd_level: int = 1
     """Of what is likely to be merged again. As it is set up here, 1 leaves fewer bytes than 3 does."""
-    cold_zstd_level: int = 8
+    cold_zstd_level: int = 6
     """Of segments for good; 0 leaves them as they are."""
 
 

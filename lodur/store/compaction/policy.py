@@ -5,9 +5,10 @@ Segments are taken in the order of their commits, which is about that of time. T
 1. Small neighbours become one when together they make a large one, when they are many, or when their day is settled. A
    merge at least multiplies the size of its largest input by `GROWTH` (more in an open day), so that no row is written
    more often than a logarithm of the target says.
-2. Rows are compressed for good once: by the merge that makes a large segment or ends a day, or else when they have
-   grown cold; where a merge of neighbours is larger than the target it is cut by time, so that late rows end beside
-   those of their hour.
+2. Rows are compressed for good once: by a flush of many rows (`lodur.store.flush_level`), by the merge that makes a
+   large segment or ends a day, or else when they have grown cold; where a merge of neighbours is larger than the
+   target it is cut by time, so that late rows end beside those of their hour. No merge makes fast again what is for
+   good, but as the lesser part of its inputs.
 3. Nothing else: the same facts give the same answer, and a day to which nothing is added comes to rest.
 
 Start at `plan_compactions`.
@@ -80,7 +81,7 @@ def plan_compactions(
     is_settled = now_ns >= day_span(day).end_ns + policy.settled_after_ns
     full_bytes = policy.target_bytes * FULL_RATIO
     planned = [
-        _compaction(group, policy.zstd_level if _is_for_now(reason) and not is_cold else level, policy, reason)
+        _compaction(group, level if is_cold else _level(group, policy, reason), policy, reason)
         for run in _runs(live, lambda segment: segment.line_bytes < full_bytes and segment.path not in busy)
         for group, reason in _groups(run, policy, is_settled=is_settled)
     ]
@@ -98,14 +99,31 @@ def rewriting(
     day: int, segment: SegmentMeta, policy: CompactionPolicy, now_ns: int, reason: CompactionReason
 ) -> Compaction:
     """Write a segment anew without what has expired of it, or what was deleted."""
-    is_for_good = _is_cold(day, policy, now_ns) or segment.zstd_level >= policy.cold_zstd_level > 0
+    is_for_good = _is_cold(day, policy, now_ns) or _is_for_good(segment, policy)
     level = policy.cold_zstd_level if is_for_good else policy.zstd_level
     return _compaction([segment], level, policy, reason)
 
 
-def _is_for_now(reason: CompactionReason) -> bool:
-    """What comes of such a merge is likely to be merged again."""
-    return reason is CompactionReason.MANY
+def _is_for_good(segment: SegmentMeta, policy: CompactionPolicy) -> bool:
+    return segment.zstd_level >= policy.cold_zstd_level > 0
+
+
+def _level(group: Sequence[SegmentMeta], policy: CompactionPolicy, reason: CompactionReason) -> int:
+    """The zstd level of a merge of neighbours.
+
+    What makes a large segment or ends a day is for good. What comes of another merge is merged again, so fast will
+    do; but what is for good already stays so: its blocks can be copied, this time and the next, and with any other
+    level all of them would be compressed twice more. A mixed group takes the level of most of its bytes. When it is
+    fast, the part that was for good is compressed for good once more later; when it is for good, so is the other part
+    where its runs are too short to be copied then: it is the smaller part that is done once too often. To leave what
+    is for good out of mixed groups would cost more: the merge that makes a large segment would bring both together,
+    and copy nothing; and where they alternate, an open day would have as many segments as flushes.
+    """
+    level = policy.cold_zstd_level or policy.zstd_level
+    if reason is not CompactionReason.MANY:
+        return level
+    good_bytes = sum(segment.line_bytes for segment in group if _is_for_good(segment, policy))
+    return level if 2 * good_bytes > sum(segment.line_bytes for segment in group) else policy.zstd_level
 
 
 def _is_cold(day: int, policy: CompactionPolicy, now_ns: int) -> bool:

@@ -82,7 +82,7 @@ def test_with_an_empty_file_lokis_defaults_hold(tmp_path: Path) -> None:
     assert config.auth_enabled
     assert config.tenants.limits == Limits(IngestLimits(), QueryLimits())
     assert not config.ingester.flush_on_shutdown
-    assert config.ingester.codec is SegmentCodec.ZSTD
+    assert config.ingester.segments.codec is SegmentCodec.ZSTD
     assert config.ingester.wal.directory == tmp_path / "data/wal"
     assert config.storage.periods[0].object_store == FilesystemOptions(tmp_path / "data/store")
 
@@ -321,7 +321,7 @@ def test_the_new_schema_must_have_begun(tmp_path: Path) -> None:
 )
 def test_lokis_codecs(name: str, codec: str, tmp_path: Path) -> None:
     config = load(tmp_path, text=f"ingester: {{chunk_encoding: {name}}}").config
-    assert config.ingester.codec is SegmentCodec(codec)
+    assert config.ingester.segments.codec is SegmentCodec(codec)
 
 
 def test_the_stricter_limit_on_streams_holds(tmp_path: Path) -> None:

@@ -116,6 +116,38 @@ def test_what_is_not_merged_again_is_compressed_for_good_at_once() -> None:
     assert [compaction.zstd_level for compaction in again] == [POLICY.cold_zstd_level, POLICY.zstd_level]
 
 
+@pytest.mark.parametrize(
+    ("levels", "sizes", "level"),
+    [
+        ((6,) * 8, (70,) * 8, 6),
+        ((9,) * 8, (70,) * 8, 6),
+        ((1,) * 8, (70,) * 8, 1),
+        ((0,) * 8, (70,) * 8, 1),
+        ((6, *(1,) * 8), (100, *(40,) * 8), 1),
+        ((6, 1, 1, 6, 1, 6, 1, 6), (70, 2, 3, 70, 1, 70, 4, 70), 6),
+        ((6,) * 4 + (1,) * 4, (40,) * 8, 1),
+    ],
+    ids=["good", "better", "fast", "another codec", "mostly fast", "mostly good", "as much of each"],
+)
+def test_a_merge_that_is_merged_again_keeps_what_most_of_it_is(
+    levels: tuple[int, ...], sizes: tuple[float, ...], level: int
+) -> None:
+    live = [replace(one, zstd_level=zstd_level) for one, zstd_level in zip(segments(*sizes), levels, strict=True)]
+    (compaction,) = plan_compactions(DAY, live, POLICY, OPEN_NS)
+    assert (compaction.reason, len(compaction.inputs)) == (CompactionReason.MANY, len(live))
+    assert compaction.zstd_level == level
+    (fast,) = plan_compactions(DAY, live, replace(POLICY, cold_zstd_level=0), OPEN_NS)
+    assert fast.zstd_level == POLICY.zstd_level
+
+
+@pytest.mark.parametrize(("sizes", "now_ns"), [((256,) * 4, OPEN_NS), ((256, 1, 256), SETTLED_NS)])
+def test_what_makes_a_large_segment_or_ends_a_day_is_for_good(sizes: tuple[float, ...], now_ns: int) -> None:
+    for levels in ((1, 6, 1, 6), (6,) * 4):
+        live = [replace(one, zstd_level=level) for one, level in zip(segments(*sizes), levels, strict=False)]
+        (compaction,) = plan_compactions(DAY, live, POLICY, now_ns)
+        assert compaction.zstd_level == POLICY.cold_zstd_level
+
+
 def test_cold_segments_that_overlap_are_cut_by_time() -> None:
     live = [segment(i, 900, 0, 20) for i in range(4)]
     (compaction,) = plan_compactions(DAY, live, POLICY, COLD_NS)
@@ -146,7 +178,7 @@ drawn_segments = st.builds(
     sizes_mib,
     st.floats(0, 23),
     st.floats(0, 24),
-    st.sampled_from([0, 1, 8]),
+    st.sampled_from([0, 1, 6, 8]),
 )
 moments = st.sampled_from([OPEN_NS, SETTLED_NS, COLD_NS])
 
@@ -204,9 +236,9 @@ class Simulation:
     steps: int = 0
     numbers: int = 0
 
-    def flush(self, mib: float, from_h: float, to_h: float) -> None:
+    def flush(self, mib: float, from_h: float, to_h: float, zstd_level: int = 1) -> None:
         self.numbers += 1
-        one = segment(self.numbers, mib, from_h, to_h)
+        one = segment(self.numbers, mib, from_h, to_h, zstd_level)
         self.flushed_bytes += one.line_bytes
         self.manifest = replace(self.manifest, segments=(*self.manifest.segments, one))
 
@@ -238,16 +270,18 @@ class Simulation:
 
 @settings(max_examples=60)
 @given(
-    flushes=st.lists(st.tuples(sizes_mib, st.floats(0, 23), st.floats(0, 3)), min_size=1, max_size=150),
+    flushes=st.lists(
+        st.tuples(sizes_mib, st.floats(0, 23), st.floats(0, 3), st.sampled_from([0, 1, 6])), min_size=1, max_size=150
+    ),
     compact_every=st.integers(1, 20),
     late=st.lists(st.floats(0.001, 20), max_size=30),
 )
 def test_a_day_comes_to_rest_with_all_its_bytes_written_a_few_times(
-    flushes: list[tuple[float, float, float]], compact_every: int, late: list[float]
+    flushes: list[tuple[float, float, float, int]], compact_every: int, late: list[float]
 ) -> None:
     day = Simulation(POLICY)
-    for number, (mib, from_h, length_h) in enumerate(flushes):
-        day.flush(mib, from_h, min(23.9, from_h + length_h))
+    for number, (mib, from_h, length_h, zstd_level) in enumerate(flushes):
+        day.flush(mib, from_h, min(23.9, from_h + length_h), zstd_level)
         if number % compact_every == 0:
             day.compact(OPEN_NS)
     for now_ns in (SETTLED_NS, COLD_NS):
@@ -259,7 +293,7 @@ def test_a_day_comes_to_rest_with_all_its_bytes_written_a_few_times(
     assert sum(one.line_bytes for one in live) == day.flushed_bytes
     assert {one.zstd_level for one in live} == {POLICY.cold_zstd_level}
     # Each merge makes what a row lies in larger by a third at least, until that is large; then once for good.
-    smallest = min([mib for mib, _, _ in flushes] + late)
+    smallest = min([mib for mib, _, _, _ in flushes] + late)
     rounds = math.log(max(2.0, 1024 / smallest), 4 / 3)
     assert day.written_bytes <= day.flushed_bytes * (rounds + 2)
 
@@ -278,6 +312,21 @@ def test_usual_days_are_written_few_times(flushes: int, mib: float, most: float)
     day.compact(SETTLED_NS)
     assert day.written_bytes <= most * day.flushed_bytes
     assert len(day.manifest.segments) <= 5 + day.flushed_bytes / (POLICY.target_bytes / 2)
+
+
+def test_flushes_for_good_are_merged_once() -> None:
+    day = Simulation(POLICY)
+    for number in range(4):
+        day.flush(256.0, number, number + 0.9, POLICY.cold_zstd_level)
+        day.compact(OPEN_NS)
+    for now_ns in (SETTLED_NS, COLD_NS):
+        day.compact(now_ns)
+    (merged,) = day.manifest.segments
+    assert (merged.line_bytes, merged.zstd_level, day.steps) == (1024 * MIB, POLICY.cold_zstd_level, 1)
+    # What never met enough others is left as it is, too.
+    day.flush(256.0, 5, 6, POLICY.cold_zstd_level)
+    day.compact(COLD_NS)
+    assert day.steps == 1
 
 
 def test_an_open_day_holds_few_small_segments() -> None:

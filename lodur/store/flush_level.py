@@ -1,0 +1,77 @@
+"""How thoroughly a flush compresses a segment: fast, as it will be merged soon, or for good at once.
+
+Compression for good costs some times what the fast one does, so it shall be done once in a row's life. A merge of
+segments that are compressed for good can take their blocks over as they are, as long as streams have long runs of rows
+in them; else it compresses all again. Start at `zstd_level_of`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from lodur.kernels.compact import Cancel
+from lodur.kernels.head import Head
+from lodur.kernels.scan_plan import encode_matchers
+from lodur.kernels.volume import index_stats
+from lodur.model.limits import MIB
+from lodur.store.days import day_span
+from lodur.store.options import FlushOptions, SegmentCodec
+
+FAST_ZSTD_LEVEL = 1
+"""Of what is read soon and merged later: level 3 takes twice the time for 4 % fewer bytes."""
+
+FOR_GOOD_BYTES_MIN = 64 * MIB
+"""Of lines and metadata: a smaller segment is one of dozens in the merge that makes a large one, with others that were
+flushed fast, and is written anew there, whatever it was before."""
+
+FOR_GOOD_RUN_ROWS_MIN = 4096
+"""Rows of a stream, in the mean: a quarter of a block. With shorter ones a block has several streams, whose rows come
+to lie in other blocks when they are merged with those of other segments: they are compressed again then."""
+
+
+@dataclass(frozen=True, slots=True)
+class RowsOfDay:
+    """What a flush has of a day."""
+
+    rows: int
+    streams: int
+    bytes: int
+    """Of lines and metadata."""
+
+
+def zstd_level_of(rows: RowsOfDay | None, options: FlushOptions) -> int:
+    """The level of the segment of these rows; the fast one where little is known of them. Counts with zstd alone."""
+    is_for_good = (
+        rows is not None
+        and rows.bytes >= FOR_GOOD_BYTES_MIN
+        and rows.rows >= rows.streams * FOR_GOOD_RUN_ROWS_MIN
+        and options.codec is SegmentCodec.ZSTD
+    )
+    return options.cold_zstd_level if is_for_good and options.cold_zstd_level else FAST_ZSTD_LEVEL
+
+
+class RowCount:
+    """Counts the rows of the generation that takes rows, which is about to be frozen: no row may come in between.
+
+    What it says of a day is always the same, so that an attempt to write a segment that is made again writes the same
+    bytes. Where earlier generations wait for their flush still, the days of one are not told apart: who is behind with
+    flushes has no time for more than the fast level.
+    """
+
+    def __init__(self, head: Head) -> None:
+        stats = head.stats()
+        self._all = RowsOfDay(stats.rows, stats.streams, stats.bytes)
+        self._view = head.snapshot() if stats.bytes >= FOR_GOOD_BYTES_MIN and not stats.frozen else None
+
+    def of_day(self, day: int, *, is_only_day: bool) -> RowsOfDay | None:
+        """What the generation has of a day; None where that is not known, or too little for the day to matter.
+
+        Cost: one pass over the times of all rows, but for an only day.
+        """
+        if is_only_day:
+            return self._all
+        if self._view is None:
+            return None
+        span = day_span(day)
+        found = index_stats([self._view], encode_matchers(()), span.start_ns, span.end_ns, cancel=Cancel())
+        return RowsOfDay(found.entries, found.streams, found.bytes)
