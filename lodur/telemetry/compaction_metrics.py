@@ -52,6 +52,7 @@ class CompactionMetrics:
         self.lost_races = counter("lodur_compaction_lost_total", "Merges that another process had made meanwhile.")
         self.read_bytes = counter("lodur_compaction_read_bytes_total", "Bytes of segments that were merged.")
         self.written_bytes = counter("lodur_compaction_written_bytes_total", "Bytes of segments written by merges.")
+        self.copied_rows = counter("lodur_compaction_copied_rows_total", "Rows merged by copying compressed blocks.")
         self.repeated_rows = counter("lodur_compaction_repeated_rows_total", "Rows that were there twice.", ["tenant"])
         self.expired_rows = counter("lodur_retention_expired_rows_total", "Rows dropped as expired.", ["tenant"])
         self.deleted = counter("lodur_segments_deleted_total", "Objects of segments that were live no more.")

@@ -289,6 +289,7 @@ class DayCompaction:
             expired_rows = sum(segment.rows for segment in compaction.inputs)
         metrics.compactions.labels(compaction.reason.value).inc()
         metrics.written_bytes.inc(outcome.written_bytes)
+        metrics.copied_rows.inc(outcome.rows_copied)
         metrics.seconds.observe(seconds)
         if outcome.rows_repeated:
             metrics.repeated_rows.labels(tenant).inc(outcome.rows_repeated)
@@ -302,6 +303,7 @@ class DayCompaction:
             inputs=len(compaction.inputs),
             outputs=len(outcome.outputs),
             rows=outcome.rows_read,
+            copied_rows=outcome.rows_copied,
             repeated_rows=outcome.rows_repeated,
             expired_rows=expired_rows,
             deleted_rows=deleted_rows,

@@ -35,6 +35,8 @@ class MergeOutcome:
     rows_read: int
     rows_expired: int
     rows_repeated: int
+    rows_copied: int
+    """Of those that were read, those whose blocks went over as they were."""
     rows_deleted: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     """By path of the input and id of the delete request."""
 
@@ -70,7 +72,7 @@ class Merger:
         Raises DamagedSegment, MissingSegment, DeadlineExceeded when cancelled, and as `ObjectStore`.
         """
         if not compaction.spans:
-            return MergeOutcome((), 0, 0, 0)
+            return MergeOutcome((), 0, 0, 0, 0)
         taken = deletes.taken(compaction.inputs) if deletes is not None else [None] * len(compaction.inputs)
         through = deletes.through if deletes is not None else 0
         outputs: list[SegmentMeta] = []
@@ -96,6 +98,7 @@ class Merger:
             sum(merged.rows_read for merged in merges),
             sum(merged.rows_expired for merged in merges),
             sum(merged.rows_repeated for merged in merges),
+            sum(merged.rows_copied for merged in merges),
             _deleted(compaction, taken, merges),
         )
 

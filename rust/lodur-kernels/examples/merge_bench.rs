@@ -23,7 +23,8 @@ fn main() {
     let spent_s = cpu_s() - before_s;
     let written = merged.written.expect("rows");
     println!("{written:?}");
-    println!("level {level}: {:.2} CPU-s/GB, peak {} kB", spent_s * 1e9 / written.line_bytes as f64, peak_kb());
+    let (cost, copied) = (spent_s * 1e9 / written.line_bytes as f64, merged.rows_copied);
+    println!("level {level}: {cost:.2} CPU-s/GB, {copied} rows copied, peak {} kB", peak_kb());
 }
 
 fn cpu_s() -> f64 {

@@ -22,6 +22,7 @@ use crate::segment::{Segment, SegmentWritten, codec_named};
 struct SegmentsMerged {
     written: Option<Py<SegmentWritten>>,
     rows_read: u64,
+    rows_copied: u64,
     rows_expired: u64,
     rows_repeated: u64,
     rows_deleted: Vec<Vec<u64>>,
@@ -82,6 +83,7 @@ fn merge_segments(
     Ok(SegmentsMerged {
         written,
         rows_read: merged.rows_read,
+        rows_copied: merged.rows_copied,
         rows_expired: merged.rows_expired,
         rows_repeated: merged.rows_repeated,
         rows_deleted: merged.rows_deleted,

@@ -1,4 +1,4 @@
-//! The rows of one input of a merge, run by run: those of a time span that are kept, one decoded block at a time.
+//! The rows of one part of an input of a merge, run by run: those of a time span that are kept, one decoded block at a time.
 //!
 //! What has expired is left out first, then what delete requests take.
 
@@ -43,13 +43,14 @@ pub struct Kept {
     pub deletes: Option<Prepared>,
 }
 
-/// Walks through one segment.
+/// Walks through blocks of a segment that are in order.
 pub struct Cursor<'a> {
     segment: &'a Segment,
     source: &'a PageSource,
     kept: Kept,
     reader: PageReader,
-    next_block: usize,
+    /// Those that were not decoded yet.
+    blocks: Range<usize>,
     rows: Arc<Rows>,
     /// Of the current block, the current one last.
     runs: Vec<RankedRun>,
@@ -57,14 +58,14 @@ pub struct Cursor<'a> {
 }
 
 impl<'a> Cursor<'a> {
-    pub fn new((segment, source): (&'a Segment, &'a PageSource), kept: Kept) -> Self {
+    pub fn new((segment, source): (&'a Segment, &'a PageSource), blocks: Range<usize>, kept: Kept) -> Self {
         let deleted = vec![0; kept.deletes.as_ref().map_or(0, Prepared::count)];
         Cursor {
             segment,
             source,
             kept,
             reader: PageReader::default(),
-            next_block: 0,
+            blocks,
             rows: Arc::default(),
             runs: Vec::new(),
             tally: Tally { deleted, ..Tally::default() },
@@ -79,9 +80,8 @@ impl<'a> Cursor<'a> {
     pub fn fill(&mut self) -> Result<Option<Key>> {
         let segment = self.segment;
         while self.runs.is_empty() {
-            let number = self.next_block;
-            let Some(block) = segment.directory.blocks.get(number) else { return Ok(None) };
-            self.next_block += 1;
+            let Some(number) = self.blocks.next() else { return Ok(None) };
+            let block = &segment.directory.blocks[number];
             if self.is_needless(block) {
                 continue;
             }

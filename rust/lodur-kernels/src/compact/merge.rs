@@ -1,8 +1,8 @@
 //! Merge segments: their rows by (label set, timestamp, arrival), each entry once, into one new segment.
 //!
-//! Of each input one block is in memory at a time, so memory does not grow with the segments. Equal entries (stream,
-//! timestamp, line, level, metadata) of different inputs become one; rows that have expired or were deleted are left out. Start at
-//! `merge_segments`.
+//! Of each part of an input one block is in memory at a time, so memory does not grow with the segments. Equal entries
+//! (stream, timestamp, line, level, metadata) of different inputs become one; rows that have expired or were deleted are left
+//! out. Where nothing of that can be, blocks are copied as they lie (`copy`). Start at `merge_segments`.
 
 use std::collections::{HashMap, HashSet};
 use std::hash::{BuildHasher, RandomState};
@@ -14,6 +14,7 @@ use xxhash_rust::xxh3::xxh3_128_with_seed;
 
 use crate::batch::Rows;
 use crate::compact::columns::merged_columns;
+use crate::compact::copy::{Copying, RUNS_IN_BLOCK_MAX};
 use crate::compact::cursor::{Cursor, Kept, Key};
 use crate::compact::keep::KeepRules;
 use crate::deletes::{Deletes, Prepared};
@@ -34,6 +35,8 @@ pub struct Merged {
     /// None, and nothing of use in `out`, where no row was left.
     pub written: Option<Written>,
     pub rows_read: u64,
+    /// Of these, those whose blocks were copied: all or none.
+    pub rows_copied: u64,
     pub rows_expired: u64,
     pub rows_repeated: u64,
     /// By input, and by place of the delete request that took them.
@@ -49,16 +52,23 @@ pub fn merge_segments<W: Write + Send>(
     cancel: &Cancel,
     out: W,
 ) -> Result<Merged> {
+    if let Some(copying) = Copying::of(inputs, &span, keep, codec, RUNS_IN_BLOCK_MAX) {
+        return copying.write(cancel, out);
+    }
+    merge_rows(inputs, span, keep, codec, cancel, out)
+}
+
+/// The same row by row, whatever the inputs are.
+pub fn merge_rows<W: Write + Send>(
+    inputs: &[Input<'_>],
+    span: Range<i64>,
+    keep: &KeepRules,
+    codec: Codec,
+    cancel: &Cancel,
+    out: W,
+) -> Result<Merged> {
     let streams = Streams::of(inputs);
-    let mut cursors: Vec<Cursor<'_>> = inputs
-        .iter()
-        .zip(streams.ranks)
-        .map(|((segment, source, deletes), ranks)| {
-            let deletes = deletes.and_then(|deletes| Prepared::of(deletes, &segment.streams));
-            let from_ns = keep.from_ns(&segment.streams);
-            Cursor::new((segment, source), Kept { span: span.clone(), from_ns, ranks, deletes })
-        })
-        .collect();
+    let (mut cursors, owners) = cursors_of(inputs, &streams.ranks, &span, keep);
     let meta = MetaSource::new(merged_columns(inputs)?);
     let mut output = Output::new(SegmentWriter::new(out, &streams.labels, meta, codec)?, streams.labels);
     let mut repeated = 0;
@@ -75,24 +85,53 @@ pub fn merge_segments<W: Write + Send>(
         }
     }
     let written = output.finish()?;
-    let mut merged =
-        Merged { written, rows_read: 0, rows_expired: 0, rows_repeated: repeated, rows_deleted: Vec::new() };
-    for tally in cursors.into_iter().map(Cursor::into_tally) {
+    let mut merged = Merged {
+        written,
+        rows_read: 0,
+        rows_copied: 0,
+        rows_expired: 0,
+        rows_repeated: repeated,
+        rows_deleted: vec![Vec::new(); inputs.len()],
+    };
+    for (tally, input) in cursors.into_iter().map(Cursor::into_tally).zip(owners) {
         merged.rows_read += tally.rows;
         merged.rows_expired += tally.expired;
-        merged.rows_deleted.push(tally.deleted);
+        let deleted = &mut merged.rows_deleted[input];
+        deleted.resize(tally.deleted.len(), 0);
+        deleted.iter_mut().zip(tally.deleted).for_each(|(sum, rows)| *sum += rows);
     }
     Ok(merged)
 }
 
+/// A cursor for each part of each input, in their order, and the input of each.
+fn cursors_of<'a>(
+    inputs: &[Input<'a>],
+    ranks: &[Vec<u32>],
+    span: &Range<i64>,
+    keep: &KeepRules,
+) -> (Vec<Cursor<'a>>, Vec<usize>) {
+    let (mut cursors, mut owners) = (Vec::new(), Vec::new());
+    for (number, ((segment, source, deletes), ranks)) in inputs.iter().zip(ranks).enumerate() {
+        let from_ns = keep.from_ns(&segment.streams);
+        for blocks in segment.directory.part_blocks() {
+            let deletes = deletes.and_then(|deletes| Prepared::of(deletes, &segment.streams));
+            let (from_ns, ranks) = (from_ns.clone(), ranks.clone());
+            let kept = Kept { span: span.clone(), from_ns, ranks, deletes };
+            cursors.push(Cursor::new((segment, source), blocks, kept));
+            owners.push(number);
+        }
+    }
+    (cursors, owners)
+}
+
 /// The label sets of all inputs in their order, and by input and stream the place of its label set.
-struct Streams {
-    labels: Vec<Arc<LabelSet>>,
-    ranks: Vec<Vec<u32>>,
+pub(super) struct Streams {
+    pub labels: Vec<Arc<LabelSet>>,
+    pub ranks: Vec<Vec<u32>>,
 }
 
 impl Streams {
-    fn of(inputs: &[Input<'_>]) -> Self {
+    pub fn of(inputs: &[Input<'_>]) -> Self {
         let mut labels: Vec<Arc<LabelSet>> =
             inputs.iter().flat_map(|(segment, ..)| &segment.streams).cloned().collect();
         labels.sort();

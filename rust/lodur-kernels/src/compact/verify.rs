@@ -28,7 +28,7 @@ fn check(segment: &Segment, source: &PageSource, cancel: &Cancel) -> Result<u64>
     if rows != directory.rows || line_bytes != directory.line_bytes {
         return Err(KernelError::corrupt("", 0, "blocks do not add up to the directory's totals"));
     }
-    if let Some(layout) = &directory.grams {
+    for layout in directory.filters() {
         check_filter(layout, &mut |offset, length| source.read_at(offset, length))?;
     }
     Ok(rows)

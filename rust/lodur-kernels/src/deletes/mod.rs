@@ -14,7 +14,6 @@ use crate::pipeline::literals::{Required, required_of};
 use crate::pipeline::{Bitmap, LabelNeeds, Pipeline, RowLabels, Scratch};
 use crate::scan::load::{BlockRun, Columns};
 use crate::scan::matching::Selector;
-use crate::segment::grams;
 use crate::segment::read::{PageSource, Segment};
 
 pub mod effect;
@@ -66,9 +65,8 @@ impl Deletes {
 
     /// Ranges of a segment's gram filter that tell which blocks the requests may touch.
     pub fn probe_ranges(&self, segment: &Segment) -> Vec<(u64, u64)> {
-        let Some(layout) = &segment.directory.grams else { return Vec::new() };
         let with_lines = self.rules.iter().filter(|rule| rule.pipeline.is_some());
-        with_lines.flat_map(|rule| grams::probe_ranges(layout, &rule.required)).collect()
+        with_lines.flat_map(|rule| segment.probe_ranges(&rule.required)).collect()
     }
 }
 

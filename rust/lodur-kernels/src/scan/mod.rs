@@ -13,7 +13,6 @@ use crate::scan::matching::Selector;
 use crate::scan::parallel::Cancel;
 use crate::scan::plan::{GroupingMode, ScanPlan, Task};
 use crate::scan::source::{BlockRef, Selected, Source, prune_needed, select_needed};
-use crate::segment::grams;
 
 pub mod json;
 pub mod load;
@@ -118,10 +117,9 @@ impl Scan {
     /// Ranges of the gram filter that pruning reads; empty if nothing can be pruned with it.
     pub fn probe_ranges(&self, source: &Source) -> Vec<(u64, u64)> {
         let Source::Segment(segment, _, deletes) = source else { return Vec::new() };
-        let Some(layout) = &segment.directory.grams else { return Vec::new() };
         let needs = (0..self.needs.len()).map(|need| self.needs.required(need));
         let all = std::iter::once(&self.required).chain(needs);
-        let mut ranges: Vec<_> = all.flat_map(|required| grams::probe_ranges(layout, required)).collect();
+        let mut ranges: Vec<_> = all.flat_map(|required| segment.probe_ranges(required)).collect();
         ranges.extend(deletes.iter().flat_map(|deletes| deletes.probe_ranges(segment)));
         ranges.sort_unstable();
         ranges.dedup();

@@ -19,7 +19,7 @@ pub const LEVEL_TEXTS: [&str; LEVEL_COUNT - 1] =
     ["unknown", "trace", "debug", "info", "warn", "error", "critical", "fatal"];
 
 /// A place that is not known before the row group is written; until then only the fact counts that there is one.
-const UNPLACED: PageRef = PageRef { offset: 0, length: 0 };
+pub const UNPLACED: PageRef = PageRef { offset: 0, length: 0 };
 
 /// A column of the segment as far as a block knows it.
 #[derive(Clone, Copy, Debug)]
@@ -100,20 +100,9 @@ impl BlockEncoder {
         raw: &mut Vec<u8>,
         pages: &mut Vec<EncodedPage>,
     ) -> Result<()> {
-        let by_column = meta.split(rows);
+        let by_column = meta.split(rows.iter().map(SortedRow::meta));
         for (number, texts) in by_column.columns.iter().enumerate() {
-            let encoding = match &meta.columns[number].dictionary {
-                Some(dictionary) => {
-                    let numbers: Vec<Option<u32>> =
-                        texts.iter().map(|text| text.and_then(|text| meta.number(number, text))).collect();
-                    columns::encode_numbers(&numbers, dictionary.len(), raw);
-                    page::ENCODING_RLE_DICTIONARY
-                }
-                None => {
-                    columns::encode_texts(texts, raw);
-                    page::ENCODING_DELTA_LENGTH_BYTE_ARRAY
-                }
-            };
+            let encoding = encode_meta_column(meta, number, texts, raw);
             if texts.iter().any(Option::is_some) {
                 entry.meta[number] = Some(UNPLACED);
             }
@@ -159,7 +148,24 @@ pub fn encode_all(
     })
 }
 
-fn encoded(
+/// The raw page of a metadata column; gives its encoding.
+pub fn encode_meta_column(meta: &MetaSource, number: usize, texts: &[Option<&str>], raw: &mut Vec<u8>) -> i32 {
+    match &meta.columns[number].dictionary {
+        Some(dictionary) => {
+            let numbers: Vec<Option<u32>> =
+                texts.iter().map(|text| text.and_then(|text| meta.number(number, text))).collect();
+            columns::encode_numbers(&numbers, dictionary.len(), raw);
+            page::ENCODING_RLE_DICTIONARY
+        }
+        None => {
+            columns::encode_texts(texts, raw);
+            page::ENCODING_DELTA_LENGTH_BYTE_ARRAY
+        }
+    }
+}
+
+/// The page of a column.
+pub fn encoded(
     compressor: &mut Compressor,
     column: BlockColumn,
     raw: &[u8],

@@ -3,6 +3,8 @@
 //! It lies between the last column chunk and the footer as zstd-compressed MessagePack; the footer's key-value entry
 //! `lodur.directory` says where (see `DirectoryRef`). Described in docs/formats/segment.md.
 
+use std::ops::Range;
+
 use serde::{Deserialize, Serialize};
 
 use crate::error::{KernelError, Result};
@@ -13,9 +15,9 @@ use crate::segment::escapes::Escapes;
 use crate::segment::grams::GramLayout;
 
 /// Version of the segment format; raised with every change that an old reader would misread.
-pub const SEGMENT_VERSION: u32 = 2;
+pub const SEGMENT_VERSION: u32 = 3;
 
-/// Oldest version that this build reads. Version 1 did not say how many bytes a run has.
+/// Oldest version that this build reads. Version 1 did not say how many bytes a run has, version 2 knew no parts.
 const SEGMENT_VERSION_MIN: u32 = 1;
 
 /// Key of the footer entry that locates the directory.
@@ -109,6 +111,12 @@ pub struct Directory {
     pub blocks: Vec<BlockEntry>,
     pub grams: Option<GramLayout>,
     pub sizes: PartSizes,
+    /// First blocks of the parts after the first. Rows are in order within a part; the rows of a stream are so throughout.
+    #[serde(default)]
+    pub parts: Vec<u32>,
+    /// Filters of the blocks after those of `grams`, in order: where parts came with filters of different sizes.
+    #[serde(default)]
+    pub more_grams: Vec<GramLayout>,
 }
 
 /// Where the directory lies: the value of the footer's `lodur.directory`.
@@ -207,7 +215,30 @@ impl Directory {
                 return Err("segment directory has a block that does not add up");
             }
         }
+        let starts = std::iter::once(&0).chain(&self.parts);
+        if !starts.is_sorted_by(|a, b| a < b)
+            || self.parts.last().is_some_and(|last| *last as usize >= self.blocks.len())
+        {
+            return Err("segment directory has parts that are no runs of its blocks");
+        }
+        let filtered: u64 = self.filters().map(|layout| u64::from(layout.blocks)).sum();
+        if self.filters().next().is_some() && filtered != self.blocks.len() as u64 {
+            return Err("segment directory has gram filters of other blocks than its own");
+        }
         Ok(())
+    }
+
+    /// The gram filters, in the order of their blocks.
+    pub fn filters(&self) -> impl Iterator<Item = &GramLayout> {
+        self.grams.iter().chain(&self.more_grams)
+    }
+
+    /// The blocks of each part.
+    pub fn part_blocks(&self) -> impl Iterator<Item = Range<usize>> {
+        (0..=self.parts.len()).map(|part| {
+            let start = part.checked_sub(1).map_or(0, |before| self.parts[before] as usize);
+            start..self.parts.get(part).map_or(self.blocks.len(), |next| *next as usize)
+        })
     }
 
     pub fn label_set(&self, stream: usize) -> LabelSet {

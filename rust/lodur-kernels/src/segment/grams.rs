@@ -1,9 +1,9 @@
 //! The gram filter: which blocks can hold a substring at all.
 //!
 //! Per block one bit set over the hashes of its distinct 5-byte grams, ASCII letters folded to lower case, one hash, about
-//! 1.6 bits a distinct gram. The sets of a segment's blocks have one size and are stored sliced by bit position, so that
+//! 1.25 bits a distinct gram. The sets of a filter's blocks have one size and are stored sliced by bit position, so that
 //! a probe reads one short slice a gram for all blocks at once. Layout: docs/formats/segment.md. False positives are
-//! possible, false negatives are not.
+//! possible, false negatives are not. How filters of several segments become one is `gram_join`'s matter.
 
 use crate::error::{KernelError, Result};
 use crate::pipeline::literals::Required;
@@ -18,16 +18,20 @@ pub const GRAM_BYTES: usize = 5;
 /// cache, and even 700,000 distinct grams (the most seen in 4 MiB of logs) leave its estimate of their number good.
 const COLLECT_BITS_LOG2: u32 = 20;
 
-/// Bits per distinct gram in the stored filter, times eight. At 1.25 bits a pattern with four grams of its own kept 9 % of
-/// the blocks, at 1.6 it keeps 4.5 %; the filter grows by 0.4 % of the lines, which `Compressor::new` saves elsewhere.
-const BITS_PER_GRAM_X8: u64 = 13;
+/// Bits per distinct gram in the stored filter, times eight. At 1.25 bits a pattern with four grams of its own keeps 9 % of
+/// the blocks, at 1.6 it would keep 4.5 %, for 0.4 % of the lines more.
+const BITS_PER_GRAM_X8: u64 = 10;
+
+/// Sizes of filters between one power of two and the next: so few that segments of like lines get one size, and their
+/// filters can be joined; so many that the bits for a gram differ by 6 % at most.
+const SIZES_PER_OCTAVE: u64 = 8;
 
 /// Smallest filter of a block: below this, size does not matter.
 const FILTER_BITS_MIN: u64 = 1 << 10;
 
 /// Bytes of a slice region's chunk that carry data; four more hold their CRC32C.
 pub const CHUNK_DATA_BYTES: usize = 4092;
-const CHUNK_BYTES: usize = CHUNK_DATA_BYTES + 4;
+pub(super) const CHUNK_BYTES: usize = CHUNK_DATA_BYTES + 4;
 
 /// Grams probed for one literal: each tells about half of the unwanted blocks away, so more change nothing.
 const PROBES_MAX: usize = 40;
@@ -97,15 +101,23 @@ pub struct GramLayout {
 }
 
 impl GramLayout {
-    fn stride(&self) -> u64 {
+    /// Bytes of a slice.
+    pub(super) fn stride(&self) -> u64 {
         u64::from(self.blocks.div_ceil(8))
     }
+}
+
+/// The size of a filter: the nearest to what so many distinct grams ask for, so that sizes neither grow nor shrink on average.
+fn filter_bits(distinct: u64) -> u64 {
+    let wanted = (distinct * BITS_PER_GRAM_X8 / 8).clamp(FILTER_BITS_MIN, 1 << COLLECT_BITS_LOG2);
+    let step = (1 << wanted.ilog2()) / SIZES_PER_OCTAVE;
+    (wanted + step / 2) / step * step
 }
 
 /// Slice the sets of a segment's blocks; returns the bytes (checksummed chunks) and the layout at `offset`.
 pub fn slice_filters(sets: &[GramSet], offset: u64) -> (Vec<u8>, GramLayout) {
     let mean = sets.iter().map(GramSet::distinct).sum::<u64>() / sets.len().max(1) as u64;
-    let bits = (mean * BITS_PER_GRAM_X8 / 8).clamp(FILTER_BITS_MIN, 1 << COLLECT_BITS_LOG2);
+    let bits = filter_bits(mean);
     let mut layout = GramLayout { policy: GRAM_POLICY, offset, length: 0, bits, blocks: sets.len() as u32 };
     let stride = layout.stride() as usize;
     let mut slices = vec![0u8; bits as usize * stride];
@@ -116,12 +128,15 @@ pub fn slice_filters(sets: &[GramSet], offset: u64) -> (Vec<u8>, GramLayout) {
         }
     }
     let mut out = Vec::with_capacity(slices.len() + slices.len() / CHUNK_DATA_BYTES * 4 + 4);
-    for chunk in slices.chunks(CHUNK_DATA_BYTES) {
-        out.extend_from_slice(chunk);
-        out.extend_from_slice(&crc32c::crc32c(chunk).to_le_bytes());
-    }
+    slices.chunks(CHUNK_DATA_BYTES).for_each(|chunk| append_chunk(chunk, &mut out));
     layout.length = out.len() as u64;
     (out, layout)
+}
+
+/// Append the data of a chunk and its checksum.
+pub(super) fn append_chunk(data: &[u8], out: &mut Vec<u8>) {
+    out.extend_from_slice(data);
+    out.extend_from_slice(&crc32c::crc32c(data).to_le_bytes());
 }
 
 /// Reads `length` bytes at `offset` of a segment.
@@ -250,7 +265,7 @@ fn read_slice(layout: &GramLayout, at: u64, length: usize, read: &mut ReadAt<'_>
 }
 
 /// The data of one chunk, without its checksum.
-fn read_chunk(layout: &GramLayout, start: u64, size: usize, read: &mut ReadAt<'_>) -> Result<Vec<u8>> {
+pub(super) fn read_chunk(layout: &GramLayout, start: u64, size: usize, read: &mut ReadAt<'_>) -> Result<Vec<u8>> {
     let mut bytes = read(layout.offset + start, size)?;
     let crc = bytes.split_off(bytes.len().saturating_sub(4));
     if crc != crc32c::crc32c(&bytes).to_le_bytes() {
@@ -300,6 +315,17 @@ mod tests {
             let start = if text.is_empty() { 0 } else { from.index(text.len()) };
             let needle = text[start..(start + length).min(text.len())].to_ascii_uppercase();
             prop_assert!(probe_all(&blocks, &needle)[block]);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn sizes_are_few_and_near_what_is_asked_for(distinct in 0u64..2_000_000) {
+            let asked = (distinct * BITS_PER_GRAM_X8 / 8).clamp(FILTER_BITS_MIN, 1 << COLLECT_BITS_LOG2);
+            let bits = filter_bits(distinct);
+            prop_assert!((FILTER_BITS_MIN..=1 << COLLECT_BITS_LOG2).contains(&bits));
+            prop_assert!(bits.abs_diff(asked) * 2 * SIZES_PER_OCTAVE <= asked);
+            prop_assert_eq!(bits % ((1 << bits.ilog2()) / SIZES_PER_OCTAVE), 0);
         }
     }
 

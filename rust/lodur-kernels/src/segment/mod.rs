@@ -3,9 +3,11 @@
 pub(crate) mod block;
 pub mod codec;
 pub mod columns;
+pub mod copied;
 pub mod delta;
 pub mod directory;
 pub mod escapes;
+pub mod gram_join;
 pub mod grams;
 pub mod page;
 pub mod read;

@@ -28,54 +28,85 @@ pub fn write_data_page(
     encoding: i32,
     out: &mut Vec<u8>,
 ) -> Result<()> {
-    write_page(compressor, raw, out, PAGE_DATA, |header| {
-        header.struct_field(5);
-        header.i32_field(1, values as i32);
-        header.i32_field(2, encoding);
-        header.i32_field(3, ENCODING_RLE);
-        header.i32_field(4, ENCODING_RLE);
-        header.end();
-    })
+    let body = compressor.compress(raw)?;
+    write_body(body, raw.len(), out, PAGE_DATA, |header| data_page_fields(header, values, encoding));
+    Ok(())
+}
+
+fn data_page_fields(header: &mut ThriftWriter<'_>, values: usize, encoding: i32) {
+    header.struct_field(5);
+    header.i32_field(1, values as i32);
+    header.i32_field(2, encoding);
+    header.i32_field(3, ENCODING_RLE);
+    header.i32_field(4, ENCODING_RLE);
+    header.end();
+}
+
+/// Append a page that was read as it lies. Its header is written anew: only what is known to be right is carried on.
+pub fn write_stored_page(page: &StoredPage<'_>, encoding: i32, out: &mut Vec<u8>) {
+    write_body(page.body, page.raw_bytes, out, PAGE_DATA, |header| data_page_fields(header, page.values, encoding));
 }
 
 /// Append a dictionary page with its header to `out`.
 pub fn write_dictionary_page(compressor: &mut Compressor, raw: &[u8], values: usize, out: &mut Vec<u8>) -> Result<()> {
-    write_page(compressor, raw, out, PAGE_DICTIONARY, |header| {
+    let body = compressor.compress(raw)?;
+    write_body(body, raw.len(), out, PAGE_DICTIONARY, |header| {
         header.struct_field(7);
         header.i32_field(1, values as i32);
         header.i32_field(2, ENCODING_PLAIN);
         header.end();
-    })
+    });
+    Ok(())
 }
 
-fn write_page(
-    compressor: &mut Compressor,
-    raw: &[u8],
-    out: &mut Vec<u8>,
-    kind: i32,
-    detail: impl FnOnce(&mut ThriftWriter<'_>),
-) -> Result<()> {
-    let body = compressor.compress(raw)?;
+fn write_body(body: &[u8], raw_bytes: usize, out: &mut Vec<u8>, kind: i32, detail: impl FnOnce(&mut ThriftWriter<'_>)) {
     let mut header = ThriftWriter { out, last: vec![0] };
     header.i32_field(1, kind);
-    header.i32_field(2, raw.len() as i32);
+    header.i32_field(2, raw_bytes as i32);
     header.i32_field(3, body.len() as i32);
     header.i32_field(4, crc32fast::hash(body) as i32);
     detail(&mut header);
     header.end();
     out.extend_from_slice(body);
-    Ok(())
 }
 
 /// Decompress the page that `bytes` holds (header and body) into `out`; checks the checksum. Returns its value count.
 pub fn read_page(decompressor: &mut Decompressor, codec: Codec, bytes: &[u8], out: &mut Vec<u8>) -> Result<usize> {
+    let (header, body) = checked_body(bytes)?;
+    decompressor.decompress(codec, body, header.raw, out)?;
+    Ok(header.values)
+}
+
+/// A page that is not decompressed.
+pub struct StoredPage<'a> {
+    pub body: &'a [u8],
+    pub raw_bytes: usize,
+    /// Nulls and entries of empty maps included.
+    pub values: usize,
+}
+
+/// The page that `bytes` holds (header and body); checks the checksum, and the header as far as the body tells.
+pub fn stored_page(codec: Codec, bytes: &[u8]) -> Result<StoredPage<'_>> {
+    let (header, body) = checked_body(bytes)?;
+    let raw_bytes = match codec {
+        Codec::None => Some(body.len()),
+        // What no frame says stays what the header says.
+        Codec::Zstd { .. } => zstd::zstd_safe::get_frame_content_size(body).ok().flatten().map(|bytes| bytes as usize),
+        Codec::Gzip | Codec::Snappy | Codec::Lz4 => None,
+    };
+    if raw_bytes.is_some_and(|raw_bytes| raw_bytes != header.raw) {
+        return Err(damaged("page has another size than its header says"));
+    }
+    Ok(StoredPage { body, raw_bytes: header.raw, values: header.values })
+}
+
+fn checked_body(bytes: &[u8]) -> Result<(Header, &[u8])> {
     let (header, header_len) = read_header(bytes)?;
     let body = bytes.get(header_len..header_len + header.compressed).ok_or_else(|| damaged("page is cut short"))?;
     if crc32fast::hash(body) != header.crc {
         return Err(damaged("page checksum does not match"));
     }
-    decompressor.decompress(codec, body, header.raw, out)?;
-    Ok(header.values)
+    Ok((header, body))
 }
 
 struct Header {

@@ -15,11 +15,14 @@ use crate::batch::MetaPair;
 use crate::batch::{Metadata, Rows};
 use crate::error::{KernelError, Result};
 use crate::labels::LabelSet;
+use crate::pipeline::literals::Required;
 use crate::segment::codec::{Codec, Decompressor};
 use crate::segment::columns;
 use crate::segment::delta;
 use crate::segment::directory::{BlockEntry, DIRECTORY_BYTES_MAX, DIRECTORY_KEY, Directory, DirectoryRef, PageRef};
-use crate::segment::page;
+use crate::segment::gram_join::probe_filters;
+use crate::segment::grams::probe_ranges;
+use crate::segment::page::{self, StoredPage};
 
 /// Parquet's last bytes: footer length and magic.
 const TAIL_BYTES: u64 = 8;
@@ -104,18 +107,14 @@ impl Segment {
     }
 
     /// Numbers of the blocks that may hold what is required; all where nothing can be said.
-    pub fn probe(
-        &self,
-        source: &PageSource,
-        required: &crate::pipeline::literals::Required,
-    ) -> Result<Option<Vec<u8>>> {
-        match &self.directory.grams {
-            Some(layout) => {
-                crate::segment::grams::probe(layout, required, &mut |offset, length| source.read_at(offset, length))
-                    .map_err(|e| e.in_file(&self.path))
-            }
-            None => Ok(None),
-        }
+    pub fn probe(&self, source: &PageSource, required: &Required) -> Result<Option<Vec<u8>>> {
+        let mut read = |offset: u64, length: usize| source.read_at(offset, length);
+        probe_filters(self.directory.filters(), required, &mut read).map_err(|e| e.in_file(&self.path))
+    }
+
+    /// The file ranges (offset, length) that `probe` reads.
+    pub fn probe_ranges(&self, required: &Required) -> Vec<(u64, u64)> {
+        self.directory.filters().flat_map(|layout| probe_ranges(layout, required)).collect()
     }
 }
 
@@ -162,6 +161,12 @@ impl PageReader {
     fn page(&mut self, source: &PageSource, codec: Codec, place: PageRef) -> Result<usize> {
         source.read_into(place.offset, place.length as usize, &mut self.stored)?;
         page::read_page(&mut self.decompressor, codec, &self.stored, &mut self.raw).map_err(|e| e.at(place.offset))
+    }
+
+    /// A page as it lies in the file, its checksum checked.
+    pub fn stored(&mut self, source: &PageSource, codec: Codec, place: PageRef) -> Result<StoredPage<'_>> {
+        source.read_into(place.offset, place.length as usize, &mut self.stored)?;
+        page::stored_page(codec, &self.stored).map_err(|e| e.at(place.offset))
     }
 
     /// Timestamps of a block's rows.

@@ -146,13 +146,17 @@ impl MetaSource {
         self.numbers[column].get(value).copied()
     }
 
-    pub fn split<'a>(&self, rows: &[SortedRow<'a>]) -> MetaByColumn<'a> {
+    /// Divide the pairs of rows.
+    pub fn split<'a, P: Iterator<Item = (&'a str, &'a str)>>(
+        &self,
+        rows: impl ExactSizeIterator<Item = P>,
+    ) -> MetaByColumn<'a> {
         let mut by_column = MetaByColumn {
             columns: vec![vec![None; rows.len()]; self.columns.len()],
             rest: vec![Vec::new(); rows.len()],
         };
-        for (i, row) in rows.iter().enumerate() {
-            for (name, value) in row.meta() {
+        for (i, pairs) in rows.enumerate() {
+            for (name, value) in pairs {
                 match self.places.get(name) {
                     Some(&column) => by_column.columns[column][i] = Some(value),
                     None => by_column.rest[i].push((name, value)),

@@ -1,8 +1,8 @@
 //! Write a segment: sort a head generation's rows, cut them into blocks, encode, index.
 //!
-//! Start at `write_segment`. Rows are sorted by (label set, timestamp, arrival); a block ends after `BLOCK_ROWS` rows or
-//! `BLOCK_LINE_BYTES` of lines, and every column has a page boundary there. A row group holds `GROUP_BLOCKS` blocks, so
-//! that other engines can read a segment in parallel and only one group is in memory while writing.
+//! Start at `write_segment`. Rows are sorted by (label set, timestamp, arrival), copied ones within each part; a block ends
+//! after `BLOCK_ROWS` rows or `BLOCK_LINE_BYTES` of lines, and every column has a page boundary there. A row group holds
+//! `GROUP_BLOCKS` blocks, so that other engines can read a segment in parallel and only one group is in memory while writing.
 
 use std::io::Write;
 use std::ops::Range;
@@ -19,13 +19,15 @@ use parquet::file::writer::SerializedFileWriter;
 use crate::error::{KernelError, Result};
 use crate::head::HeadView;
 use crate::labels::LabelSet;
-use crate::segment::block::{BlockColumn, BlockEncoder, EncodedBlock, LEVEL_TEXTS, encode_all};
+use crate::segment::block::{BlockColumn, BlockEncoder, EncodedBlock, EncodedPage, LEVEL_TEXTS, encode_all};
 use crate::segment::codec::Codec;
 use crate::segment::columns;
+use crate::segment::copied::CopiedBlock;
 use crate::segment::directory::{
     BlockEntry, DIRECTORY_KEY, Directory, MetaColumn, PageRef, PartSizes, SEGMENT_VERSION,
 };
-use crate::segment::grams::{GramSet, slice_filters};
+use crate::segment::gram_join::JoinedFilters;
+use crate::segment::grams::{GramLayout, GramSet, slice_filters};
 use crate::segment::page;
 use crate::segment::rows::{MetaSource, SortedRow, choose_meta_columns, sort_rows};
 use crate::segment::schema::{FIRST_LABEL_COLUMN, SegmentSchema};
@@ -119,7 +121,7 @@ impl Chunk {
     }
 }
 
-/// Writes blocks of rows that come in segment order.
+/// Writes blocks of rows that come in segment order, of each part.
 pub struct SegmentWriter<W: Write + Send> {
     file: SerializedFileWriter<W>,
     schema: SegmentSchema,
@@ -131,6 +133,8 @@ pub struct SegmentWriter<W: Write + Send> {
     /// Blocks of the current row group; pages are placed when the group is written.
     group: Vec<BlockEntry>,
     blocks: Vec<BlockEntry>,
+    /// First blocks of the parts after the first.
+    parts: Vec<u32>,
     grams: Vec<GramSet>,
     sizes: PartSizes,
     raw: Vec<u8>,
@@ -156,6 +160,7 @@ impl<W: Write + Send> SegmentWriter<W> {
             chunks: Vec::new(),
             group: Vec::new(),
             blocks: Vec::new(),
+            parts: Vec::new(),
             grams: Vec::new(),
             sizes: PartSizes::default(),
             raw: Vec::new(),
@@ -193,12 +198,30 @@ impl<W: Write + Send> SegmentWriter<W> {
     }
 
     fn append(&mut self, block: EncodedBlock) -> Result<()> {
+        self.grams.push(block.grams);
+        self.append_pages(block.entry, block.pages)
+    }
+
+    /// Add a block of another segment. What is written so is finished with `finish_copied`.
+    pub fn add_copied(&mut self, block: CopiedBlock) -> Result<()> {
+        self.append_pages(block.entry, block.pages)
+    }
+
+    /// What comes now is in order by itself, not with what was added before.
+    pub fn begin_part(&mut self) {
+        let blocks = self.blocks.len() + self.group.len();
+        if blocks > 0 {
+            self.parts.push(blocks as u32);
+        }
+    }
+
+    fn append_pages(&mut self, entry: BlockEntry, pages: Vec<EncodedPage>) -> Result<()> {
         if self.chunks.is_empty() {
             self.begin_group()?;
         }
         let (first, columns) = (self.first_meta_column(), self.meta.columns.len());
-        let rows = block.entry.rows as usize;
-        for page in block.pages {
+        let rows = entry.rows as usize;
+        for page in pages {
             let column = match page.column {
                 BlockColumn::Fixed(column) => column,
                 BlockColumn::Metadata(number) => first + number,
@@ -207,8 +230,7 @@ impl<W: Write + Send> SegmentWriter<W> {
             };
             self.chunks[column].add(&page.bytes, rows, page.values, page.raw_bytes, page.encoding);
         }
-        self.grams.push(block.grams);
-        self.group.push(block.entry);
+        self.group.push(entry);
         if self.group.len() == GROUP_BLOCKS {
             self.end_group()?;
         }
@@ -328,15 +350,38 @@ impl<W: Write + Send> SegmentWriter<W> {
     }
 
     pub fn finish(mut self) -> Result<Written> {
-        if !self.group.is_empty() {
-            self.end_group()?;
-        }
-        let (filter, grams) = slice_filters(&self.grams, self.file.bytes_written() as u64);
+        self.end_last_group()?;
+        let (filter, layout) = slice_filters(&self.grams, self.file.bytes_written() as u64);
         self.file.write_all(&filter).map_err(|e| KernelError::io("segment", e))?;
-        self.sizes.grams = filter.len() as u64;
+        self.finish_with(vec![layout])
+    }
+
+    /// Finish a segment of copied blocks with their filters; `check` is asked now and then and may end the work.
+    pub fn finish_copied(
+        mut self,
+        filters: &JoinedFilters<'_>,
+        mut check: impl FnMut() -> Result<()>,
+    ) -> Result<Written> {
+        self.end_last_group()?;
+        let layouts = filters.write(self.file.bytes_written() as u64, &mut |bytes| {
+            check()?;
+            self.file.write_all(bytes).map_err(|e| KernelError::io("segment", e))
+        })?;
+        self.finish_with(layouts)
+    }
+
+    fn end_last_group(&mut self) -> Result<()> {
+        if self.group.is_empty() { Ok(()) } else { self.end_group() }
+    }
+
+    fn finish_with(mut self, filters: Vec<GramLayout>) -> Result<Written> {
+        self.sizes.grams = filters.iter().map(|layout| layout.length).sum();
         let mut directory = directory_of(&self.streams, self.meta.columns, self.blocks);
+        directory.parts = self.parts;
+        let mut filters = filters.into_iter();
+        directory.grams = filters.next();
+        directory.more_grams = filters.collect();
         directory.codec = self.codec;
-        directory.grams = Some(grams);
         directory.sizes = self.sizes;
         let (bytes, place) = directory.encode(self.file.bytes_written() as u64)?;
         self.file.write_all(&bytes).map_err(|e| KernelError::io("segment", e))?;
@@ -395,6 +440,8 @@ fn directory_of(streams: &[Arc<LabelSet>], meta_columns: Vec<MetaColumn>, blocks
         blocks,
         grams: None,
         sizes: PartSizes::default(),
+        parts: Vec::new(),
+        more_grams: Vec::new(),
     }
 }
 

@@ -1,0 +1,411 @@
+//! Segments whose blocks were copied hold the rows of their inputs and answer as these do; where a row must be looked at,
+//! nothing is copied.
+#![allow(clippy::unwrap_used)]
+
+use std::sync::Arc;
+
+use lodur_kernels::compact::copy::Copying;
+use lodur_kernels::compact::keep::KeepRules;
+use lodur_kernels::compact::merge::{Input, Merged, merge_rows, merge_segments};
+use lodur_kernels::compact::verify::verify;
+use lodur_kernels::deletes::plan::{DELETE_PLAN_VERSION, DeletePlan};
+use lodur_kernels::deletes::{DeleteRule, Deletes};
+use lodur_kernels::error::{KernelError, Result};
+use lodur_kernels::pipeline::plan::{LineFilterOp, LineMatch, MatchOp, PLAN_VERSION, PipelinePlan, Stage};
+use lodur_kernels::scan::Scan;
+use lodur_kernels::scan::logs::run_logs;
+use lodur_kernels::scan::matching::Selector;
+use lodur_kernels::scan::metadata::{StreamQuestion, list_streams};
+use lodur_kernels::scan::parallel::Cancel;
+use lodur_kernels::scan::plan::{LogsTask, SCAN_PLAN_VERSION, ScanPlan, StreamMatcher, Task};
+use lodur_kernels::scan::source::Source;
+use lodur_kernels::scan::volume::{By, VolumePlan, index_stats, volumes};
+use lodur_kernels::segment::codec::Codec;
+use lodur_kernels::segment::directory::PageRef;
+use lodur_kernels::segment::read::{PageSource, Segment};
+use parquet::file::reader::{FileReader, SerializedFileReader};
+use parquet::record::RowAccessor;
+use parquet::schema::parser::parse_message_type;
+use proptest::prelude::*;
+
+use crate::drawn_rows::{Opened, Row, opened, read_all, rows, twin, written};
+
+mod drawn_rows;
+
+const CODEC: Codec = Codec::Zstd { level: 1 };
+const EVERYTHING: std::ops::Range<i64> = i64::MIN..i64::MAX;
+
+/// How far apart inputs lie in time; rows of one are drawn from 40 ns.
+const STEP_NS: i64 = 50;
+
+/// How much later each stream is than the one before: inputs overlap, streams do not.
+const STAGGER_NS: i64 = 20;
+
+/// What structured metadata the rows of a merge have.
+#[derive(Clone, Copy, Debug)]
+enum Metadata {
+    None,
+    /// The same name and values everywhere: inputs have equal columns.
+    Equal,
+    /// A name with its own values in each row: a column without dictionary.
+    Ids,
+    /// As it is drawn: inputs have different columns.
+    Drawn,
+}
+
+fn metadata() -> impl Strategy<Value = Metadata> {
+    prop_oneof![Just(Metadata::None), Just(Metadata::Equal), Just(Metadata::Ids), Just(Metadata::Drawn)]
+}
+
+/// The rows of inputs one after the other in time, with lines that grams can tell apart.
+fn spread(inputs: Vec<Vec<Row>>, metadata: Metadata) -> Vec<Vec<Row>> {
+    let place = |number: usize, mut row: Row| {
+        row.ts_ns += number as i64 * STEP_NS + i64::from(row.stream) * STAGGER_NS;
+        row.line = format!("{} needle{} {}", row.line, row.stream, row.ts_ns);
+        row.meta = match metadata {
+            Metadata::None => Vec::new(),
+            Metadata::Equal => vec![("a".into(), ["x", "y"][usize::from(row.level % 2)].into())],
+            Metadata::Ids => vec![("trace".into(), format!("{}-{}-{}", row.ts_ns, row.stream, row.line))],
+            Metadata::Drawn => row.meta,
+        };
+        row
+    };
+    let numbered = inputs.into_iter().enumerate();
+    numbered.map(|(number, rows)| rows.into_iter().map(|row| place(number, row)).collect()).collect()
+}
+
+fn inputs_of(files: &[Opened]) -> Vec<Input<'_>> {
+    files.iter().map(|file| (&file.segment, &file.source, None)).collect()
+}
+
+fn copying_of<'a>(inputs: &'a [Input<'a>]) -> Option<Copying<'a>> {
+    Copying::of(inputs, &EVERYTHING, &KeepRules::everything(), CODEC, usize::MAX)
+}
+
+fn copied(files: &[Opened]) -> (Merged, Opened) {
+    let inputs = inputs_of(files);
+    let mut bytes = Vec::new();
+    let merged = copying_of(&inputs).unwrap().write(&Cancel::default(), &mut bytes).unwrap();
+    (merged, opened(&bytes))
+}
+
+fn merged_rows(files: &[Opened]) -> Opened {
+    let mut bytes = Vec::new();
+    let keep = KeepRules::everything();
+    merge_rows(&inputs_of(files), EVERYTHING, &keep, CODEC, &Cancel::default(), &mut bytes).unwrap();
+    opened(&bytes)
+}
+
+fn in_order(mut rows: Vec<Row>) -> Vec<Row> {
+    rows.sort_by_key(|row| (row.stream, row.ts_ns));
+    rows
+}
+
+fn source(file: Opened) -> Source {
+    Source::Segment(Arc::new(file.segment), Arc::new(file.source), None)
+}
+
+fn everywhere() -> Vec<StreamMatcher> {
+    vec![StreamMatcher { name: "app".into(), op: MatchOp::Regex, value: ".+".into() }]
+}
+
+/// All that is asked of sources, as text.
+fn answers(sources: &[Source], needle: &str) -> Vec<String> {
+    let mut found = Vec::new();
+    let cancel = Cancel::default();
+    for (backward, limit, filtered) in
+        [(false, 10_000, false), (true, 7, false), (false, 7, true), (true, 10_000, true)]
+    {
+        let filter = Stage::LineFilter {
+            op: LineFilterOp::Contains,
+            matches: vec![LineMatch::Text { value: needle.to_string() }],
+        };
+        let stages = if filtered { vec![filter] } else { Vec::new() };
+        let plan = ScanPlan {
+            matchers: everywhere(),
+            pipeline: PipelinePlan { version: PLAN_VERSION, stages, unwrap: None },
+            task: Task::Logs(LogsTask { start_ns: -10, end_ns: 1000, limit, backward, interval_ns: 0 }),
+            needs: vec![],
+            version: SCAN_PLAN_VERSION,
+        };
+        let scan = Scan::compile(&rmp_serde::to_vec_named(&plan).unwrap()).unwrap();
+        let logs = run_logs(&scan, sources, &cancel, 2, 1 << 30).unwrap();
+        let entries = logs.entries.iter().map(|entry| (entry.ts_ns, &entry.stream, &entry.metadata, &entry.line));
+        found.push(format!("{:?} {:?}", entries.collect::<Vec<_>>(), logs.stats.lines_kept > 0));
+    }
+    let all = Selector::everything();
+    let edges = vec![0, 33, 66, 99, 500];
+    let plan = VolumePlan { edges, names: None, by: By::Series, limit: 100 };
+    found.push(format!("{:?}", volumes(sources, &all, &plan, &cancel).unwrap()));
+    found.push(format!("{:?}", index_stats(sources, &all, 20, 90, &cancel).unwrap()));
+    let question = StreamQuestion { selectors: Vec::new(), start_ns: 30, end_ns: 60 };
+    found.push(format!("{:?}", list_streams(sources, &question, &cancel).unwrap()));
+    found
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(100))]
+
+    #[test]
+    fn a_copy_holds_the_rows_of_its_inputs_and_answers_as_they_do(
+        drawn in proptest::collection::vec(prop_oneof![rows(8), rows(200)], 1..5), metadata in metadata(), stream in 0u8..5,
+    ) {
+        let inputs = spread(drawn, metadata);
+        let files: Vec<Opened> = inputs.iter().map(|rows| written(rows)).collect();
+        let expected = twin(&inputs, |_| true);
+        let (facts, copy) = copied(&files);
+        let directory = &copy.segment.directory;
+        prop_assert_eq!((facts.rows_read, facts.rows_copied), (expected.len() as u64, expected.len() as u64));
+        prop_assert_eq!(facts.rows_deleted, vec![Vec::<u64>::new(); files.len()]);
+        prop_assert_eq!(in_order(read_all(&copy)), expected.clone());
+        prop_assert_eq!(verify(&copy.segment, &copy.source, &Cancel::default()).unwrap(), expected.len() as u64);
+        for blocks in directory.part_blocks() {
+            let runs: Vec<u32> =
+                directory.blocks[blocks].iter().flat_map(|block| &block.runs).map(|run| run.stream).collect();
+            prop_assert!(runs.is_sorted());
+        }
+        prop_assert!(copy.segment.streams.is_sorted_by(|a, b| a < b));
+        let places: Vec<PageRef> = directory.blocks.iter().map(|block| block.line).collect();
+        prop_assert!(places.is_sorted_by_key(|place| place.offset));
+
+        let needle = format!("needle{stream}");
+        let asked: Vec<Source> = files.into_iter().map(source).collect();
+        prop_assert_eq!(answers(&[source(copy)], &needle), answers(&asked, &needle));
+    }
+
+    #[test]
+    fn a_copy_is_an_input_like_any_other(
+        drawn in proptest::collection::vec(rows(60), 2..4), later in rows(60), across in rows(150), metadata in metadata(),
+    ) {
+        let mut inputs = spread(drawn, metadata);
+        let files: Vec<Opened> = inputs.iter().map(|rows| written(rows)).collect();
+        let copy = copied(&files).1;
+        prop_assert_eq!(read_all(&merged_rows(std::slice::from_ref(&copy))), twin(&inputs, |_| true));
+
+        let later: Vec<Row> = later.into_iter().map(|row| Row { ts_ns: row.ts_ns + 1000, ..row }).collect();
+        inputs.push(spread(vec![later], metadata).remove(0));
+        let of_copies = copied(&[copy, written(&inputs[inputs.len() - 1])]).1;
+        prop_assert_eq!(in_order(read_all(&of_copies)), twin(&inputs, |_| true));
+        verify(&of_copies.segment, &of_copies.source, &Cancel::default()).unwrap();
+
+        let repeated = inputs[0].clone();
+        inputs.push(spread(vec![across], metadata).remove(0).into_iter().chain(repeated).collect());
+        let merged = merged_rows(&[of_copies, written(&inputs[inputs.len() - 1])]);
+        prop_assert_eq!(read_all(&merged), twin(&inputs, |_| true));
+        prop_assert!(merged.segment.directory.parts.is_empty());
+    }
+
+    #[test]
+    fn damage_is_found_and_not_carried_on(
+        drawn in proptest::collection::vec(rows(100), 2..3), metadata in metadata(), at in any::<prop::sample::Index>(),
+        bit in 0u8..8,
+    ) {
+        let inputs = spread(drawn, metadata);
+        let mut files: Vec<Opened> = inputs.iter().map(|rows| written(rows)).collect();
+        let damaged = files.remove(1);
+        let mut places: Vec<(u64, u64)> = Vec::new();
+        for block in &damaged.segment.directory.blocks {
+            let map = block.rest.iter().flat_map(|(keys, values)| [*keys, *values]);
+            let pages = [block.ts, block.line].into_iter().chain(block.level).chain(block.meta.iter().flatten().copied());
+            places.extend(pages.chain(map).map(|page| (page.offset, u64::from(page.length))));
+        }
+        places.extend(damaged.segment.directory.filters().map(|layout| (layout.offset, layout.length)));
+        let (offset, length) = places[at.index(places.len())];
+        let mut bytes = std::fs::read(&damaged.segment.path).unwrap();
+        bytes[offset as usize + at.index(length as usize)] ^= 1 << bit;
+        files.push(opened(&bytes));
+        let of = inputs_of(&files);
+        let mut out = Vec::new();
+        match copying_of(&of).unwrap().write(&Cancel::default(), &mut out) {
+            Err(KernelError::Corrupt { path, .. }) => prop_assert_eq!(&path, &files[1].segment.path),
+            Err(other) => prop_assert!(false, "{}", other),
+            // A flip in a page's header may change what is not read of it; the copy has a header of its own.
+            Ok(_) => {
+                let copy = opened(&out);
+                prop_assert_eq!(in_order(read_all(&copy)), twin(&inputs, |_| true));
+            }
+        }
+    }
+}
+
+fn row(stream: u8, ts_ns: i64, line: String) -> Row {
+    Row { stream, ts_ns, line, level: 3, meta: Vec::new() }
+}
+
+/// Two inputs that are copied, of so many rows in one stream.
+fn two(count: i64) -> Vec<Vec<Row>> {
+    (0..2).map(|input| (0..count).map(|at| row(0, input * count + at, format!("line {at}"))).collect()).collect()
+}
+
+fn is_copied(inputs: &[Input<'_>], span: std::ops::Range<i64>, keep: &KeepRules, codec: Codec) -> bool {
+    Copying::of(inputs, &span, keep, codec, usize::MAX).is_some()
+}
+
+#[test]
+fn nothing_is_copied_where_rows_must_be_looked_at() {
+    let everything = KeepRules::everything();
+    let files: Vec<Opened> = two(10).iter().map(|rows| written(rows)).collect();
+    let inputs = inputs_of(&files);
+    assert!(is_copied(&inputs, 0..20, &everything, CODEC));
+    assert!(!is_copied(&inputs, 0..19, &everything, CODEC), "a row is outside of the span");
+    assert!(!is_copied(&inputs, 1..20, &everything, CODEC), "a row is before the span");
+    assert!(!is_copied(&inputs, 0..20, &everything, Codec::Zstd { level: 8 }), "another codec is asked for");
+    assert!(is_copied(&inputs, 0..20, &KeepRules::decode(&[], 0).unwrap(), CODEC));
+    assert!(!is_copied(&inputs, 0..20, &KeepRules::decode(&[], 1).unwrap(), CODEC), "a row has expired");
+    let reversed: Vec<Input<'_>> = inputs.iter().rev().copied().collect();
+    assert!(!is_copied(&reversed, 0..20, &everything, CODEC), "the second input is older");
+
+    let meeting = [two(10).remove(0), vec![row(0, 9, "line at the same time".into())]];
+    let files: Vec<Opened> = meeting.iter().map(|rows| written(rows)).collect();
+    assert!(!is_copied(&inputs_of(&files), 0..20, &everything, CODEC), "two rows have one timestamp");
+}
+
+#[test]
+fn nothing_is_copied_where_a_row_may_be_deleted() {
+    let files: Vec<Opened> = two(10).iter().map(|rows| written(rows)).collect();
+    for (app, is_copied_without) in [("a0", false), ("a1", true)] {
+        let plan = DeletePlan {
+            matchers: vec![StreamMatcher { name: "app".into(), op: MatchOp::Equal, value: app.into() }],
+            pipeline: PipelinePlan { version: PLAN_VERSION, stages: vec![], unwrap: None },
+            start_ns: 5,
+            end_ns: 6,
+            version: DELETE_PLAN_VERSION,
+        };
+        let rule = DeleteRule::compile(&rmp_serde::to_vec_named(&plan).unwrap()).unwrap();
+        let deletes = Deletes::new(vec![Arc::new(rule)]);
+        let mut inputs = inputs_of(&files);
+        inputs[1].2 = Some(&deletes);
+        assert_eq!(is_copied(&inputs, 0..20, &KeepRules::everything(), CODEC), is_copied_without);
+    }
+}
+
+#[test]
+fn nothing_is_copied_of_what_older_builds_wrote() {
+    let changes: [fn(&mut Segment); 4] = [
+        |segment| segment.directory.blocks[0].runs[0].bytes = None,
+        |segment| segment.directory.blocks[0].escapes = None,
+        |segment| segment.directory.grams = None,
+        |segment| segment.directory.grams.iter_mut().for_each(|layout| layout.policy = 9),
+    ];
+    for change in changes {
+        let mut files: Vec<Opened> = two(10).iter().map(|rows| written(rows)).collect();
+        change(&mut files[1].segment);
+        assert!(copying_of(&inputs_of(&files)).is_none());
+    }
+}
+
+fn merged(files: &[Opened]) -> Result<Merged> {
+    let keep = KeepRules::everything();
+    merge_segments(&inputs_of(files), EVERYTHING, &keep, CODEC, &Cancel::default(), Vec::new())
+}
+
+#[test]
+fn long_runs_are_copied_and_short_ones_merged() {
+    let files: Vec<Opened> = two(5000).iter().map(|rows| written(rows)).collect();
+    let facts = merged(&files).unwrap();
+    assert_eq!((facts.rows_read, facts.rows_copied), (10_000, 10_000));
+    let files: Vec<Opened> = two(4000).iter().map(|rows| written(rows)).collect();
+    let facts = merged(&files).unwrap();
+    assert_eq!((facts.rows_read, facts.rows_copied), (8000, 0));
+    // Runs of few long lines fill a block as well.
+    let long: Vec<Vec<Row>> =
+        (0..2).map(|input| (0..20).map(|at| row(0, input * 20 + at, "x".repeat(60_000))).collect()).collect();
+    let files: Vec<Opened> = long.iter().map(|rows| written(rows)).collect();
+    assert_eq!(merged(&files).unwrap().rows_copied, 40);
+}
+
+#[test]
+fn parts_are_few() {
+    let input = |number: i64| vec![row(0, number, "one".into()), row(1, number, "two".into())];
+    let files: Vec<Opened> = (0..9).map(|number| written(&input(number))).collect();
+    assert_eq!(copied(&files[..8]).1.segment.directory.parts, [1, 2, 3, 4, 5, 6, 7]);
+    assert!(copying_of(&inputs_of(&files)).is_none());
+    // Of one stream all blocks are in order, however many inputs there are.
+    let files: Vec<Opened> = (0..20).map(|number| written(&[row(0, number, "one".into())])).collect();
+    assert!(copied(&files).1.segment.directory.parts.is_empty());
+}
+
+#[test]
+fn filters_of_different_sizes_stay_apart() {
+    let many: Vec<Row> = (0..3000i64).map(|at| row(0, at, format!("{}", at * 7_919_993))).collect();
+    let few: Vec<Row> = (3000..3020i64).map(|at| row(0, at, "the same again".into())).collect();
+    let inputs =
+        [many.clone(), few.clone(), few.iter().map(|row| Row { ts_ns: row.ts_ns + 50, ..row.clone() }).collect()];
+    let files: Vec<Opened> = inputs.iter().map(|rows| written(rows)).collect();
+    let copy = copied(&files).1;
+    let blocks: Vec<u32> = copy.segment.directory.filters().map(|layout| layout.blocks).collect();
+    assert_eq!(blocks, [1, 2]);
+    let again = copied(std::slice::from_ref(&copy)).1;
+    assert_eq!(again.segment.directory.filters().map(|layout| layout.blocks).collect::<Vec<_>>(), [1, 2]);
+    let asked: Vec<Source> = files.into_iter().map(source).collect();
+    for file in [copy, again] {
+        let file = source(file);
+        for needle in ["same again", "15839986", "no such text"] {
+            assert_eq!(answers(std::slice::from_ref(&file), needle), answers(&asked, needle));
+        }
+    }
+}
+
+#[test]
+fn other_readers_find_whole_row_groups() {
+    // A block of four lines, so that blocks of both inputs come into one row group.
+    let line = |at: i64| (at + 10).to_string().repeat(1 << 19);
+    let input = |first: i64| (0..4 * 18).map(|at| row((at / 40) as u8, first + at, line(at))).collect::<Vec<_>>();
+    let files: Vec<Opened> = [0, 1000].iter().map(|first| written(&input(*first))).collect();
+    let (facts, copy) = copied(&files);
+    let reader = SerializedFileReader::new(std::fs::File::open(&copy.segment.path).unwrap()).unwrap();
+    let blocks = facts.written.unwrap().blocks;
+    assert_eq!(reader.num_row_groups() as u64, blocks.div_ceil(16));
+    assert!(copy.segment.directory.blocks.len() as u64 == blocks && blocks > 32);
+    let rows: i64 = reader.metadata().row_groups().iter().map(|group| group.num_rows()).sum();
+    assert_eq!(rows as u64, facts.rows_copied);
+    let times = parse_message_type("message entries { required int64 timestamp; }").unwrap();
+    let found = reader.get_row_iter(Some(times)).unwrap().map(|row| row.unwrap().get_long(0).unwrap());
+    let expected: Vec<i64> = read_all(&copy).iter().map(|row| row.ts_ns).collect();
+    assert_eq!(found.collect::<Vec<_>>(), expected);
+}
+
+#[test]
+fn a_copy_ends_when_asked() {
+    let files: Vec<Opened> = two(10).iter().map(|rows| written(rows)).collect();
+    let cancel = Cancel::default();
+    cancel.set();
+    let inputs = inputs_of(&files);
+    let stopped = copying_of(&inputs).unwrap().write(&cancel, Vec::new());
+    assert!(matches!(stopped, Err(KernelError::Cancelled)));
+}
+
+#[test]
+fn ranges_of_all_filters_are_probed() {
+    let inputs = [vec![row(0, 1, "a line with a needle".into())], two(3000).remove(1)];
+    let files: Vec<Opened> = inputs.iter().map(|rows| written(rows)).collect();
+    let copy = copied(&files).1;
+    let plan = ScanPlan {
+        matchers: everywhere(),
+        pipeline: PipelinePlan {
+            version: PLAN_VERSION,
+            stages: vec![Stage::LineFilter {
+                op: LineFilterOp::Contains,
+                matches: vec![LineMatch::Text { value: "needle".into() }],
+            }],
+            unwrap: None,
+        },
+        task: Task::Logs(LogsTask { start_ns: 0, end_ns: 10_000, limit: 10, backward: true, interval_ns: 0 }),
+        needs: vec![],
+        version: SCAN_PLAN_VERSION,
+    };
+    let scan = Scan::compile(&rmp_serde::to_vec_named(&plan).unwrap()).unwrap();
+    let fetched = |ranges: Vec<(u64, u64)>| {
+        let bytes =
+            |(offset, length): (u64, u64)| (offset, copy.source.read_at(offset, length as usize).unwrap().into());
+        PageSource::Ranges(ranges.into_iter().map(bytes).collect())
+    };
+    let segment = Arc::new(Segment::open(std::path::Path::new(&copy.segment.path)).unwrap().0);
+    assert_eq!(segment.directory.filters().count(), 2);
+    let source = |pages| Source::Segment(Arc::clone(&segment), Arc::new(pages), None);
+    let mut ranges = scan.probe_ranges(&source(fetched(Vec::new())));
+    ranges.extend(scan.page_ranges(&source(fetched(ranges.clone()))).unwrap());
+    let found = run_logs(&scan, &[source(fetched(ranges))], &Cancel::default(), 1, 1 << 30).unwrap();
+    assert_eq!(found.entries.len(), 1);
+    assert_eq!(found.stats.blocks_skipped, 1);
+}
