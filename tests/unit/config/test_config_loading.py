@@ -15,7 +15,7 @@ from lodur.model.durations import NS_PER_HOUR
 from lodur.model.limits import MIB, IngestLimits, Limits, QueryLimits
 from lodur.model.matcher import Matcher, MatchOp
 from lodur.store.compaction.options import CompactorOptions, RetentionPeriods, StreamRetention
-from lodur.store.options import FilesystemOptions, S3Options, SegmentCodec
+from lodur.store.options import FilesystemOptions, FlushOptions, S3Options, SegmentCodec
 
 DAY_NS = 24 * 3600 * 10**9
 NOW_NS = 20_000 * DAY_NS
@@ -228,10 +228,15 @@ def test_retention_of_streams_is_read(tmp_path: Path) -> None:
 def test_the_compactor_has_settings_of_its_own(tmp_path: Path) -> None:
     text = "compactor: {compaction_interval: 5m, max_compaction_parallelism: 2}\n"
     text += "lodur: {compactor: {target_bytes: 64MiB, cold_after: 48h, cold_zstd_level: 0, reader_grace: 1m}}"
-    options = load(tmp_path, text=text).config.compactor
+    config = load(tmp_path, text=text).config
+    options = config.compactor
     assert (options.interval_ns, options.parallelism, options.reader_grace_ns) == (300 * 10**9, 2, 60 * 10**9)
     assert (options.policy.target_bytes, options.policy.cold_zstd_level) == (64 * 2**20, 0)
-    assert load(tmp_path, text="{}").config.compactor == CompactorOptions()
+    # Flushes compress for good as merges do.
+    assert config.ingester.segments.cold_zstd_level == 0
+    usual = load(tmp_path, text="{}").config
+    assert usual.compactor == CompactorOptions()
+    assert usual.ingester.segments == FlushOptions(cold_zstd_level=usual.compactor.policy.cold_zstd_level)
 
 
 @pytest.mark.parametrize(
