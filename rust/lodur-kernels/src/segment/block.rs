@@ -50,6 +50,7 @@ pub struct EncodedBlock {
 /// Encodes blocks one after the other.
 pub struct BlockEncoder {
     pub compressor: Compressor,
+    lines: Compressor,
     plain: Compressor,
     raw: Vec<u8>,
     folded: Vec<u8>,
@@ -59,6 +60,7 @@ impl BlockEncoder {
     pub fn new(codec: Codec) -> Result<Self> {
         Ok(BlockEncoder {
             compressor: Compressor::new(codec)?,
+            lines: Compressor::of_lines(codec)?,
             plain: Compressor::new(Codec::None)?,
             raw: Vec::new(),
             folded: Vec::new(),
@@ -75,7 +77,7 @@ impl BlockEncoder {
         entry.escapes = Some(Escapes::of_lines(lines));
         let grams = GramSet::collect(lines, &mut self.folded);
         let texts = page::ENCODING_DELTA_LENGTH_BYTE_ARRAY;
-        pages.push(encoded(&mut self.compressor, BlockColumn::Fixed(1), &raw, rows.len(), texts)?);
+        pages.push(encoded(&mut self.lines, BlockColumn::Fixed(1), &raw, rows.len(), texts)?);
         raw.clear();
         delta::encode(&rows.iter().map(|row| row.ts_ns).collect::<Vec<_>>(), &mut raw);
         let packed = page::ENCODING_DELTA_BINARY_PACKED;

@@ -1,10 +1,13 @@
 //! Compression of pages with reused contexts.
 
 use std::io::{Read, Write};
+use std::ops::RangeInclusive;
 
 use parquet::basic::Compression;
 
 use crate::error::{KernelError, Result};
+use crate::segment::log_matches::LogMatcher;
+use crate::segment::sequences::SequenceEncoder;
 
 /// What pages are compressed with; Loki's `chunk_encoding` names map to these.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -32,9 +35,17 @@ impl Codec {
     }
 }
 
+/// zstd levels that the search for sequences of `log_matches` takes the place of, on pages of lines.
+const LOG_LEVELS: RangeInclusive<i32> = 5..=9;
+
+enum Zstd {
+    Library(zstd::bulk::Compressor<'static>),
+    Logs(Box<LogMatcher>, SequenceEncoder),
+}
+
 pub struct Compressor {
     codec: Codec,
-    zstd: Option<zstd::bulk::Compressor<'static>>,
+    zstd: Option<Zstd>,
     /// Of the last compression; kept, because memory that is asked for anew costs as much as it takes to fill it.
     packed: Vec<u8>,
 }
@@ -42,10 +53,23 @@ pub struct Compressor {
 impl Compressor {
     pub fn new(codec: Codec) -> Result<Self> {
         let zstd = match codec {
-            Codec::Zstd { level } => Some(zstd_compressor(level).map_err(|e| KernelError::io("zstd", e))?),
+            Codec::Zstd { level } => {
+                Some(Zstd::Library(zstd_compressor(level).map_err(|e| KernelError::io("zstd", e))?))
+            }
             _ => None,
         };
         Ok(Compressor { codec, zstd, packed: Vec::new() })
+    }
+
+    /// For pages of lines, which the thorough levels of zstd know how to search.
+    pub fn of_lines(codec: Codec) -> Result<Self> {
+        match codec {
+            Codec::Zstd { level } if LOG_LEVELS.contains(&level) => {
+                let zstd = Zstd::Logs(Box::default(), SequenceEncoder::new(level)?);
+                Ok(Compressor { codec, zstd: Some(zstd), packed: Vec::new() })
+            }
+            _ => Self::new(codec),
+        }
     }
 
     pub fn compress<'a>(&'a mut self, raw: &'a [u8]) -> Result<&'a [u8]> {
@@ -64,7 +88,8 @@ impl Compressor {
             }
             Codec::Lz4 => self.packed = lz4_flex::block::compress(raw),
             Codec::Zstd { .. } => match &mut self.zstd {
-                Some(zstd) => {
+                Some(Zstd::Logs(matcher, encoder)) => encoder.encode(raw, matcher.find(raw), &mut self.packed)?,
+                Some(Zstd::Library(zstd)) => {
                     self.packed.reserve(zstd::zstd_safe::compress_bound(raw.len()));
                     zstd.compress_to_buffer(raw, &mut self.packed).map_err(|e| KernelError::io("zstd", e))?;
                 }
