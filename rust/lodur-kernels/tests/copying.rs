@@ -21,7 +21,7 @@ use lodur_kernels::scan::plan::{LogsTask, SCAN_PLAN_VERSION, ScanPlan, StreamMat
 use lodur_kernels::scan::source::Source;
 use lodur_kernels::scan::volume::{By, VolumePlan, index_stats, volumes};
 use lodur_kernels::segment::codec::Codec;
-use lodur_kernels::segment::directory::PageRef;
+use lodur_kernels::segment::directory::{Directory, PageRef};
 use lodur_kernels::segment::read::{PageSource, Segment};
 use parquet::file::reader::{FileReader, SerializedFileReader};
 use parquet::record::RowAccessor;
@@ -337,6 +337,7 @@ fn filters_of_different_sizes_stay_apart() {
     assert_eq!(blocks, [1, 2]);
     let again = copied(std::slice::from_ref(&copy)).1;
     assert_eq!(again.segment.directory.filters().map(|layout| layout.blocks).collect::<Vec<_>>(), [1, 2]);
+    assert_eq!(verify(&again.segment, &again.source, &Cancel::default()).unwrap(), 3040);
     let asked: Vec<Source> = files.into_iter().map(source).collect();
     for file in [copy, again] {
         let file = source(file);
@@ -363,6 +364,23 @@ fn other_readers_find_whole_row_groups() {
     let found = reader.get_row_iter(Some(times)).unwrap().map(|row| row.unwrap().get_long(0).unwrap());
     let expected: Vec<i64> = read_all(&copy).iter().map(|row| row.ts_ns).collect();
     assert_eq!(found.collect::<Vec<_>>(), expected);
+}
+
+#[test]
+fn parts_and_filters_of_a_directory_must_fit_its_blocks() {
+    let files: Vec<Opened> = two(10).iter().map(|rows| written(rows)).collect();
+    let good = copied(&files).1.segment.directory;
+    let is_read = |directory: &Directory| {
+        let (bytes, place) = directory.encode(0).unwrap();
+        Directory::decode(&bytes, place).is_ok()
+    };
+    assert!(good.blocks.len() == 2 && is_read(&good) && is_read(&Directory { parts: vec![1], ..good.clone() }));
+    for parts in [vec![0], vec![2], vec![1, 1]] {
+        assert!(!is_read(&Directory { parts, ..good.clone() }));
+    }
+    let more_grams: Vec<_> = good.grams.into_iter().collect();
+    assert!(!is_read(&Directory { more_grams, ..good.clone() }));
+    assert!(is_read(&Directory { grams: None, ..good }));
 }
 
 #[test]

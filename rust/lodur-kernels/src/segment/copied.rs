@@ -1,14 +1,14 @@
 //! A block of a segment, made ready for another one: its pages as they lie, compressed, but for what must be written anew.
 //!
 //! Anew come the numbers of streams, which differ from segment to segment, pages of nulls, to which no directory points, and
-//! structured metadata where the other segment has other columns for it. Every page that is copied is checked.
+//! what of structured metadata has another column or dictionary there. Every page that is copied is checked.
 
 use crate::error::{KernelError, Result};
 use crate::segment::block::{BlockColumn, EncodedPage, LEVEL_TEXTS, UNPLACED, encode_meta_column, encoded};
 use crate::segment::codec::{Codec, Compressor};
 use crate::segment::columns;
 use crate::segment::delta;
-use crate::segment::directory::{BlockEntry, PageRef};
+use crate::segment::directory::{BlockEntry, MetaColumn, PageRef};
 use crate::segment::page;
 use crate::segment::read::{PageReader, PageSource, Segment};
 use crate::segment::rows::{MetaByColumn, MetaSource};
@@ -57,14 +57,14 @@ impl BlockCopier {
             self.stored(source, block.ts, (BlockColumn::Fixed(0), Codec::None, packed), rows)?,
             self.stored(source, block.line, (BlockColumn::Fixed(1), self.codec, texts), rows)?,
             self.streams(&entry)?,
-            self.numbered(source, block.level, (BlockColumn::Fixed(3), LEVEL_TEXTS.len()), rows)?,
+            self.levels(source, block.level, rows)?,
         ];
-        if segment.directory.meta_columns == meta.columns {
-            self.add_stored_meta(source, block, meta, &mut pages)?;
+        if keeps_columns(&segment.directory.meta_columns, block, &meta.columns) {
+            self.add_columns((segment, source), &mut entry, meta, &mut pages)?;
         } else {
             let found = self.reader.metadata(source, segment, block)?;
             let by_column = meta.split((0..rows).map(|row| found.of(row)));
-            self.add_meta(meta, &by_column, &mut entry, &mut pages)?;
+            self.add_split(meta, &by_column, &mut entry, &mut pages)?;
         }
         Ok(CopiedBlock { entry, pages })
     }
@@ -103,46 +103,47 @@ impl BlockCopier {
         Ok(EncodedPage { column, bytes, values: stored.values, raw_bytes: stored.raw_bytes, encoding })
     }
 
-    /// A page of dictionary numbers, of nulls where there is none.
-    fn numbered(
-        &mut self,
-        source: &PageSource,
-        place: Option<PageRef>,
-        (column, dictionary_len): (BlockColumn, usize),
-        rows: usize,
-    ) -> Result<EncodedPage> {
-        let encoding = page::ENCODING_RLE_DICTIONARY;
+    /// Levels, all null where there is no page of them.
+    fn levels(&mut self, source: &PageSource, place: Option<PageRef>, rows: usize) -> Result<EncodedPage> {
+        let (column, encoding) = (BlockColumn::Fixed(3), page::ENCODING_RLE_DICTIONARY);
         if let Some(place) = place {
             return self.stored(source, place, (column, self.codec, encoding), rows);
         }
-        columns::encode_runs(&[(None, rows)], dictionary_len, &mut self.raw);
+        columns::encode_runs(&[(None, rows)], LEVEL_TEXTS.len(), &mut self.raw);
         encoded(&mut self.compressor, column, &self.raw, rows, encoding)
     }
 
-    fn add_stored_meta(
+    /// Metadata of a block whose columns go over each by itself.
+    fn add_columns(
         &mut self,
-        source: &PageSource,
-        block: &BlockEntry,
+        (segment, source): (&Segment, &PageSource),
+        entry: &mut BlockEntry,
         meta: &MetaSource,
         pages: &mut Vec<EncodedPage>,
     ) -> Result<()> {
-        let rows = block.rows as usize;
-        for (number, (place, column)) in block.meta.iter().zip(&meta.columns).enumerate() {
+        let rows = entry.rows as usize;
+        let places = std::mem::take(&mut entry.meta);
+        for (number, column) in meta.columns.iter().enumerate() {
+            let owns = segment.directory.meta_columns.iter().zip(&places);
+            let own = owns.filter(|(own, _)| own.name == column.name).find_map(|(own, place)| Some((own, (*place)?)));
+            entry.meta.push(own.map(|_| UNPLACED));
             let name = BlockColumn::Metadata(number);
-            let page = match (&column.dictionary, place) {
-                (Some(dictionary), _) => self.numbered(source, *place, (name, dictionary.len()), rows)?,
-                (None, Some(place)) => {
-                    let texts = page::ENCODING_DELTA_LENGTH_BYTE_ARRAY;
-                    self.stored(source, *place, (name, self.codec, texts), rows)?
+            let page = match own {
+                Some((own, place)) if own.dictionary == column.dictionary => {
+                    self.stored(source, place, (name, self.codec, encoding_of(column)), rows)?
                 }
-                (None, None) => {
-                    let encoding = encode_meta_column(meta, number, &vec![None; rows], &mut self.raw);
-                    encoded(&mut self.compressor, name, &self.raw, rows, encoding)?
+                Some((own, place)) => {
+                    let dictionary = own.dictionary.as_deref().unwrap_or_default();
+                    let numbers = self.reader.numbers(source, self.codec, place, (rows, dictionary.len()))?;
+                    let texts: Vec<Option<&str>> =
+                        numbers.into_iter().map(|number| Some(&*dictionary[number? as usize])).collect();
+                    self.column(meta, number, &texts)?
                 }
+                None => self.column(meta, number, &vec![None; rows])?,
             };
             pages.push(page);
         }
-        match block.rest {
+        match entry.rest {
             Some((keys, values)) => {
                 let plain = page::ENCODING_PLAIN;
                 let keys = self.stored_values(source, keys, (BlockColumn::RestKeys, self.codec, plain))?;
@@ -154,7 +155,8 @@ impl BlockCopier {
         Ok(())
     }
 
-    fn add_meta(
+    /// Metadata that was divided anew.
+    fn add_split(
         &mut self,
         meta: &MetaSource,
         by_column: &MetaByColumn<'_>,
@@ -164,13 +166,16 @@ impl BlockCopier {
         let has_text = |texts: &Vec<Option<&str>>| texts.iter().any(Option::is_some).then_some(UNPLACED);
         entry.meta = by_column.columns.iter().map(has_text).collect();
         for (number, texts) in by_column.columns.iter().enumerate() {
-            let encoding = encode_meta_column(meta, number, texts, &mut self.raw);
-            let name = BlockColumn::Metadata(number);
-            pages.push(encoded(&mut self.compressor, name, &self.raw, texts.len(), encoding)?);
+            pages.push(self.column(meta, number, texts)?);
         }
         let has_rest = by_column.rest.iter().any(|pairs| !pairs.is_empty());
         entry.rest = has_rest.then_some((UNPLACED, UNPLACED));
         self.add_rest(&by_column.rest, pages)
+    }
+
+    fn column(&mut self, meta: &MetaSource, number: usize, texts: &[Option<&str>]) -> Result<EncodedPage> {
+        let encoding = encode_meta_column(meta, number, texts, &mut self.raw);
+        encoded(&mut self.compressor, BlockColumn::Metadata(number), &self.raw, texts.len(), encoding)
     }
 
     fn add_rest(&mut self, rest: &[Vec<(&str, &str)>], pages: &mut Vec<EncodedPage>) -> Result<()> {
@@ -180,5 +185,20 @@ impl BlockCopier {
         pages.push(encoded(&mut self.compressor, BlockColumn::RestKeys, &self.raw, entries, plain)?);
         pages.push(encoded(&mut self.compressor, BlockColumn::RestValues, &values, entries, plain)?);
         Ok(())
+    }
+}
+
+/// Whether no value of a block changes between columns and the map where it gets these columns.
+fn keeps_columns(own: &[MetaColumn], block: &BlockEntry, wanted: &[MetaColumn]) -> bool {
+    let is_among = |columns: &[MetaColumn], name: &str| columns.iter().any(|column| column.name == name);
+    let mut used = own.iter().zip(&block.meta).filter(|(_, place)| place.is_some());
+    let keeps_own = used.all(|(column, _)| is_among(wanted, &column.name));
+    keeps_own && (block.rest.is_none() || wanted.iter().all(|column| is_among(own, &column.name)))
+}
+
+fn encoding_of(column: &MetaColumn) -> i32 {
+    match column.dictionary {
+        Some(_) => page::ENCODING_RLE_DICTIONARY,
+        None => page::ENCODING_DELTA_LENGTH_BYTE_ARRAY,
     }
 }

@@ -215,6 +215,18 @@ impl PageReader {
         Ok(())
     }
 
+    /// Dictionary numbers of a metadata column's page.
+    pub fn numbers(
+        &mut self,
+        source: &PageSource,
+        codec: Codec,
+        place: PageRef,
+        (rows, dictionary_len): (usize, usize),
+    ) -> Result<Vec<Option<u32>>> {
+        self.page(source, codec, place)?;
+        columns::decode_numbers(&self.raw, rows, dictionary_len).map_err(|e| e.at(place.offset))
+    }
+
     /// Structured metadata of a block's rows.
     pub fn metadata(&mut self, source: &PageSource, segment: &Segment, block: &BlockEntry) -> Result<Metadata> {
         let rows = block.rows as usize;
@@ -225,20 +237,21 @@ impl PageReader {
         let mut found = FoundPairs::default();
         for (column, place) in segment.directory.meta_columns.iter().zip(&block.meta) {
             let Some(place) = place else { continue };
-            self.page(source, codec, *place)?;
             let name = found.name(&column.name);
             match &column.dictionary {
                 Some(dictionary) => {
-                    let numbers =
-                        columns::decode_numbers(&self.raw, rows, dictionary.len()).map_err(|e| e.at(place.offset))?;
+                    let numbers = self.numbers(source, codec, *place, (rows, dictionary.len()))?;
                     for (row, number) in numbers.into_iter().enumerate() {
                         if let Some(number) = number {
                             found.add(row, name, &dictionary[number as usize]);
                         }
                     }
                 }
-                None => columns::decode_texts(&self.raw, rows, |row, text| found.add(row, name, text))
-                    .map_err(|e| e.at(place.offset))?,
+                None => {
+                    self.page(source, codec, *place)?;
+                    columns::decode_texts(&self.raw, rows, |row, text| found.add(row, name, text))
+                        .map_err(|e| e.at(place.offset))?;
+                }
             }
         }
         if let Some((keys, values)) = block.rest {
