@@ -26,8 +26,8 @@ const DISTANCE_MAX: usize = (1 << WINDOW_LOG) - 1;
 /// A copy is cut here, so that it fits into any block.
 const LENGTH_MAX: usize = BLOCK_BYTES_MAX / 2;
 
-/// Shorter texts between digits are part of the number, as in 10.0.3.7 or 12:30.
-const GAP_BYTES_MIN: usize = 3;
+/// A single byte between digits is part of the number, as in 10.0.3.7 or 12:30.
+const GAP_BYTES_MIN: usize = 2;
 
 /// Ways to look a gap up, and the logarithm of the places that each remembers: together they stay in the caches.
 const GAP_TABLES: usize = 6;
@@ -188,13 +188,13 @@ impl LogMatcher {
 fn gap_slots(page: &[u8], start: usize, end: usize) -> [usize; GAP_TABLES] {
     let gap = hash_text(page, start, end);
     let (before, behind) = (word_at(page, start - MARGIN), word_at(page, end));
-    // Places of the word are such that no two of these say the same.
     let with = |before_bytes: u32, behind_bytes: u32| {
         let before = before.checked_shr(64 - 8 * before_bytes).unwrap_or(0);
         let behind = behind.checked_shl(64 - 8 * behind_bytes).unwrap_or(0);
-        top_bits(gap ^ before << 8 ^ behind, GAP_LOG)
+        // At most four bytes before lie in the lower half, at most three behind in the upper one.
+        top_bits(gap ^ before ^ behind, GAP_LOG)
     };
-    let slots = [with(2, 2), with(3, 0), with(2, 0), with(0, 3), with(1, 1), with(0, 0)];
+    let slots = [with(4, 1), with(3, 0), with(2, 1), with(0, 3), with(1, 1), with(0, 0)];
     let mut table = 0;
     slots.map(|slot| {
         table += 1;
