@@ -54,8 +54,15 @@ impl SequenceEncoder {
 
     /// Append a frame to `out` from which `raw` is decompressed. The sequences must rebuild `raw`.
     pub fn encode(&mut self, raw: &[u8], sequences: &[Sequence], out: &mut Vec<u8>) -> Result<()> {
-        let lengths = sequences.iter().map(|sequence| u64::from(sequence.literals) + u64::from(sequence.length));
-        if lengths.sum::<u64>() != raw.len() as u64 {
+        let mut at = 0;
+        for sequence in sequences {
+            at += u64::from(sequence.literals);
+            if u64::from(sequence.offset) > at || (sequence.offset == 0) != (sequence.length == 0) {
+                return Err(KernelError::Input("zstd: a sequence copies what is not there yet".to_owned()));
+            }
+            at += u64::from(sequence.length);
+        }
+        if at != raw.len() as u64 {
             return Err(KernelError::Input("zstd: sequences of another length than what they stand for".to_owned()));
         }
         self.sequences.clear();
@@ -68,7 +75,7 @@ impl SequenceEncoder {
         out.reserve(zstd::zstd_safe::compress_bound(raw.len()));
         let spare = out.spare_capacity_mut();
         // SAFETY: each pointer is that of a live slice and goes with its length; the context is valid and nobody else
-        // uses it. zstd checks that copies stay inside the data (VALIDATE_SEQUENCES), and we that lengths add up.
+        // uses it. That sequences stay inside the data was looked at above, and zstd does so too (VALIDATE_SEQUENCES).
         let written = check(unsafe {
             zstd_sys::ZSTD_compressSequences(
                 self.context.as_ptr(),
