@@ -222,47 +222,29 @@ mod tests {
         packed.len()
     }
 
+    /// Ten thousand lines of a kind.
+    fn page(mut line: impl FnMut(&mut dyn FnMut() -> u64) -> String) -> String {
+        let mut chance = numbers();
+        let mut next = move || chance.next().unwrap() >> 20;
+        (0..10_000).map(|_| line(&mut next)).collect()
+    }
+
     /// Whatever lines are like, the search for what logs repeat is not much worse than zstd's own.
     #[test]
     fn lines_of_all_kinds_are_compressed() {
         let words = ["cache", "miss", "for", "user", "retry", "failed", "while", "reading", "größer", "日本", "done"];
         let word = |number: u64| words[(number % words.len() as u64) as usize];
-        let mut chance = numbers();
-        let mut next = move || chance.next().unwrap() >> 20;
-        let kinds: [(&str, Box<dyn FnMut() -> String>); 5] = [
-            ("words", Box::new(|| (0..8).map(|_| word(next()).to_owned() + " ").collect())),
-            ("constant", Box::new(|| "connection reset by peer".to_owned())),
-            (
-                "csv",
-                Box::new({
-                    let mut next = numbers();
-                    move || format!("{},{},7,0,", next.next().unwrap() % 90, next.next().unwrap() % 1000)
-                }),
-            ),
-            (
-                "hex",
-                Box::new({
-                    let mut next = numbers();
-                    move || format!("id={:016x} ok", next.next().unwrap())
-                }),
-            ),
+        let pages = [
+            ("words", page(|next| (0..8).map(|_| word(next()).to_owned() + " ").collect())),
+            ("constant", page(|_| "connection reset by peer".to_owned())),
+            ("csv", page(|next| format!("{},{},7,0,", next() % 90, next() % 1000))),
+            ("hex", page(|next| format!("id={:016x} ok", next()))),
             (
                 "access",
-                Box::new({
-                    let mut next = numbers();
-                    move || {
-                        format!(
-                            "10.0.3.{} GET /v1/{} 200 {}ms",
-                            next.next().unwrap() % 256,
-                            word(next.next().unwrap() >> 9),
-                            next.next().unwrap() % 2000
-                        )
-                    }
-                }),
+                page(|next| format!("10.0.3.{} GET /v1/{} 200 {}ms", next() % 256, word(next()), next() % 2000)),
             ),
         ];
-        for (name, mut line) in kinds {
-            let raw: String = (0..10_000).map(|_| line()).collect();
+        for (name, raw) in pages {
             let codec = Codec::Zstd { level: 6 };
             let own = packed_bytes(Compressor::of_lines(codec).unwrap(), raw.as_bytes());
             let library = packed_bytes(Compressor::new(codec).unwrap(), raw.as_bytes());
