@@ -23,6 +23,7 @@ use lodur_kernels::scan::volume::{By, VolumePlan, index_stats, volumes};
 use lodur_kernels::segment::codec::Codec;
 use lodur_kernels::segment::directory::{Directory, PageRef};
 use lodur_kernels::segment::read::{PageSource, Segment};
+use lodur_kernels::segment::write::BLOCK_ROWS;
 use parquet::file::reader::{FileReader, SerializedFileReader};
 use parquet::record::RowAccessor;
 use parquet::schema::parser::parse_message_type;
@@ -323,6 +324,39 @@ fn parts_are_few() {
     // Of one stream all blocks are in order, however many inputs there are.
     let files: Vec<Opened> = (0..20).map(|number| written(&[row(0, number, "one".into())])).collect();
     assert!(copied(&files).1.segment.directory.parts.is_empty());
+}
+
+#[test]
+fn blocks_of_parts_are_decoded_as_their_rows_come() {
+    // A block for each stream.
+    let count = BLOCK_ROWS as i64;
+    let stream = |stream: u8, first: i64| (first..first + count).map(move |ts_ns| row(stream, ts_ns, "x".into()));
+    let inputs: Vec<Vec<Row>> =
+        (0..8).map(|part| stream(0, part * count).chain(stream(1, part * count)).collect()).collect();
+    let files: Vec<Opened> = inputs.iter().map(|rows| written(rows)).collect();
+    let copy = copied(&files).1;
+    let directory = &copy.segment.directory;
+    assert_eq!((directory.blocks.len(), directory.part_blocks().count()), (16, 8));
+    let across: Vec<Row> = (0..80).map(|at| row(0, at * count / 10, "y".into())).collect();
+    let files = [copy, written(&across)];
+    let keep = KeepRules::everything();
+    for (files, held_max) in [(&files[..1], 1), (&files[..], 2)] {
+        let mut bytes = Vec::new();
+        let of = inputs_of(files);
+        let merged = merge_rows(&of, EVERYTHING, &keep, CODEC, &Cancel::default(), &mut bytes).unwrap();
+        assert_eq!(merged.blocks_held_max, held_max);
+        let rows = if files.len() == 1 { inputs.clone() } else { [inputs.clone(), vec![across.clone()]].concat() };
+        assert!(read_all(&opened(&bytes)) == twin(&rows, |_| true));
+    }
+}
+
+#[test]
+fn rows_before_those_of_the_directory_are_damage() {
+    let mut files: Vec<Opened> = two(10).iter().map(|rows| written(rows)).collect();
+    files[1].segment.directory.blocks[0].runs[0].first_ts_ns += 1;
+    let keep = KeepRules::everything();
+    let merged = merge_rows(&inputs_of(&files), EVERYTHING, &keep, CODEC, &Cancel::default(), Vec::new());
+    assert!(matches!(merged, Err(KernelError::Corrupt { path, .. }) if path == files[1].segment.path));
 }
 
 #[test]

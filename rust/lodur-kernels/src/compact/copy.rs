@@ -23,8 +23,8 @@ use crate::segment::write::{BLOCK_LINE_BYTES, BLOCK_ROWS, SegmentWriter};
 /// together in few blocks, and who asks for one of them reads one block and not one of each input.
 pub const RUNS_IN_BLOCK_MAX: usize = 4;
 
-/// Parts of a segment: four flushes make one of the usual size. When it is merged row by row, a block of each is in memory;
-/// where filters have different sizes, a probe reads one of each.
+/// Parts of a segment: four flushes make one of the usual size. When it is merged row by row, a block of each may be in
+/// memory, where blocks have several runs. Nor has it more filters: of each a probe reads slices of its own.
 const PARTS_MAX: usize = 8;
 
 /// A merge that copies.
@@ -83,6 +83,7 @@ impl<'a> Copying<'a> {
             rows_expired: 0,
             rows_repeated: 0,
             rows_deleted: vec![Vec::new(); self.inputs.len()],
+            blocks_held_max: 0,
         })
     }
 
