@@ -382,6 +382,18 @@ fn filters_of_different_sizes_stay_apart() {
 }
 
 #[test]
+fn filters_are_few() {
+    let input = |number: i64| {
+        let line = |at: i64| if number % 2 == 0 { "the same again".into() } else { format!("{}", at * 7_919_993) };
+        (0..3000i64).map(|at| row(0, number * 3000 + at, line(at))).collect::<Vec<_>>()
+    };
+    let files: Vec<Opened> = (0..9).map(|number| written(&input(number))).collect();
+    assert_eq!(copied(&files[..8]).1.segment.directory.filters().count(), 8);
+    assert!(copying_of(&inputs_of(&files)).is_none());
+    assert_eq!(merged_rows(&files).segment.directory.filters().count(), 1);
+}
+
+#[test]
 fn other_readers_find_whole_row_groups() {
     // A block of four lines, so that blocks of both inputs come into one row group.
     let line = |at: i64| (at + 10).to_string().repeat(1 << 19);

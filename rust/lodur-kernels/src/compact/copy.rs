@@ -53,7 +53,7 @@ impl<'a> Copying<'a> {
             return None;
         }
         let filters = JoinedFilters::of(inputs.iter().map(|(segment, source, _)| (*segment, *source)))?;
-        Some(Copying { inputs, streams, filters, codec })
+        (filters.count() <= PARTS_MAX).then_some(Copying { inputs, streams, filters, codec })
     }
 
     pub fn write<W: Write + Send>(self, cancel: &Cancel, out: W) -> Result<Merged> {
