@@ -22,6 +22,7 @@ use lodur_kernels::scan::source::Source;
 use lodur_kernels::scan::volume::{By, VolumePlan, index_stats, volumes};
 use lodur_kernels::segment::codec::Codec;
 use lodur_kernels::segment::directory::{Directory, PageRef};
+use lodur_kernels::segment::grams::GramLayout;
 use lodur_kernels::segment::read::{PageSource, Segment};
 use lodur_kernels::segment::write::BLOCK_ROWS;
 use parquet::file::reader::{FileReader, SerializedFileReader};
@@ -295,6 +296,16 @@ fn nothing_is_copied_of_what_older_builds_wrote() {
     }
 }
 
+#[test]
+fn nothing_is_copied_of_blocks_that_are_too_large() {
+    for (rows, is_copied) in [(BLOCK_ROWS, true), (BLOCK_ROWS + 1, false)] {
+        let mut files: Vec<Opened> = two(10).iter().map(|rows| written(rows)).collect();
+        let block = &mut files[1].segment.directory.blocks[0];
+        (block.rows, block.runs[0].rows) = (rows as u32, rows as u32);
+        assert_eq!(copying_of(&inputs_of(&files)).is_some(), is_copied);
+    }
+}
+
 fn merged(files: &[Opened]) -> Result<Merged> {
     let keep = KeepRules::everything();
     merge_segments(&inputs_of(files), EVERYTHING, &keep, CODEC, &Cancel::default(), Vec::new())
@@ -424,6 +435,24 @@ fn parts_and_filters_of_a_directory_must_fit_its_blocks() {
     for parts in [vec![0], vec![2], vec![1, 1]] {
         assert!(!is_read(&Directory { parts, ..good.clone() }));
     }
+    let grams = good.grams.unwrap();
+    assert_eq!(grams.length, grams.bits + grams.bits.div_ceil(4092) * 4);
+    let filter = |blocks: u32, bits: u64, length: u64| GramLayout { blocks, bits, length, ..grams };
+    let impossible = [
+        filter(2, 0, 0),
+        filter(2, 1 << 9, (1 << 9) + 4),
+        filter(2, 1 << 21, (1 << 21) + (1u64 << 21).div_ceil(4092) * 4),
+        filter(2, u64::MAX, grams.length),
+        filter(2, grams.bits, grams.length - 1),
+        filter(2, grams.bits, grams.length + 1),
+        GramLayout { offset: u64::MAX - 8, ..grams },
+    ];
+    for grams in impossible {
+        assert!(!is_read(&Directory { grams: Some(grams), ..good.clone() }), "{grams:?}");
+        let unknown = GramLayout { policy: 9, ..grams };
+        assert!(is_read(&Directory { grams: Some(unknown), ..good.clone() }), "nothing is asked of it");
+    }
+    assert!(!is_read(&Directory { more_grams: vec![filter(0, grams.bits, 0)], ..good.clone() }));
     let more_grams: Vec<_> = good.grams.into_iter().collect();
     assert!(!is_read(&Directory { more_grams, ..good.clone() }));
     assert!(is_read(&Directory { grams: None, ..good }));

@@ -97,9 +97,12 @@ impl<'a> Copying<'a> {
     }
 }
 
-/// Whether its pages are such as are asked for, and everything is known that this build writes of a block.
+/// Whether its pages are such as are asked for, everything is known that this build writes of a block, and none is larger.
 fn is_readable(directory: &Directory, codec: Codec) -> bool {
-    let is_known = |block: &BlockEntry| block.escapes.is_some() && block.runs.iter().all(|run| run.bytes.is_some());
+    let is_known = |block: &BlockEntry| {
+        let is_whole = block.escapes.is_some() && block.runs.iter().all(|run| run.bytes.is_some());
+        is_whole && block.rows as usize <= BLOCK_ROWS
+    };
     directory.codec == codec && directory.blocks.iter().all(is_known)
 }
 
