@@ -22,7 +22,9 @@ use lodur_kernels::scan::source::Source;
 use lodur_kernels::scan::volume::{By, VolumePlan, index_stats, volumes};
 use lodur_kernels::segment::codec::Codec;
 use lodur_kernels::segment::directory::{Directory, PageRef};
+use lodur_kernels::segment::grams::GramLayout;
 use lodur_kernels::segment::read::{PageSource, Segment};
+use lodur_kernels::segment::write::BLOCK_ROWS;
 use parquet::file::reader::{FileReader, SerializedFileReader};
 use parquet::record::RowAccessor;
 use parquet::schema::parser::parse_message_type;
@@ -294,6 +296,16 @@ fn nothing_is_copied_of_what_older_builds_wrote() {
     }
 }
 
+#[test]
+fn nothing_is_copied_of_blocks_that_are_too_large() {
+    for (rows, is_copied) in [(BLOCK_ROWS, true), (BLOCK_ROWS + 1, false)] {
+        let mut files: Vec<Opened> = two(10).iter().map(|rows| written(rows)).collect();
+        let block = &mut files[1].segment.directory.blocks[0];
+        (block.rows, block.runs[0].rows) = (rows as u32, rows as u32);
+        assert_eq!(copying_of(&inputs_of(&files)).is_some(), is_copied);
+    }
+}
+
 fn merged(files: &[Opened]) -> Result<Merged> {
     let keep = KeepRules::everything();
     merge_segments(&inputs_of(files), EVERYTHING, &keep, CODEC, &Cancel::default(), Vec::new())
@@ -326,6 +338,39 @@ fn parts_are_few() {
 }
 
 #[test]
+fn blocks_of_parts_are_decoded_as_their_rows_come() {
+    // A block for each stream.
+    let count = BLOCK_ROWS as i64;
+    let stream = |stream: u8, first: i64| (first..first + count).map(move |ts_ns| row(stream, ts_ns, "x".into()));
+    let inputs: Vec<Vec<Row>> =
+        (0..8).map(|part| stream(0, part * count).chain(stream(1, part * count)).collect()).collect();
+    let files: Vec<Opened> = inputs.iter().map(|rows| written(rows)).collect();
+    let copy = copied(&files).1;
+    let directory = &copy.segment.directory;
+    assert_eq!((directory.blocks.len(), directory.part_blocks().count()), (16, 8));
+    let across: Vec<Row> = (0..80).map(|at| row(0, at * count / 10, "y".into())).collect();
+    let files = [copy, written(&across)];
+    let keep = KeepRules::everything();
+    for (files, held_max) in [(&files[..1], 1), (&files[..], 2)] {
+        let mut bytes = Vec::new();
+        let of = inputs_of(files);
+        let merged = merge_rows(&of, EVERYTHING, &keep, CODEC, &Cancel::default(), &mut bytes).unwrap();
+        assert_eq!(merged.blocks_held_max, held_max);
+        let rows = if files.len() == 1 { inputs.clone() } else { [inputs.clone(), vec![across.clone()]].concat() };
+        assert!(read_all(&opened(&bytes)) == twin(&rows, |_| true));
+    }
+}
+
+#[test]
+fn rows_before_those_of_the_directory_are_damage() {
+    let mut files: Vec<Opened> = two(10).iter().map(|rows| written(rows)).collect();
+    files[1].segment.directory.blocks[0].runs[0].first_ts_ns += 1;
+    let keep = KeepRules::everything();
+    let merged = merge_rows(&inputs_of(&files), EVERYTHING, &keep, CODEC, &Cancel::default(), Vec::new());
+    assert!(matches!(merged, Err(KernelError::Corrupt { path, .. }) if path == files[1].segment.path));
+}
+
+#[test]
 fn filters_of_different_sizes_stay_apart() {
     let many: Vec<Row> = (0..3000i64).map(|at| row(0, at, format!("{}", at * 7_919_993))).collect();
     let few: Vec<Row> = (3000..3020i64).map(|at| row(0, at, "the same again".into())).collect();
@@ -345,6 +390,18 @@ fn filters_of_different_sizes_stay_apart() {
             assert_eq!(answers(std::slice::from_ref(&file), needle), answers(&asked, needle));
         }
     }
+}
+
+#[test]
+fn filters_are_few() {
+    let input = |number: i64| {
+        let line = |at: i64| if number % 2 == 0 { "the same again".into() } else { format!("{}", at * 7_919_993) };
+        (0..3000i64).map(|at| row(0, number * 3000 + at, line(at))).collect::<Vec<_>>()
+    };
+    let files: Vec<Opened> = (0..9).map(|number| written(&input(number))).collect();
+    assert_eq!(copied(&files[..8]).1.segment.directory.filters().count(), 8);
+    assert!(copying_of(&inputs_of(&files)).is_none());
+    assert_eq!(merged_rows(&files).segment.directory.filters().count(), 1);
 }
 
 #[test]
@@ -378,6 +435,24 @@ fn parts_and_filters_of_a_directory_must_fit_its_blocks() {
     for parts in [vec![0], vec![2], vec![1, 1]] {
         assert!(!is_read(&Directory { parts, ..good.clone() }));
     }
+    let grams = good.grams.unwrap();
+    assert_eq!(grams.length, grams.bits + grams.bits.div_ceil(4092) * 4);
+    let filter = |blocks: u32, bits: u64, length: u64| GramLayout { blocks, bits, length, ..grams };
+    let impossible = [
+        filter(2, 0, 0),
+        filter(2, 1 << 9, (1 << 9) + 4),
+        filter(2, 1 << 21, (1 << 21) + (1u64 << 21).div_ceil(4092) * 4),
+        filter(2, u64::MAX, grams.length),
+        filter(2, grams.bits, grams.length - 1),
+        filter(2, grams.bits, grams.length + 1),
+        GramLayout { offset: u64::MAX - 8, ..grams },
+    ];
+    for grams in impossible {
+        assert!(!is_read(&Directory { grams: Some(grams), ..good.clone() }), "{grams:?}");
+        let unknown = GramLayout { policy: 9, ..grams };
+        assert!(is_read(&Directory { grams: Some(unknown), ..good.clone() }), "nothing is asked of it");
+    }
+    assert!(!is_read(&Directory { more_grams: vec![filter(0, grams.bits, 0)], ..good.clone() }));
     let more_grams: Vec<_> = good.grams.into_iter().collect();
     assert!(!is_read(&Directory { more_grams, ..good.clone() }));
     assert!(is_read(&Directory { grams: None, ..good }));

@@ -23,8 +23,8 @@ use crate::segment::write::{BLOCK_LINE_BYTES, BLOCK_ROWS, SegmentWriter};
 /// together in few blocks, and who asks for one of them reads one block and not one of each input.
 pub const RUNS_IN_BLOCK_MAX: usize = 4;
 
-/// Parts of a segment: four flushes make one of the usual size. When it is merged row by row, a block of each is in memory;
-/// where filters have different sizes, a probe reads one of each.
+/// Parts of a segment: four flushes make one of the usual size. When it is merged row by row, a block of each may be in
+/// memory, where blocks have several runs. Nor has it more filters: of each a probe reads slices of its own.
 const PARTS_MAX: usize = 8;
 
 /// A merge that copies.
@@ -53,7 +53,7 @@ impl<'a> Copying<'a> {
             return None;
         }
         let filters = JoinedFilters::of(inputs.iter().map(|(segment, source, _)| (*segment, *source)))?;
-        Some(Copying { inputs, streams, filters, codec })
+        (filters.count() <= PARTS_MAX).then_some(Copying { inputs, streams, filters, codec })
     }
 
     pub fn write<W: Write + Send>(self, cancel: &Cancel, out: W) -> Result<Merged> {
@@ -83,6 +83,7 @@ impl<'a> Copying<'a> {
             rows_expired: 0,
             rows_repeated: 0,
             rows_deleted: vec![Vec::new(); self.inputs.len()],
+            blocks_held_max: 0,
         })
     }
 
@@ -96,9 +97,12 @@ impl<'a> Copying<'a> {
     }
 }
 
-/// Whether its pages are such as are asked for, and everything is known that this build writes of a block.
+/// Whether its pages are such as are asked for, everything is known that this build writes of a block, and none is larger.
 fn is_readable(directory: &Directory, codec: Codec) -> bool {
-    let is_known = |block: &BlockEntry| block.escapes.is_some() && block.runs.iter().all(|run| run.bytes.is_some());
+    let is_known = |block: &BlockEntry| {
+        let is_whole = block.escapes.is_some() && block.runs.iter().all(|run| run.bytes.is_some());
+        is_whole && block.rows as usize <= BLOCK_ROWS
+    };
     directory.codec == codec && directory.blocks.iter().all(is_known)
 }
 

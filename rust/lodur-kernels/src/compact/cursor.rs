@@ -1,6 +1,6 @@
 //! The rows of one part of an input of a merge, run by run: those of a time span that are kept, one decoded block at a time.
 //!
-//! What has expired is left out first, then what delete requests take.
+//! A block is decoded when it is asked for: until then its directory entry says before which key it has no row. What has expired is left out first, then what delete requests take.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -49,8 +49,11 @@ pub struct Cursor<'a> {
     source: &'a PageSource,
     kept: Kept,
     reader: PageReader,
-    /// Those that were not decoded yet.
+    /// Those that were not looked at yet.
     blocks: Range<usize>,
+    /// The block that is decoded next, and a key before which it has no row.
+    next: Option<(usize, Key)>,
+    /// Of the decoded block; none once its last run was taken.
     rows: Arc<Rows>,
     /// Of the current block, the current one last.
     runs: Vec<RankedRun>,
@@ -66,6 +69,7 @@ impl<'a> Cursor<'a> {
             kept,
             reader: PageReader::default(),
             blocks,
+            next: None,
             rows: Arc::default(),
             runs: Vec::new(),
             tally: Tally { deleted, ..Tally::default() },
@@ -76,24 +80,68 @@ impl<'a> Cursor<'a> {
         self.tally
     }
 
-    /// Decode on until there is a row; the key of the first one, None at the end.
-    pub fn fill(&mut self) -> Result<Option<Key>> {
-        let segment = self.segment;
-        while self.runs.is_empty() {
-            let Some(number) = self.blocks.next() else { return Ok(None) };
-            let block = &segment.directory.blocks[number];
-            if self.is_needless(block) {
-                continue;
-            }
-            let rows = self.reader.rows(self.source, segment, block).map_err(|e| e.in_file(&segment.path))?;
-            self.choose(number, block, &rows).map_err(|e| e.in_file(&segment.path))?;
-            self.rows = Arc::new(rows);
-        }
-        Ok(self.key())
+    /// Whether there is a decoded row that was not taken.
+    pub fn is_decoded(&self) -> bool {
+        !self.runs.is_empty()
     }
 
-    /// The key of the first row that was not taken of the decoded block.
-    pub fn key(&self) -> Option<Key> {
+    /// A key before which no row is left, that of the first one where it is decoded. None at the end.
+    pub fn bound(&mut self) -> Option<Key> {
+        if let Some(key) = self.key() {
+            return Some(key);
+        }
+        let segment = self.segment;
+        while self.next.is_none() {
+            let number = self.blocks.next()?;
+            let block = &segment.directory.blocks[number];
+            if !self.is_needless(block) {
+                self.next = self.first_of(block).map(|first| (number, first));
+            }
+        }
+        self.next.map(|(_, first)| first)
+    }
+
+    /// Decode the next block, unless rows of the last one are left.
+    pub fn decode(&mut self) -> Result<()> {
+        if self.is_decoded() || self.bound().is_none() {
+            return Ok(());
+        }
+        let Some((number, first)) = self.next.take() else { return Ok(()) };
+        self.decode_block(number, first).map_err(|error| error.in_file(&self.segment.path))
+    }
+
+    fn decode_block(&mut self, number: usize, first: Key) -> Result<()> {
+        let block = &self.segment.directory.blocks[number];
+        let rows = self.reader.rows(self.source, self.segment, block)?;
+        self.choose(number, block, &rows)?;
+        if self.is_decoded() {
+            self.rows = Arc::new(rows);
+        }
+        // Others may have gone on up to the bound.
+        if self.key().is_some_and(|key| key < first) {
+            return Err(KernelError::corrupt("", block.ts.offset, "rows stand before those that the directory names"));
+        }
+        Ok(())
+    }
+
+    /// Whether the first row has this key, where none has one before it; decodes what it takes to tell.
+    pub fn stands_at(&mut self, key: Key) -> Result<bool> {
+        while !self.is_decoded() && self.bound().is_some_and(|bound| bound <= key) {
+            self.decode()?;
+        }
+        Ok(self.key() == Some(key))
+    }
+
+    /// A key before which a block has no row that is kept; None of a block without rows.
+    fn first_of(&self, block: &BlockEntry) -> Option<Key> {
+        let run = block.runs.iter().find(|run| run.rows > 0)?;
+        let stream = run.stream as usize;
+        let from_ns = self.kept.span.start.max(self.kept.from_ns[stream]);
+        Some((self.kept.ranks[stream], run.first_ts_ns.max(from_ns)))
+    }
+
+    /// The key of the first decoded row that was not taken.
+    fn key(&self) -> Option<Key> {
         let run = self.runs.last()?;
         Some((run.rank, self.rows.ts_ns[run.rows.start]))
     }
@@ -112,7 +160,8 @@ impl<'a> Cursor<'a> {
         if until == end {
             self.runs.pop();
         }
-        (Arc::clone(&self.rows), start..until)
+        let rows = if self.runs.is_empty() { std::mem::take(&mut self.rows) } else { Arc::clone(&self.rows) };
+        (rows, start..until)
     }
 
     /// Nothing of the block is kept, which its directory entry says by itself.

@@ -1,6 +1,7 @@
 //! Merge segments: their rows by (label set, timestamp, arrival), each entry once, into one new segment.
 //!
-//! Of each part of an input one block is in memory at a time, so memory does not grow with the segments. Equal entries
+//! Of each part of an input one block at most is in memory, and only from where its rows come next to its last one, so
+//! memory does not grow with the segments, and hardly with the parts. Equal entries
 //! (stream, timestamp, line, level, metadata) of different inputs become one; rows that have expired or were deleted are left
 //! out. Where nothing of that can be, blocks are copied as they lie (`copy`). Start at `merge_segments`.
 
@@ -41,6 +42,8 @@ pub struct Merged {
     pub rows_repeated: u64,
     /// By input, and by place of the delete request that took them.
     pub rows_deleted: Vec<Vec<u64>>,
+    /// The most blocks of inputs that were decoded and not yet taken whole at one time.
+    pub blocks_held_max: usize,
 }
 
 /// Write the rows of `inputs` (oldest first) with timestamps in `span` to `out`.
@@ -71,9 +74,9 @@ pub fn merge_rows<W: Write + Send>(
     let (mut cursors, owners) = cursors_of(inputs, &streams.ranks, &span, keep);
     let meta = MetaSource::new(merged_columns(inputs)?);
     let mut output = Output::new(SegmentWriter::new(out, &streams.labels, meta, codec)?, streams.labels);
-    let mut repeated = 0;
+    let (mut repeated, mut blocks_held_max) = (0, 0);
     let hashes = Hashes::new();
-    while let Some(turn) = next_turn(&mut cursors)? {
+    while let Some(turn) = next_turn(&mut cursors, &mut blocks_held_max)? {
         if turn.is_tie() {
             repeated += take_tie(&mut cursors, turn.key, &hashes, &mut output)?;
         } else {
@@ -92,6 +95,7 @@ pub fn merge_rows<W: Write + Send>(
         rows_expired: 0,
         rows_repeated: repeated,
         rows_deleted: vec![Vec::new(); inputs.len()],
+        blocks_held_max,
     };
     for (tally, input) in cursors.into_iter().map(Cursor::into_tally).zip(owners) {
         merged.rows_read += tally.rows;
@@ -143,7 +147,7 @@ impl Streams {
     }
 }
 
-/// The cursor whose row comes first, and the key of the first row of the others.
+/// The cursor whose row comes first, and a key before which the others have none.
 struct Turn {
     cursor: usize,
     key: Key,
@@ -156,17 +160,37 @@ impl Turn {
     }
 }
 
-fn next_turn(cursors: &mut [Cursor<'_>]) -> Result<Option<Turn>> {
+/// Decodes only where a row may come first, or at once with the first; whether it does must then be known exactly.
+fn next_turn(cursors: &mut [Cursor<'_>], blocks_held_max: &mut usize) -> Result<Option<Turn>> {
+    while let Some(turn) = lowest(cursors) {
+        let mut is_known = true;
+        for cursor in cursors.iter_mut() {
+            if !cursor.is_decoded() && cursor.bound() == Some(turn.key) {
+                cursor.decode()?;
+                is_known = false;
+            }
+        }
+        if is_known {
+            return Ok(Some(turn));
+        }
+        let held = cursors.iter().filter(|cursor| cursor.is_decoded()).count();
+        *blocks_held_max = held.max(*blocks_held_max);
+    }
+    Ok(None)
+}
+
+/// By what is known of the cursors.
+fn lowest(cursors: &mut [Cursor<'_>]) -> Option<Turn> {
     let mut turn: Option<Turn> = None;
     for (number, cursor) in cursors.iter_mut().enumerate() {
-        let Some(key) = cursor.fill()? else { continue };
+        let Some(key) = cursor.bound() else { continue };
         match &mut turn {
             Some(turn) if turn.key <= key => turn.limit = Some(turn.limit.map_or(key, |limit| limit.min(key))),
             Some(known) => turn = Some(Turn { cursor: number, key, limit: Some(known.key) }),
             None => turn = Some(Turn { cursor: number, key, limit: None }),
         }
     }
-    Ok(turn)
+    turn
 }
 
 /// Take the rows of this key from all cursors, the oldest first, each entry once; how many came again.
@@ -181,7 +205,7 @@ fn take_tie<W: Write + Send>(
     let mut scratch = Vec::new();
     let mut repeated = 0;
     for cursor in cursors {
-        while cursor.fill()? == Some(key) {
+        while cursor.stands_at(key)? {
             // The last timestamp of all has no next one; its run holds nothing beyond it either.
             let (rows, range) = cursor.take_before((after != key).then_some(after));
             for row in range {

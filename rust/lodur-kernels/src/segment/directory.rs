@@ -221,6 +221,9 @@ impl Directory {
         {
             return Err("segment directory has parts that are no runs of its blocks");
         }
+        if !self.filters().all(GramLayout::is_sound) {
+            return Err("segment directory has a gram filter of an impossible size");
+        }
         let filtered: u64 = self.filters().map(|layout| u64::from(layout.blocks)).sum();
         if self.filters().next().is_some() && filtered != self.blocks.len() as u64 {
             return Err("segment directory has gram filters of other blocks than its own");

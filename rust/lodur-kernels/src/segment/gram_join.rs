@@ -96,6 +96,11 @@ impl<'a> JoinedFilters<'a> {
         Some(JoinedFilters { joined })
     }
 
+    /// How many come of it.
+    pub fn count(&self) -> usize {
+        self.joined.len()
+    }
+
     /// Give the filters' bytes, which come to lie at `offset`, to `out`.
     pub fn write(&self, mut offset: u64, out: &mut WriteNext<'_>) -> Result<Vec<GramLayout>> {
         let mut layouts = Vec::new();

@@ -105,6 +105,21 @@ impl GramLayout {
     pub(super) fn stride(&self) -> u64 {
         u64::from(self.blocks.div_ceil(8))
     }
+
+    /// Whether a filter can lie so; of other policies nothing is known.
+    pub(super) fn is_sound(&self) -> bool {
+        let sizes = FILTER_BITS_MIN..=1 << COLLECT_BITS_LOG2;
+        self.policy != GRAM_POLICY
+            || self.blocks > 0
+                && sizes.contains(&self.bits)
+                && self.length == stored_length(self.bits * self.stride())
+                && self.offset.checked_add(self.length).is_some()
+    }
+}
+
+/// Bytes of slices with the checksums of their chunks.
+fn stored_length(slices: u64) -> u64 {
+    slices + slices.div_ceil(CHUNK_DATA_BYTES as u64) * (CHUNK_BYTES - CHUNK_DATA_BYTES) as u64
 }
 
 /// The size of a filter: the nearest to what so many distinct grams ask for, so that sizes neither grow nor shrink on average.
@@ -127,7 +142,7 @@ pub fn slice_filters(sets: &[GramSet], offset: u64) -> (Vec<u8>, GramLayout) {
             slices[place(bit, bits) as usize * stride + byte] |= mask;
         }
     }
-    let mut out = Vec::with_capacity(slices.len() + slices.len() / CHUNK_DATA_BYTES * 4 + 4);
+    let mut out = Vec::with_capacity(stored_length(slices.len() as u64) as usize);
     slices.chunks(CHUNK_DATA_BYTES).for_each(|chunk| append_chunk(chunk, &mut out));
     layout.length = out.len() as u64;
     (out, layout)
