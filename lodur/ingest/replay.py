@@ -166,7 +166,7 @@ class Replay:
             return
         if tenant_store.head_size().bytes >= self._flush_bytes:
             # In steps, so that memory is given back step by step.
-            tenant_store.freeze()
+            tenant_store.freeze(in_haste=True)
         if tenant_store.unflushed() and not self._fits():
             self._begin_flush(tenant_store)
         while self._store.head_bytes() >= self._kept_max_bytes:
