@@ -29,8 +29,7 @@ FOR_GOOD_RUN_ROWS_MIN = 4096
 to lie in other blocks when they are merged with those of other segments: they are compressed again then."""
 
 FOR_GOOD_ZSTD_LEVEL_MAX = 9
-"""That a flush takes: what looks for repetitions beyond it costs a multiple, and pushes wait for flushes. A higher level
-is meant for the compactor, for which nobody waits."""
+"""That a flush takes: a higher level costs a multiple, and is meant for the compactor, for which nobody waits."""
 
 
 @dataclass(frozen=True, slots=True)
