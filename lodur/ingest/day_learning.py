@@ -10,10 +10,10 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 
-from lodur.kernels.push_decode import DecodedPush
 from lodur.model.tenant import TenantId
 from lodur.store.store import Store
 from lodur.store.tenant_store import TenantStore
+from lodur.wire.push_body import DecodedPush
 
 LEARN_AT_ONCE = 16
 """Manifests that are asked for at the same time: they wait for the network."""
