@@ -88,14 +88,14 @@ impl LogMatcher {
         self.gaps.fill(0);
         self.words.fill((0, [0; WORD_PLACES]));
         self.digits.set(page, |byte| byte.is_ascii_digit());
-        self.letters.set(page, |byte| byte.is_ascii_alphabetic());
+        self.letters.set(page, |byte| byte.is_ascii_alphabetic() || !byte.is_ascii());
         let mut progress = Progress::default();
         let until = page.len().saturating_sub(MARGIN);
         let mut from = MARGIN;
         while from < until {
             let start = self.digits.next(false, from, until);
             let end = self.digits.next(true, start, until);
-            if end >= start + GAP_BYTES_MIN && end < until {
+            if end >= start + GAP_BYTES_MIN {
                 self.gap(page, start, end, &mut progress);
             }
             from = end;
@@ -388,6 +388,7 @@ mod tests {
         check(&b"7".repeat(5 * BLOCK_BYTES_MAX + 3));
         check(&b"x".repeat(5 * BLOCK_BYTES_MAX + 3));
         check(&b"abc 1 ".repeat(BLOCK_BYTES_MAX));
+        check(&b"no number at all, ".repeat(BLOCK_BYTES_MAX));
         let mut far = b"the same text here 1".to_vec();
         far.extend(std::iter::repeat_n(b'5', 1 << WINDOW_LOG));
         far.extend_from_slice(b"the same text here 123456789 and on");

@@ -57,7 +57,11 @@ impl SequenceEncoder {
         let mut at = 0;
         for sequence in sequences {
             at += u64::from(sequence.literals);
-            if u64::from(sequence.offset) > at || (sequence.offset == 0) != (sequence.length == 0) {
+            let is_end = sequence.offset == 0 && sequence.length == 0;
+            let is_copy = sequence.offset >= 1
+                && u64::from(sequence.offset) <= at.min(1 << WINDOW_LOG)
+                && sequence.length >= LENGTH_MIN.unsigned_abs();
+            if !is_end && !is_copy {
                 return Err(KernelError::Input("zstd: a sequence copies what is not there yet".to_owned()));
             }
             at += u64::from(sequence.length);
@@ -145,7 +149,9 @@ mod tests {
         check_round_trip(&b"0".repeat(700_000));
         check_round_trip(&b"no number at all, ".repeat(50_000));
         let lines: String = (0u64..60_000)
-            .map(|i| format!("{:032x} took {} ms in {}", u128::from(i) << 64 | u128::from(i * i), i * 7919 % 4001, i % 7))
+            .map(|i| {
+                format!("{:032x} took {} ms in {}", u128::from(i) << 64 | u128::from(i * i), i * 7919 % 4001, i % 7)
+            })
             .collect();
         check_round_trip(lines.as_bytes());
     }
@@ -158,6 +164,8 @@ mod tests {
             vec![Sequence { literals: 9, length: 0, offset: 0 }],
             vec![Sequence { literals: 11, length: 0, offset: 0 }],
             vec![Sequence { literals: 2, length: 8, offset: 9 }, end],
+            vec![Sequence { literals: 8, length: 2, offset: 1 }, end],
+            vec![Sequence { literals: 5, length: 5, offset: 0 }, end],
         ] {
             assert!(encoder.encode(b"0123456789", &wrong, &mut Vec::new()).is_err());
         }
