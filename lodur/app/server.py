@@ -49,6 +49,7 @@ from lodur.app.allocator import give_back_memory
 from lodur.app.limits_in_force import LimitsInForce
 from lodur.app.rules import Rules, build_rules
 from lodur.app.shared_log import SharedLog
+from lodur.app.store_waiting import STORE_RETRY_S, ask_until_answered, reason_to_wait
 from lodur.config.printing import (
     changed_overrides_yaml,
     changed_yaml,
@@ -67,7 +68,7 @@ from lodur.ingest.quarantine import Quarantine
 from lodur.ingest.replay import Replay
 from lodur.ingest.writer import Writer
 from lodur.model.clock import Clock
-from lodur.model.errors import LodurError, NotFound, Unauthenticated, Unavailable
+from lodur.model.errors import LodurError, Unavailable
 from lodur.query.catalog import Catalog
 from lodur.query.delete_queries import plan_of_request
 from lodur.query.engine import Engine
@@ -99,9 +100,6 @@ BACKLOG = 1024
 CONNECTIONS_MAX = 16_384
 """Open connections, nearly all of them agents' that wait for their next push; what requests may hold is bounded by
 itself. Beyond it nobody new is answered, so it must be far more than there are agents."""
-
-STORE_RETRY_S = 5.0
-"""Between attempts to read a store that does not answer at start."""
 
 REQUEST_ID_BYTES = 4
 """Of delete requests: eight digits, as clients know them."""
@@ -318,30 +316,18 @@ class Server:
 
     def _learn_day(self, tenant_store: TenantStore, day: int) -> None:
         """Raises Unavailable where the server stops meanwhile."""
-        while True:
-            try:
-                self.store.learn_day(tenant_store, day)
-                return
-            except Unavailable as error:
-                _log.warning("object store does not answer, trying again", retry_in_s=STORE_RETRY_S, err=str(error))
-            if self._stopping.wait(STORE_RETRY_S):
-                raise Unavailable("the server is stopping")
+        ask_until_answered(lambda: self.store.learn_day(tenant_store, day), self._stopping)
 
     def _load(self) -> bool:
-        try:
-            self._shared_log.begin()
-            self.store.load()
-            self._shared_log.catch_up()
-        except Unavailable as error:
-            self._reason = f"the object store does not answer: {error}"
-            _log.warning("object store does not answer, trying again", retry_in_s=STORE_RETRY_S, err=str(error))
-            return False
-        except (NotFound, Unauthenticated) as error:
-            # A bucket or a permission may be made while the server waits, and takes its time to be seen.
-            self._reason = f"the object store cannot be used: {error}"
-            _log.error("object store cannot be used, trying again", retry_in_s=STORE_RETRY_S, err=str(error))
-            return False
-        return True
+        reason = reason_to_wait(self._load_once)
+        if reason is not None:
+            self._reason = reason
+        return reason is None
+
+    def _load_once(self) -> None:
+        self._shared_log.begin()
+        self.store.load()
+        self._shared_log.catch_up()
 
     async def _close_http(self, server: HttpServer, serving: asyncio.Task[None]) -> None:
         """Take no more connections and let requests under way finish."""

@@ -11,6 +11,7 @@ import os
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 from prometheus_client import CollectorRegistry
@@ -154,7 +155,7 @@ def _replay(store: Store, config: ServerConfig) -> None:
         store,
         _limits(config).ingest,
         RecentPushes(),
-        learn_day=store.learn_day,
+        learn_day=partial(read_day, store),
         flush=flush,
         flush_bytes=memory_bytes,
         memory_max_bytes=memory_bytes,
@@ -162,6 +163,16 @@ def _replay(store: Store, config: ServerConfig) -> None:
         clock=SystemClock(),
         metrics=IngestMetrics(CollectorRegistry()),
     ).run()
+
+
+def read_day(store: Store, tenant_store: TenantStore, day: int) -> None:
+    """Take a day's manifest as it is: to mend a damaged one is for the process that writes.
+
+    Raises as `ObjectStore`, and CorruptData.
+    """
+    committed = read_manifest(store.stores.of_day(day), tenant_store.tenant, day)
+    if committed is not None:
+        tenant_store.learn_day(day, committed)
 
 
 def _limits(config: ServerConfig) -> LimitsInForce:

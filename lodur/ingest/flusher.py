@@ -131,7 +131,7 @@ class Flusher:
 
         Raises Unavailable where the server stops meanwhile.
         """
-        oldest = next(iter(tenant_store.unflushed()), None) or tenant_store.freeze()
+        oldest = next(iter(tenant_store.unflushed()), None) or tenant_store.freeze(in_haste=True)
         # Nobody is served yet, and somebody waits for the start.
         threads = os.cpu_count() or 1
         if oldest is not None and not self._flush(tenant_store, oldest, FlushReason.FULL, threads):
@@ -174,7 +174,7 @@ class Flusher:
     def _flush_rows(self, tenant_store: TenantStore, reason: FlushReason) -> bool:
         """Flush what was left from before and what is in the head; whether nothing of it is left."""
         left = tenant_store.unflushed()
-        fresh = tenant_store.freeze()
+        fresh = tenant_store.freeze(in_haste=reason is FlushReason.PRESSURE)
         generations = [*left, fresh] if fresh is not None else left
         return all(self._flush(tenant_store, generation, reason) for generation in generations)
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -65,9 +65,12 @@ Job = Future[list[tuple[WalRecord, Decoded | LodurError]]]
 
 
 def decoded_ahead(
-    decoder: RecordDecoder, batches: Iterator[Sequence[WalRecord]]
+    decoder: RecordDecoder, batches: Iterator[Sequence[WalRecord]], on_decoded: Callable[[Decoded], None]
 ) -> Iterator[tuple[WalRecord, Decoded | LodurError]]:
-    """Each record in its order, with its rows or why it cannot be read. Raises what `batches` raises."""
+    """Each record in its order, with its rows or why it cannot be read. Raises what `batches` raises.
+
+    `on_decoded` is called for each that can be read, some time before it is given, in no order and on any thread.
+    """
     threads = min(os.cpu_count() or 1, THREADS_MAX)
     with ThreadPoolExecutor(threads, "replay-decode") as pool, ThreadPoolExecutor(1, "replay-read") as reader:
         jobs: deque[tuple[int, Job]] = deque()
@@ -81,7 +84,7 @@ def decoded_ahead(
                     done_bytes, job = jobs.popleft()
                     yield from job.result()
                     ahead_bytes -= done_bytes
-                jobs.append((size_bytes, pool.submit(_decode_all, decoder, records)))
+                jobs.append((size_bytes, pool.submit(_decode_all, decoder, records, on_decoded)))
                 ahead_bytes += size_bytes
         while jobs:
             yield from jobs.popleft()[1].result()
@@ -100,7 +103,9 @@ def _jobs(batch: Iterable[WalRecord]) -> Iterator[list[WalRecord]]:
         yield job
 
 
-def _decode_all(decoder: RecordDecoder, records: Sequence[WalRecord]) -> list[tuple[WalRecord, Decoded | LodurError]]:
+def _decode_all(
+    decoder: RecordDecoder, records: Sequence[WalRecord], on_decoded: Callable[[Decoded], None]
+) -> list[tuple[WalRecord, Decoded | LodurError]]:
     done: list[tuple[WalRecord, Decoded | LodurError]] = []
     for record in records:
         try:
@@ -109,5 +114,7 @@ def _decode_all(decoder: RecordDecoder, records: Sequence[WalRecord]) -> list[tu
         except LodurError as error:
             done.append((record, error))
         else:
-            done.append((record, Decoded(tenant, push, kept)))
+            decoded = Decoded(tenant, push, kept)
+            on_decoded(decoded)
+            done.append((record, decoded))
     return done

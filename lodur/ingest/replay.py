@@ -10,12 +10,14 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 import structlog
 
+from lodur.ingest.day_learning import DayLearning
 from lodur.ingest.quarantine import Quarantine
 from lodur.ingest.recent_pushes import RecentPushes
 from lodur.ingest.record_decoding import Decoded, RecordDecoder, decoded_ahead
@@ -23,7 +25,6 @@ from lodur.ingest.record_kinds import REENCODED
 from lodur.ingest.tenant_states import IngestLimitsOf
 from lodur.model.clock import Clock
 from lodur.model.errors import LodurError, Unavailable
-from lodur.model.tenant import TenantId
 from lodur.store.journal import WalProblem, WalRecord
 from lodur.store.store import Store
 from lodur.store.tenant_store import TenantStore
@@ -71,13 +72,14 @@ class Replay:
         metrics: IngestMetrics,
         quarantine: Quarantine | None = None,
     ) -> None:
-        """`learn_day` and `flush` try until they succeed, or raise what ends the reading."""
+        """`learn_day` and `flush` try until they succeed, or raise what ends the reading.
+
+        Any thread calls them, `learn_day` once for each tenant's day and before any row of it is in memory.
+        """
         self._store = store
         self._quarantine = quarantine
         self._recent = recent
         self._learn_day = learn_day
-        self._learned: set[tuple[TenantId, int]] = set()
-        """Days without a manifest at the start, which may have one by now or not."""
         self._flush = flush
         self._flush_bytes = flush_bytes
         self._kept_max_bytes = int(memory_max_bytes * KEPT_RATIO)
@@ -103,10 +105,19 @@ class Replay:
         so_far, begun_s = self._so_far, self._clock.monotonic_s()
         said_s = begun_s
         self._metrics.replay_active.set(1)
-        with ThreadPoolExecutor(FLUSHES_AT_ONCE, "replay-flush") as self._threads:
-            for record, decoded in decoded_ahead(self._decoder, self._store.journal.replay()):
+        with (
+            closing(DayLearning(self._store, self._learn_day)) as days,
+            ThreadPoolExecutor(FLUSHES_AT_ONCE, "replay-flush") as self._threads,
+        ):
+            records = decoded_ahead(
+                self._decoder, self._store.journal.replay(), lambda decoded: days.begin(decoded.tenant, decoded.push)
+            )
+            for record, decoded in records:
                 if self._stopping.is_set():
                     raise Unavailable("the server is stopping")
+                if isinstance(decoded, Decoded):
+                    # What segments have of the days of its rows is known before these come; else they came twice.
+                    days.finish(decoded.tenant, decoded.push)
                 self._replay_record(record, decoded)
                 now_s = self._clock.monotonic_s()
                 if now_s - said_s >= PROGRESS_EVERY_S:
@@ -142,8 +153,6 @@ class Replay:
         so_far = self._so_far
         so_far.records += 1
         so_far.bytes += len(record.payload)
-        if isinstance(decoded, Decoded):
-            self._learn_days(decoded)
         try:
             if isinstance(decoded, LodurError):
                 raise decoded
@@ -166,20 +175,11 @@ class Replay:
             return
         if tenant_store.head_size().bytes >= self._flush_bytes:
             # In steps, so that memory is given back step by step.
-            tenant_store.freeze()
+            tenant_store.freeze(in_haste=True)
         if tenant_store.unflushed() and not self._fits():
             self._begin_flush(tenant_store)
         while self._store.head_bytes() >= self._kept_max_bytes:
             self._make_room()
-
-    def _learn_days(self, decoded: Decoded) -> None:
-        """What segments have of the days of a record's rows is known before these come; else they came twice."""
-        tenant_store = self._store.tenant(decoded.tenant)
-        for day in decoded.push.days():
-            place = (decoded.tenant, day)
-            if place not in self._learned and tenant_store.known_day(day) is None:
-                self._learned.add(place)
-                self._learn_day(tenant_store, day)
 
     def _fits(self) -> bool:
         """Whether the rows in memory and those that are still to come may stay there, as far as can be told."""

@@ -28,6 +28,9 @@ FOR_GOOD_RUN_ROWS_MIN = 4096
 """Rows of a stream, in the mean: a quarter of a block. With shorter ones a block has several streams, whose rows come
 to lie in other blocks when they are merged with those of other segments: they are compressed again then."""
 
+FOR_GOOD_ZSTD_LEVEL_MAX = 9
+"""That a flush takes: a higher level costs a multiple, and is meant for the compactor, for which nobody waits."""
+
 
 @dataclass(frozen=True, slots=True)
 class RowsOfDay:
@@ -43,25 +46,28 @@ def zstd_level_of(rows: RowsOfDay | None, options: FlushOptions) -> int:
     """The level of the segment of these rows; the fast one where little is known of them. Counts with zstd alone."""
     is_for_good = (
         rows is not None
+        and 0 < options.cold_zstd_level <= FOR_GOOD_ZSTD_LEVEL_MAX
         and rows.bytes >= FOR_GOOD_BYTES_MIN
         and rows.rows >= rows.streams * FOR_GOOD_RUN_ROWS_MIN
         and options.codec is SegmentCodec.ZSTD
     )
-    return options.cold_zstd_level if is_for_good and options.cold_zstd_level else FAST_ZSTD_LEVEL
+    return options.cold_zstd_level if is_for_good else FAST_ZSTD_LEVEL
 
 
 class RowCount:
     """Counts the rows of the generation that takes rows, which is about to be frozen: no row may come in between.
 
     What it says of a day is always the same, so that an attempt to write a segment that is made again writes the same
-    bytes. Where earlier generations wait for their flush still, the days of one are not told apart: who is behind with
-    flushes has no time for more than the fast level.
+    bytes, for whatever reason that one is made. Nothing is known where somebody waits for the memory, or where earlier
+    generations wait for their flush still: who is behind with flushes has no time for more than the fast level.
     """
 
-    def __init__(self, head: Head) -> None:
+    def __init__(self, head: Head, *, in_haste: bool = False) -> None:
+        """`in_haste` says that somebody waits for the memory of these rows."""
         stats = head.stats()
-        self._all = RowsOfDay(stats.rows, stats.streams, stats.bytes)
-        self._view = head.snapshot() if stats.bytes >= FOR_GOOD_BYTES_MIN and not stats.frozen else None
+        is_counted = stats.bytes >= FOR_GOOD_BYTES_MIN and not stats.frozen and not in_haste
+        self._all = RowsOfDay(stats.rows, stats.streams, stats.bytes) if is_counted else None
+        self._view = head.snapshot() if is_counted else None
 
     def of_day(self, day: int, *, is_only_day: bool) -> RowsOfDay | None:
         """What the generation has of a day; None where that is not known, or too little for the day to matter.

@@ -28,7 +28,8 @@ class FlushOptions:
 
     codec: SegmentCodec = SegmentCodec.ZSTD
     cold_zstd_level: int = 6
-    """Of large ones for good, where the codec is zstd; 0 leaves that to nobody."""
+    """Of large ones for good, where the codec is zstd and nobody waits; 0 leaves that to nobody, and above 9 it is left
+    to the compactor."""
 
 
 @dataclass(frozen=True, slots=True)

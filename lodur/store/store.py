@@ -10,7 +10,6 @@ import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from functools import partial
 
 import structlog
 from prometheus_client import CollectorRegistry
@@ -129,7 +128,7 @@ class Store:
             return found
 
     def tenants(self) -> list[TenantStore]:
-        """All tenants that have data or were pushed to."""
+        """All tenants that have data or delete requests, or were pushed to."""
         with self._lock:
             return list(self._tenants.values())
 
@@ -221,6 +220,17 @@ class Store:
         if committed is not None:
             self.adopt(tenant_store, day, committed)
         return committed
+
+    def find_days(self) -> None:
+        """Look for days that other processes have begun, or that the listing at the start did not have yet, and for
+        tenants that have delete requests alone. Blocks.
+
+        Raises as `ObjectStore`, and CorruptData.
+        """
+        for tenant in self._stored_tenants():
+            if self._known(tenant) is None:
+                self._note_requests(tenant)
+        self.discover(all_days=False)
 
     def learn_day(self, tenant_store: TenantStore, day: int) -> None:
         """Read the manifest of a day by its name, before rows of it are put back from the WAL: the listing at the start
@@ -322,18 +332,6 @@ class Store:
                     is_stale = True
         return None if is_stale else opened.segments
 
-    def find_days(self) -> None:
-        """Look for days that other processes have begun, or that the listing at the start did not have yet. Blocks.
-
-        Raises as `ObjectStore`, and CorruptData.
-        """
-        for tenant in self._stored_tenants():
-            tenant_store = self.tenant(tenant)
-            for store in self._stores.each():
-                for day in stored_days(store, tenant):
-                    if self._stores.of_day(day) is store and tenant_store.known_day(day) is None:
-                        self.refresh(tenant_store, day)
-
     def _stored_tenants(self) -> list[TenantId]:
         names = sorted({name for store in self._stores.each() for name in store.list_folders("")})
         tenants: list[TenantId] = []
@@ -356,7 +354,7 @@ class Store:
     def _load_tenant(self, tenant: TenantId) -> None:
         if self.deletions is not None:
             bring_requests(self._stores, tenant)
-            self.deletions.refresh(tenant)
+            self._note_requests(tenant)
         places = [(store, day) for store in self._stores.each() for day in stored_days(store, tenant)]
         elsewhere = [day for store, day in places if self._stores.of_day(day) is not store]
         if elsewhere:
@@ -379,12 +377,15 @@ class Store:
         named = {path for committed in days.values() for path in _named(committed)}
         self._drop_orphans(tenant, named, self.writer.writer_id)
 
+    def _note_requests(self, tenant: TenantId) -> None:
+        """Read a tenant's delete requests, which are to be worked on even where it has no rows."""
+        if self.deletions is not None and self.deletions.refresh(tenant).revision:
+            self.tenant(tenant)
+
     def _drop_orphans(self, tenant: TenantId, known: set[str], writer_id: str) -> None:
         """`known` are the objects that manifests name, as far as they were read; what is missing of that is read."""
-        tenant_store = self.tenant(tenant)
         # At the start no row is in memory yet: rows that a commit has brought meanwhile must not come from the WAL too.
         is_own = writer_id == self.writer.writer_id
-        take = tenant_store.learn_day if is_own else partial(self.adopt, tenant_store)
         read: set[int] = set()
         for store in self._stores.each():
             for listed in store.list_objects(segment_folder(tenant)):
@@ -398,16 +399,23 @@ class Store:
                     read.add(day)
                     committed = sound_manifest(store, tenant, day)
                     if committed is not None:
-                        take(day, committed)
+                        self._take(tenant, day, committed, is_own=is_own)
                         known |= _named(committed)
                 if listed.path not in known:
                     # A commit of the writer's last life that names it may still be on its way to the store.
                     committed = fence(store, tenant, day)
-                    take(day, committed)
+                    self._take(tenant, day, committed, is_own=is_own)
                     known |= _named(committed)
                     if listed.path not in known:
                         _log.info("segment that was never committed is removed", path=listed.path)
                         store.delete(listed.path)
+
+    def _take(self, tenant: TenantId, day: int, committed: Committed, *, is_own: bool) -> None:
+        tenant_store = self.tenant(tenant)
+        if is_own:
+            tenant_store.learn_day(day, committed)
+        else:
+            self.adopt(tenant_store, day, committed)
 
 
 def _named(committed: Committed) -> set[str]:

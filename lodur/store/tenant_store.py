@@ -164,14 +164,15 @@ class TenantStore:
             last_row_s=self._last_row_s,
         )
 
-    def freeze(self) -> Generation | None:
+    def freeze(self, *, in_haste: bool = False) -> Generation | None:
         """Begin a new generation and give the old one to be flushed; None where it has no rows.
 
+        `in_haste` says that somebody waits for its memory: however often its flush is tried, it is a fast one.
         Generations must be flushed one after the other: a manifest that covers one covers all before it.
         """
         with self._gate.freeze():
             head_bytes = self._head.stats().bytes
-            count = RowCount(self._head)
+            count = RowCount(self._head, in_haste=in_haste)
             frozen = self._head.freeze()
             if frozen is None:
                 return None

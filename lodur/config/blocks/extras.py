@@ -53,9 +53,10 @@ COLD_LEVEL = Setting(
     "lodur.compactor.cold_zstd_level",
     int_kind(0, ZSTD_LEVEL_MAX),
     "6",
-    "The zstd level of that, of merges that end a day or make a large segment, and of flushes of 64 MiB and more with "
-    "4096 rows a stream in the mean, where `ingester.chunk_encoding` is zstd; 0 leaves everything as fast as flushes "
-    "are else. 6 takes 8 % of the bytes away, for some 10 CPU-seconds per GB of lines, once; 8 takes 10 %, for 15.",
+    "The zstd level of that, of merges that end a day or make a large segment, and of flushes of 64 MiB and more "
+    "with 4096 rows a stream in the mean, where `ingester.chunk_encoding` is zstd, unless pushes or a start wait for "
+    "the flush or the level is above 9, which is the compactor's alone; 0 leaves everything as fast as flushes are "
+    "else. 6 takes 8 % of the bytes away, for some 10 CPU-seconds per GB of lines, once; 8 takes 10 %, for 15.",
 )
 READER_GRACE = Setting(
     "lodur.compactor.reader_grace",
