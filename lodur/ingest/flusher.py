@@ -26,8 +26,8 @@ from lodur.store.thread_priority import step_back
 from lodur.telemetry.flush_metrics import Flushed
 from lodur.telemetry.ingest_metrics import IngestMetrics
 
-NICENESS = 5
-"""Of the threads that flush what came slowly: pushes go first, and a third of a core is left where all are busy."""
+NICENESS = 10
+"""Of the threads that flush what came slowly: pushes go first, and a tenth of a core is left where all are busy."""
 
 RETRY_FIRST_S = 1.0
 RETRY_MAX_S = 30.0

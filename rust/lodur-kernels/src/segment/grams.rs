@@ -1,7 +1,7 @@
 //! The gram filter: which blocks can hold a substring at all.
 //!
 //! Per block one bit set over the hashes of its distinct 5-byte grams, ASCII letters folded to lower case, one hash, about
-//! 1.25 bits a distinct gram. The sets of a filter's blocks have one size and are stored sliced by bit position, so that
+//! 1.6 bits a distinct gram. The sets of a filter's blocks have one size and are stored sliced by bit position, so that
 //! a probe reads one short slice a gram for all blocks at once. Layout: docs/formats/segment.md. False positives are
 //! possible, false negatives are not. How filters of several segments become one is `gram_join`'s matter.
 
@@ -18,9 +18,10 @@ pub const GRAM_BYTES: usize = 5;
 /// cache, and even 700,000 distinct grams (the most seen in 4 MiB of logs) leave its estimate of their number good.
 const COLLECT_BITS_LOG2: u32 = 20;
 
-/// Bits per distinct gram in the stored filter, times eight. At 1.25 bits a pattern with four grams of its own keeps 9 % of
-/// the blocks, at 1.6 it would keep 4.5 %, for 0.4 % of the lines more.
-const BITS_PER_GRAM_X8: u64 = 10;
+/// Bits per distinct gram in the stored filter, times eight. At 1.25 bits a pattern with four grams of its own kept 9 % of
+/// the blocks, at 1.6 it keeps 4.5 %, for 0.4 % of the lines more; and blocks full of ids, which have twice the grams of the
+/// mean, are told apart still (docs/decisions/0004-compaction.md).
+const BITS_PER_GRAM_X8: u64 = 13;
 
 /// Sizes of filters between one power of two and the next: so few that segments of like lines get one size, and their
 /// filters can be joined; so many that the bits for a gram differ by 6 % at most.
