@@ -479,7 +479,7 @@ fn ranges_of_all_filters_are_probed() {
             version: PLAN_VERSION,
             stages: vec![Stage::LineFilter {
                 op: LineFilterOp::Contains,
-                matches: vec![LineMatch::Text { value: "needle".into() }],
+                matches: vec![LineMatch::Text { value: "with a needle".into() }],
             }],
             unwrap: None,
         },
