@@ -1,11 +1,13 @@
 //! What goes into a segment comes out of it, and damage never panics.
 #![allow(clippy::unwrap_used)]
 
+#[path = "drawn_rows/batches.rs"]
+mod batches;
+
 use std::sync::Arc;
 
-use lodur_kernels::batch::{Batch, MetaPair, Rows, Run};
+use lodur_kernels::batch::Batch;
 use lodur_kernels::head::Head;
-use lodur_kernels::labels::LabelSet;
 use lodur_kernels::segment::codec::Codec;
 use lodur_kernels::segment::read::{PageReader, Segment};
 use lodur_kernels::segment::write::write_segment;
@@ -15,31 +17,14 @@ use proptest::prelude::*;
 type Row = (u8, i64, String, u8, Vec<(String, String)>);
 
 fn batch_of(rows: &[Row]) -> Batch {
-    let labels = |number: u8| [("app", format!("a{}", number / 2)), ("pod", format!("p{number}"))];
-    let streams = (0..4u8).map(|number| Arc::new(LabelSet::from_pairs(labels(number)))).collect();
-    let mut batch = Batch { streams, ..Batch::default() };
-    for (at, (stream, ts_ns, line, level, meta)) in rows.iter().enumerate() {
-        batch.runs.push(Run { stream: u32::from(*stream), start: at as u32, end: at as u32 + 1 });
-        let columns: &mut Rows = &mut batch.rows;
-        columns.ts_ns.push(*ts_ns);
-        columns.lines.extend_from_slice(line.as_bytes());
-        columns.line_ends.push(columns.lines.len() as u32);
-        columns.levels.push(*level);
-        for (name, value) in meta {
-            let number = match columns.meta.names.iter().position(|known| **known == **name) {
-                Some(number) => number,
-                None => {
-                    columns.meta.names.push(name.as_str().into());
-                    columns.meta.names.len() - 1
-                }
-            };
-            let start = columns.meta.bytes.len() as u32;
-            columns.meta.bytes.extend_from_slice(value.as_bytes());
-            columns.meta.pairs.push(MetaPair { name: number as u32, start, end: columns.meta.bytes.len() as u32 });
-        }
-        columns.meta.ends.push(columns.meta.pairs.len() as u32);
-    }
-    batch
+    let row = |(stream, ts_ns, line, level, meta): &Row| batches::Row {
+        stream: *stream,
+        ts_ns: *ts_ns,
+        line: line.clone(),
+        level: *level,
+        meta: meta.clone(),
+    };
+    batches::batch_of(&rows.iter().map(row).collect::<Vec<_>>())
 }
 
 fn rows() -> impl Strategy<Value = Vec<Row>> {

@@ -3,51 +3,15 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use lodur_kernels::batch::{Batch, MetaPair, Rows, Run};
 use lodur_kernels::head::Head;
-use lodur_kernels::labels::LabelSet;
 use lodur_kernels::segment::codec::Codec;
 use lodur_kernels::segment::read::{PageReader, PageSource, Segment};
 use lodur_kernels::segment::write::write_segment;
 use proptest::prelude::*;
 
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Row {
-    pub stream: u8,
-    pub ts_ns: i64,
-    pub line: String,
-    pub level: u8,
-    pub meta: Vec<(String, String)>,
-}
+pub use self::batches::{Row, batch_of};
 
-pub fn labels(number: u8) -> LabelSet {
-    LabelSet::from_pairs([("app", format!("a{}", number / 2)), ("pod", format!("p{number}"))])
-}
-
-pub fn batch_of(rows: &[Row]) -> Batch {
-    let streams = (0..5u8).map(|number| Arc::new(labels(number))).collect();
-    let mut batch = Batch { streams, ..Batch::default() };
-    for (at, row) in rows.iter().enumerate() {
-        batch.runs.push(Run { stream: u32::from(row.stream), start: at as u32, end: at as u32 + 1 });
-        let columns: &mut Rows = &mut batch.rows;
-        columns.ts_ns.push(row.ts_ns);
-        columns.lines.extend_from_slice(row.line.as_bytes());
-        columns.line_ends.push(columns.lines.len() as u32);
-        columns.levels.push(row.level);
-        for (name, value) in &row.meta {
-            let known = columns.meta.names.iter().position(|known| **known == **name);
-            let number = known.unwrap_or_else(|| {
-                columns.meta.names.push(name.as_str().into());
-                columns.meta.names.len() - 1
-            });
-            let start = columns.meta.bytes.len() as u32;
-            columns.meta.bytes.extend_from_slice(value.as_bytes());
-            columns.meta.pairs.push(MetaPair { name: number as u32, start, end: columns.meta.bytes.len() as u32 });
-        }
-        columns.meta.ends.push(columns.meta.pairs.len() as u32);
-    }
-    batch
-}
+mod batches;
 
 pub fn rows(most: usize) -> impl Strategy<Value = Vec<Row>> {
     // Few values, so that entries repeat and columns come with and without dictionary; many rows make a name rare.
