@@ -435,25 +435,32 @@ fn parts_and_filters_of_a_directory_must_fit_its_blocks() {
     for parts in [vec![0], vec![2], vec![1, 1]] {
         assert!(!is_read(&Directory { parts, ..good.clone() }));
     }
-    let grams = good.grams.unwrap();
-    assert_eq!(grams.length, grams.bits + grams.bits.div_ceil(4092) * 4);
-    let filter = |blocks: u32, bits: u64, length: u64| GramLayout { blocks, bits, length, ..grams };
+    let grams = good.grams.clone().unwrap();
+    assert_eq!((grams.length, &grams.columns), (grams.bits + grams.bits.div_ceil(4092) * 4, &vec![1, 1]));
+    let filter = |blocks: u32, bits: u64, length: u64| GramLayout { blocks, bits, length, ..grams.clone() };
+    let cut = |columns: Vec<u16>, length: u64| GramLayout { columns, length, ..grams.clone() };
+    assert!(is_read(&Directory { grams: Some(cut(vec![], grams.length)), ..good.clone() }));
     let impossible = [
+        cut(vec![1], grams.length),
+        cut(vec![1, 1, 1], grams.length),
+        cut(vec![0, 1], grams.length),
+        cut(vec![8, 1], grams.length),
+        cut(vec![1 << 14, 1], grams.bits * 2049 + (grams.bits * 2049).div_ceil(4092) * 4),
         filter(2, 0, 0),
-        filter(2, 1 << 9, (1 << 9) + 4),
+        filter(2, 1 << 6, (1 << 6) + 4),
         filter(2, 1 << 21, (1 << 21) + (1u64 << 21).div_ceil(4092) * 4),
         filter(2, u64::MAX, grams.length),
         filter(2, grams.bits, grams.length - 1),
         filter(2, grams.bits, grams.length + 1),
-        GramLayout { offset: u64::MAX - 8, ..grams },
+        GramLayout { offset: u64::MAX - 8, ..grams.clone() },
     ];
     for grams in impossible {
-        assert!(!is_read(&Directory { grams: Some(grams), ..good.clone() }), "{grams:?}");
-        let unknown = GramLayout { policy: 9, ..grams };
+        let unknown = GramLayout { policy: 9, ..grams.clone() };
+        assert!(!is_read(&Directory { grams: Some(grams.clone()), ..good.clone() }), "{grams:?}");
         assert!(is_read(&Directory { grams: Some(unknown), ..good.clone() }), "nothing is asked of it");
     }
     assert!(!is_read(&Directory { more_grams: vec![filter(0, grams.bits, 0)], ..good.clone() }));
-    let more_grams: Vec<_> = good.grams.into_iter().collect();
+    let more_grams: Vec<_> = good.grams.clone().into_iter().collect();
     assert!(!is_read(&Directory { more_grams, ..good.clone() }));
     assert!(is_read(&Directory { grams: None, ..good }));
 }

@@ -75,9 +75,16 @@ impl BlockEncoder {
         let lines = &raw[at..];
         entry.line_bytes = lines.len() as u64;
         entry.escapes = Some(Escapes::of_lines(lines));
-        let grams = GramSet::collect(lines, &mut self.folded);
-        let texts = page::ENCODING_DELTA_LENGTH_BYTE_ARRAY;
-        pages.push(encoded(&mut self.lines, BlockColumn::Fixed(1), &raw, rows.len(), texts)?);
+        let grams = GramSet::collect(lines, rows.iter().map(|row| row.line().len()), &mut self.folded);
+        let mut bytes = Vec::new();
+        page::write_lines_page(&mut self.lines, &raw, at, rows.len(), &mut bytes)?;
+        pages.push(EncodedPage {
+            column: BlockColumn::Fixed(1),
+            bytes,
+            values: rows.len(),
+            raw_bytes: raw.len(),
+            encoding: page::ENCODING_DELTA_LENGTH_BYTE_ARRAY,
+        });
         raw.clear();
         delta::encode(&rows.iter().map(|row| row.ts_ns).collect::<Vec<_>>(), &mut raw);
         let packed = page::ENCODING_DELTA_BINARY_PACKED;

@@ -59,8 +59,8 @@ impl LogCompressor {
         Ok(LogCompressor { matcher: LogMatcher::default(), encoder: SequenceEncoder::new(level)?, library })
     }
 
-    fn compress(&mut self, raw: &[u8], packed: &mut Vec<u8>) -> Result<()> {
-        let sequences = self.matcher.find(raw);
+    fn compress(&mut self, raw: &[u8], lines_at: usize, packed: &mut Vec<u8>) -> Result<()> {
+        let sequences = self.matcher.find(raw, lines_at);
         self.encoder.encode(raw, sequences, packed)?;
         let literals: u64 = sequences.iter().map(|sequence| u64::from(sequence.literals)).sum();
         if literals as f64 > LITERALS_MAX * raw.len() as f64 {
@@ -103,6 +103,11 @@ impl Compressor {
     }
 
     pub fn compress<'a>(&'a mut self, raw: &'a [u8]) -> Result<&'a [u8]> {
+        self.compress_lines(raw, 0)
+    }
+
+    /// Of a page whose lines begin at `lines_at`, behind their lengths.
+    pub fn compress_lines<'a>(&'a mut self, raw: &'a [u8], lines_at: usize) -> Result<&'a [u8]> {
         self.packed.clear();
         match self.codec {
             Codec::None => return Ok(raw),
@@ -118,7 +123,7 @@ impl Compressor {
             }
             Codec::Lz4 => self.packed = lz4_flex::block::compress(raw),
             Codec::Zstd { .. } => match &mut self.zstd {
-                Some(Zstd::Logs(logs)) => logs.compress(raw, &mut self.packed)?,
+                Some(Zstd::Logs(logs)) => logs.compress(raw, lines_at, &mut self.packed)?,
                 Some(Zstd::Library(zstd)) => {
                     self.packed.reserve(zstd::zstd_safe::compress_bound(raw.len()));
                     zstd.compress_to_buffer(raw, &mut self.packed).map_err(|e| KernelError::io("zstd", e))?;

@@ -15,9 +15,10 @@ use crate::segment::escapes::Escapes;
 use crate::segment::grams::GramLayout;
 
 /// Version of the segment format; raised with every change that an old reader would misread.
-pub const SEGMENT_VERSION: u32 = 3;
+pub const SEGMENT_VERSION: u32 = 4;
 
-/// Oldest version that this build reads. Version 1 did not say how many bytes a run has, version 2 knew no parts.
+/// Oldest version that this build reads. Version 1 did not say how many bytes a run has, version 2 knew no parts,
+/// up to version 3 blocks had one column in the gram filter each.
 const SEGMENT_VERSION_MIN: u32 = 1;
 
 /// Key of the footer entry that locates the directory.
@@ -114,7 +115,7 @@ pub struct Directory {
     /// First blocks of the parts after the first. Rows are in order within a part; the rows of a stream are so throughout.
     #[serde(default)]
     pub parts: Vec<u32>,
-    /// Filters of the blocks after those of `grams`, in order: where parts came with filters of different sizes.
+    /// Filters of the blocks after those of `grams`, in order: where parts came with columns of different lengths.
     #[serde(default)]
     pub more_grams: Vec<GramLayout>,
 }

@@ -1,4 +1,4 @@
-//! Gram filters of several runs of blocks: asked as one, and joined to one where their sizes are equal.
+//! Gram filters of several runs of blocks: asked as one, and joined to one where their columns are equally long.
 //!
 //! A filter is sliced by bit position, so joining lays, bit for bit, the slices of the inputs end to end. It is done as a
 //! stream: no filter is in memory as a whole.
@@ -16,23 +16,23 @@ const CHUNKS_WRITTEN: usize = 256;
 /// Takes the next bytes of a file.
 pub type WriteNext<'a> = dyn FnMut(&[u8]) -> Result<()> + 'a;
 
-/// A bit for each of some blocks, least significant first.
+/// A bit for each of some blocks or columns, least significant first.
 #[derive(Default)]
-struct BlockBits {
+struct Bits {
     bytes: Vec<u8>,
-    blocks: usize,
+    count: usize,
 }
 
-impl BlockBits {
+impl Bits {
     fn clear(&mut self) {
         self.bytes.clear();
-        self.blocks = 0;
+        self.count = 0;
     }
 
-    fn append(&mut self, bits: impl Iterator<Item = u8>, blocks: usize) {
-        let shift = self.blocks % 8;
-        self.blocks += blocks;
-        for byte in bits.take(blocks.div_ceil(8)) {
+    fn append(&mut self, bits: impl Iterator<Item = u8>, count: usize) {
+        let shift = self.count % 8;
+        self.count += count;
+        for byte in bits.take(count.div_ceil(8)) {
             match self.bytes.last_mut() {
                 Some(last) if shift > 0 => {
                     *last |= byte << shift;
@@ -41,7 +41,7 @@ impl BlockBits {
                 _ => self.bytes.push(byte),
             }
         }
-        self.bytes.resize(self.blocks.div_ceil(8), 0);
+        self.bytes.resize(self.count.div_ceil(8), 0);
     }
 }
 
@@ -51,7 +51,7 @@ pub fn probe_filters<'l>(
     required: &Required,
     read: &mut ReadAt<'_>,
 ) -> Result<Option<Vec<u8>>> {
-    let mut all = BlockBits::default();
+    let mut all = Bits::default();
     let mut says = false;
     for layout in filters {
         let blocks = layout.blocks as usize;
@@ -66,7 +66,7 @@ pub fn probe_filters<'l>(
     Ok(says.then_some(all.bytes))
 }
 
-/// Filters of one size that become one.
+/// Filters with columns of one length, which become one.
 struct Joined<'a> {
     bits: u64,
     of: Vec<(&'a Segment, &'a PageSource, &'a GramLayout)>,
@@ -82,7 +82,7 @@ impl<'a> JoinedFilters<'a> {
     pub fn of(inputs: impl Iterator<Item = (&'a Segment, &'a PageSource)>) -> Option<Self> {
         let mut joined: Vec<Joined<'a>> = Vec::new();
         for (segment, source) in inputs {
-            segment.directory.grams?;
+            segment.directory.grams.as_ref()?;
             for layout in segment.directory.filters() {
                 if layout.policy != GRAM_POLICY {
                     return None;
@@ -117,18 +117,19 @@ impl Joined<'_> {
     fn write(&self, offset: u64, out: &mut WriteNext<'_>) -> Result<GramLayout> {
         let mut readers: Vec<SliceReader<'_>> = self.of.iter().map(|one| SliceReader::new(*one)).collect();
         let mut chunks = ChunkWriter { out, data: Vec::new(), ready: Vec::new(), length: 0 };
-        let mut slice = BlockBits::default();
+        let mut slice = Bits::default();
         for _ in 0..self.bits {
             slice.clear();
             for reader in &mut readers {
-                let (stride, blocks) = (reader.layout.stride() as usize, reader.layout.blocks as usize);
-                slice.append(reader.next(stride)?.iter().copied(), blocks);
+                let (stride, columns) = (reader.layout.stride() as usize, reader.layout.all_columns() as usize);
+                slice.append(reader.next(stride)?.iter().copied(), columns);
             }
             chunks.add(&slice.bytes)?;
         }
         let length = chunks.finish()?;
         let blocks = self.of.iter().map(|(.., layout)| layout.blocks).sum();
-        Ok(GramLayout { policy: GRAM_POLICY, offset, length, bits: self.bits, blocks })
+        let columns = self.of.iter().flat_map(|(.., layout)| layout.block_columns()).collect();
+        Ok(GramLayout { policy: GRAM_POLICY, offset, length, bits: self.bits, blocks, columns })
     }
 }
 
@@ -217,7 +218,7 @@ mod tests {
     use crate::segment::grams::{GramSet, slice_filters};
 
     fn filter(blocks: &[Vec<u8>], at: usize) -> (Vec<u8>, GramLayout) {
-        let sets: Vec<GramSet> = blocks.iter().map(|lines| GramSet::collect(lines, &mut Vec::new())).collect();
+        let sets: Vec<GramSet> = blocks.iter().map(|lines| GramSet::of_line(lines)).collect();
         slice_filters(&sets, at as u64)
     }
 

@@ -38,9 +38,10 @@ const WORD_BYTES: usize = 6;
 const WORD_PLACES: usize = 4;
 const WORD_LOG: u32 = 12;
 
-/// What a copy costs, in quarters of a literal byte: some 10 bits at the distance of the one before, else 25.
-const SAME_DISTANCE_COST: usize = 10;
-const DISTANCE_COST: usize = 22;
+/// What a copy costs, in quarters of a literal byte, or about bits: at the distance of the one before, and at another, where
+/// each bit of the distance costs one more.
+const SAME_DISTANCE_COST: usize = 8;
+const DISTANCE_COST: usize = 10;
 
 /// Bytes at both ends of a page that are not looked at, so that words can be loaded around every place.
 const MARGIN: usize = 8;
@@ -82,16 +83,21 @@ impl Default for LogMatcher {
 }
 
 impl LogMatcher {
-    /// Sequences that rebuild `page`, which has less than 2^32 bytes, in blocks of at most `BLOCK_BYTES_MAX`.
-    pub fn find(&mut self, page: &[u8]) -> &[Sequence] {
+    /// Sequences that rebuild `page`, which has less than 2^32 bytes, in blocks of at most `BLOCK_BYTES_MAX`. What lies before
+    /// `lines_at`, at most the page's end, is no text and gets blocks of its own: other bytes are frequent in it.
+    pub fn find(&mut self, page: &[u8], lines_at: usize) -> &[Sequence] {
         self.sequences.clear();
         self.gaps.fill(0);
         self.words.fill((0, [0; WORD_PLACES]));
         self.digits.set(page, |byte| byte.is_ascii_digit());
         self.letters.set(page, |byte| byte.is_ascii_alphabetic() || !byte.is_ascii());
         let mut progress = Progress::default();
+        if lines_at > 0 {
+            self.end_blocks(lines_at, 0, &mut progress);
+            self.end_block(lines_at, &mut progress);
+        }
         let until = page.len().saturating_sub(MARGIN);
-        let mut from = MARGIN;
+        let mut from = lines_at.max(MARGIN);
         while from < until {
             let start = self.digits.next(false, from, until);
             let end = self.digits.next(true, start, until);
@@ -101,7 +107,7 @@ impl LogMatcher {
             from = end;
         }
         self.end_blocks(page.len(), 0, &mut progress);
-        self.sequences.push(Sequence { literals: (page.len() - progress.done) as u32, length: 0, offset: 0 });
+        self.end_block(page.len(), &mut progress);
         &self.sequences
     }
 
@@ -117,13 +123,13 @@ impl LogMatcher {
             let place = Place { page, start, done: progress.done };
             let mut found = Match::default();
             if progress.distance != 0 && start > progress.distance {
-                place.try_match(start - progress.distance, SAME_DISTANCE_COST, &mut found);
+                place.try_match(start - progress.distance, |_| SAME_DISTANCE_COST, &mut found);
             }
             let mut last = 0;
             for (at, head) in known.into_iter().zip(heads) {
                 let is_like = (head ^ own).trailing_zeros() as usize >= 8 * GAP_BYTES_MIN;
                 if at != 0 && at != last && is_like {
-                    place.try_match(at, DISTANCE_COST, &mut found);
+                    place.try_match(at, distance_cost, &mut found);
                     last = at;
                 }
             }
@@ -154,7 +160,7 @@ impl LogMatcher {
             if word >= progress.done {
                 let mut found = Match::default();
                 for at in places.into_iter().filter(|at| *at != 0) {
-                    place.try_match(at as usize, DISTANCE_COST, &mut found);
+                    place.try_match(at as usize, distance_cost, &mut found);
                 }
                 self.emit(&found, progress);
             }
@@ -176,10 +182,13 @@ impl LogMatcher {
     /// End blocks until literals up to `at` and a copy of `length` bytes fit into the current one.
     fn end_blocks(&mut self, at: usize, length: usize, progress: &mut Progress) {
         while at + length > progress.block + BLOCK_BYTES_MAX {
-            let end = at.min(progress.block + BLOCK_BYTES_MAX);
-            self.sequences.push(Sequence { literals: (end - progress.done) as u32, length: 0, offset: 0 });
-            (progress.done, progress.block) = (end, end);
+            self.end_block(at.min(progress.block + BLOCK_BYTES_MAX), progress);
         }
+    }
+
+    fn end_block(&mut self, at: usize, progress: &mut Progress) {
+        self.sequences.push(Sequence { literals: (at - progress.done) as u32, length: 0, offset: 0 });
+        (progress.done, progress.block) = (at, at);
     }
 }
 
@@ -202,6 +211,12 @@ fn gap_slots(page: &[u8], start: usize, end: usize) -> [usize; GAP_TABLES] {
     })
 }
 
+/// Of a copy from so many bytes before, at least 1.
+#[inline(always)]
+fn distance_cost(distance: usize) -> usize {
+    DISTANCE_COST + distance.ilog2() as usize
+}
+
 /// A match that was found: where it begins, where the same bytes lie, and what it saves in quarters of a literal byte.
 #[derive(Clone, Copy, Default)]
 struct Match {
@@ -221,13 +236,14 @@ struct Place<'a> {
 impl Place<'_> {
     /// Put the match with the bytes at `at` into `best` where it gains more.
     #[inline(always)]
-    fn try_match(&self, at: usize, cost: usize, best: &mut Match) {
+    fn try_match(&self, at: usize, cost: impl Fn(usize) -> usize, best: &mut Match) {
         // The match before may end behind the start.
         let start = self.start.max(self.done);
         let from = at + (start - self.start);
         if from >= start || start - from > DISTANCE_MAX {
             return;
         }
+        let cost = cost(start - from);
         let backward = equal_before(self.page, start, from, start - self.done);
         // So many bytes must be equal from here on to gain more. Where two places differ they do so at the end.
         let wanted = ((best.gain + cost) / 4 + 1).saturating_sub(backward).max(GAP_BYTES_MIN);
@@ -366,12 +382,14 @@ mod tests {
 
     fn check(page: &[u8]) -> usize {
         let mut matcher = LogMatcher::default();
-        assert!(rebuilt(page, matcher.find(page)) == page);
+        assert!(rebuilt(page, matcher.find(page, 0)) == page);
+        assert!(rebuilt(page, matcher.find(page, page.len() / 3)) == page);
+        assert!(rebuilt(page, matcher.find(page, page.len())) == page);
         // Tables of another page must not matter.
         let mut used = LogMatcher::default();
-        used.find(b"id=1 took 17 ms, id=2 took 18 ms, id=3 took 19 ms");
-        assert!(used.find(page) == matcher.find(page));
-        matcher.find(page).len()
+        used.find(b"id=1 took 17 ms, id=2 took 18 ms, id=3 took 19 ms", 0);
+        assert!(used.find(page, 0) == matcher.find(page, 0));
+        matcher.find(page, 0).len()
     }
 
     #[test]

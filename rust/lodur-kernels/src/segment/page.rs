@@ -33,6 +33,21 @@ pub fn write_data_page(
     Ok(())
 }
 
+/// Append a data page of lines, which begin at `lines_at` behind their lengths, with its header to `out`.
+pub fn write_lines_page(
+    compressor: &mut Compressor,
+    raw: &[u8],
+    lines_at: usize,
+    values: usize,
+    out: &mut Vec<u8>,
+) -> Result<()> {
+    let body = compressor.compress_lines(raw, lines_at)?;
+    write_body(body, raw.len(), out, PAGE_DATA, |header| {
+        data_page_fields(header, values, ENCODING_DELTA_LENGTH_BYTE_ARRAY);
+    });
+    Ok(())
+}
+
 fn data_page_fields(header: &mut ThriftWriter<'_>, values: usize, encoding: i32) {
     header.struct_field(5);
     header.i32_field(1, values as i32);

@@ -125,9 +125,9 @@ mod tests {
 
     fn check_round_trip(raw: &[u8]) {
         let (mut matcher, mut encoder) = (LogMatcher::default(), SequenceEncoder::new(6).unwrap());
-        for _ in 0..2 {
+        for lines_at in [0, raw.len() / 4, raw.len()] {
             let mut frame = b"before".to_vec();
-            encoder.encode(raw, matcher.find(raw), &mut frame).unwrap();
+            encoder.encode(raw, matcher.find(raw, lines_at), &mut frame).unwrap();
             assert!(zstd::bulk::decompress(&frame[6..], raw.len()).unwrap() == raw);
         }
     }
