@@ -437,16 +437,17 @@ mod tests {
     #[test]
     fn columns_are_about_half_full_however_blocks_differ() {
         let hex = |i: u64| format!("{:016x}", i.wrapping_mul(0x9E37_79B9_7F4A_7C15));
-        let blocks: Vec<Vec<u8>> = (1..20).map(|i| (0..i * i * 100).map(|j| hex(i << 32 | j)).collect::<String>().into()).collect();
+        let blocks: Vec<Vec<u8>> =
+            (1..20).map(|i| (0..i * i * 100).map(|j| hex(i << 32 | j)).collect::<String>().into()).collect();
         let sets: Vec<GramSet> = blocks.iter().map(|block| GramSet::of_line(block)).collect();
         let (bytes, layout) = slice_filters(&sets, 0);
         let slices: Vec<u8> = bytes.chunks(CHUNK_BYTES).flat_map(|chunk| &chunk[..chunk.len() - 4]).copied().collect();
         let mut first = 0;
         for &columns in &layout.columns {
             let columns = usize::from(columns);
-            let set = slices.chunks(layout.stride() as usize).flat_map(|slice| {
-                (first..first + columns).filter(|column| slice[column / 8] >> (column % 8) & 1 == 1)
-            });
+            let set = slices
+                .chunks(layout.stride() as usize)
+                .flat_map(|slice| (first..first + columns).filter(|column| slice[column / 8] >> (column % 8) & 1 == 1));
             let share = set.count() as f64 / (layout.bits as usize * columns) as f64;
             // The first blocks get more than they need, as a column is the least.
             assert!(share < 0.62 && (columns == 1 || share > 0.4), "{columns} columns, {share} full");
