@@ -114,10 +114,9 @@ def _level(group: Sequence[SegmentMeta], policy: CompactionPolicy, reason: Compa
     What makes a large segment or ends a day is for good. What comes of another merge is merged again, so fast will
     do; but what is for good already stays so: its blocks can be copied, this time and the next, and with any other
     level all of them would be compressed twice more. A mixed group takes the level of most of its bytes. When it is
-    fast, the part that was for good is compressed for good once more later; when it is for good, so is the other part
-    where its runs are too short to be copied then: it is the smaller part that is done once too often. To leave what
-    is for good out of mixed groups would cost more: the merge that makes a large segment would bring both together,
-    and copy nothing; and where they alternate, an open day would have as many segments as flushes.
+    fast, the part that was for good is compressed for good once more later; when it is for good, so is the other part:
+    it is the smaller one that is done once too often. What is for good is not left out of mixed groups: where both
+    alternate, an open day would have as many segments as flushes.
     """
     level = policy.cold_zstd_level or policy.zstd_level
     if reason is not CompactionReason.MANY:

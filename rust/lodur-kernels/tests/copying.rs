@@ -1,5 +1,5 @@
-//! Segments whose blocks were copied hold the rows of their inputs and answer as these do; where a row must be looked at,
-//! nothing is copied.
+//! Segments whose blocks were copied hold the rows of their inputs and answer as these do; blocks in which a row must be looked
+//! at are not copied.
 #![allow(clippy::unwrap_used)]
 
 use std::sync::Arc;
@@ -103,12 +103,67 @@ fn in_order(mut rows: Vec<Row>) -> Vec<Row> {
     rows
 }
 
+/// A segment of these rows with blocks that end at some places.
+fn of_blocks(rows: &[Row], cuts: &[prop::sample::Index]) -> Opened {
+    let rows = twin(&[rows.to_vec()], |_| true);
+    let mut ends: Vec<usize> = cuts.iter().map(|cut| cut.index(rows.len())).chain([0, rows.len()]).collect();
+    ends.sort_unstable();
+    ends.dedup();
+    let blocks: Vec<Opened> = ends.windows(2).map(|ends| written(&rows[ends[0]..ends[1]])).collect();
+    // Rows of one time cannot be parted.
+    copying_of(&inputs_of(&blocks)).map_or_else(|| written(&rows), |_| copied(&blocks).1)
+}
+
+/// Rows are in order within each part, and those of each stream throughout.
+fn check_order(file: &Opened) {
+    let directory = &file.segment.directory;
+    for blocks in directory.part_blocks() {
+        let runs: Vec<u32> =
+            directory.blocks[blocks].iter().flat_map(|block| &block.runs).map(|run| run.stream).collect();
+        assert!(runs.is_sorted());
+    }
+    assert!(file.segment.streams.is_sorted_by(|a, b| a < b));
+    let rows = read_all(file);
+    for stream in 0..5 {
+        assert!(rows.iter().filter(|row| row.stream == stream).is_sorted_by_key(|row| row.ts_ns));
+    }
+}
+
 fn source(file: Opened) -> Source {
     Source::Segment(Arc::new(file.segment), Arc::new(file.source), None)
 }
 
 fn everywhere() -> Vec<StreamMatcher> {
     vec![StreamMatcher { name: "app".into(), op: MatchOp::Regex, value: ".+".into() }]
+}
+
+fn logs_scan(needle: Option<&str>, limit: u64, backward: bool) -> Scan {
+    let filter = |needle: &str| Stage::LineFilter {
+        op: LineFilterOp::Contains,
+        matches: vec![LineMatch::Text { value: needle.to_string() }],
+    };
+    let stages = needle.map(filter).into_iter().collect();
+    let plan = ScanPlan {
+        matchers: everywhere(),
+        pipeline: PipelinePlan { version: PLAN_VERSION, stages, unwrap: None },
+        task: Task::Logs(LogsTask { start_ns: -10, end_ns: 1000, limit, backward, interval_ns: 0 }),
+        needs: vec![],
+        version: SCAN_PLAN_VERSION,
+    };
+    Scan::compile(&rmp_serde::to_vec_named(&plan).unwrap()).unwrap()
+}
+
+/// Entries with a text, in the order of their own.
+fn lines_with(source: &Source, needle: &str) -> Vec<String> {
+    let scan = logs_scan(Some(needle), 10_000, false);
+    let logs = run_logs(&scan, std::slice::from_ref(source), &Cancel::default(), 2, 1 << 30).unwrap();
+    let texts = logs
+        .entries
+        .iter()
+        .map(|entry| format!("{} {:?} {:?} {:?}", entry.ts_ns, entry.stream, entry.metadata, entry.line));
+    let mut texts: Vec<String> = texts.collect();
+    texts.sort();
+    texts
 }
 
 /// All that is asked of sources, as text.
@@ -118,19 +173,7 @@ fn answers(sources: &[Source], needle: &str) -> Vec<String> {
     for (backward, limit, filtered) in
         [(false, 10_000, false), (true, 7, false), (false, 7, true), (true, 10_000, true)]
     {
-        let filter = Stage::LineFilter {
-            op: LineFilterOp::Contains,
-            matches: vec![LineMatch::Text { value: needle.to_string() }],
-        };
-        let stages = if filtered { vec![filter] } else { Vec::new() };
-        let plan = ScanPlan {
-            matchers: everywhere(),
-            pipeline: PipelinePlan { version: PLAN_VERSION, stages, unwrap: None },
-            task: Task::Logs(LogsTask { start_ns: -10, end_ns: 1000, limit, backward, interval_ns: 0 }),
-            needs: vec![],
-            version: SCAN_PLAN_VERSION,
-        };
-        let scan = Scan::compile(&rmp_serde::to_vec_named(&plan).unwrap()).unwrap();
+        let scan = logs_scan(filtered.then_some(needle), limit, backward);
         let logs = run_logs(&scan, sources, &cancel, 2, 1 << 30).unwrap();
         let entries = logs.entries.iter().map(|entry| (entry.ts_ns, &entry.stream, &entry.metadata, &entry.line));
         found.push(format!("{:?} {:?}", entries.collect::<Vec<_>>(), logs.stats.lines_kept > 0));
@@ -161,18 +204,59 @@ proptest! {
         prop_assert_eq!(facts.rows_deleted, vec![Vec::<u64>::new(); files.len()]);
         prop_assert_eq!(in_order(read_all(&copy)), expected.clone());
         prop_assert_eq!(verify(&copy.segment, &copy.source, &Cancel::default()).unwrap(), expected.len() as u64);
-        for blocks in directory.part_blocks() {
-            let runs: Vec<u32> =
-                directory.blocks[blocks].iter().flat_map(|block| &block.runs).map(|run| run.stream).collect();
-            prop_assert!(runs.is_sorted());
-        }
-        prop_assert!(copy.segment.streams.is_sorted_by(|a, b| a < b));
+        check_order(&copy);
         let places: Vec<PageRef> = directory.blocks.iter().map(|block| block.line).collect();
         prop_assert!(places.is_sorted_by_key(|place| place.offset));
 
         let needle = format!("needle{stream}");
         let asked: Vec<Source> = files.into_iter().map(source).collect();
         prop_assert_eq!(answers(&[source(copy)], &needle), answers(&asked, &needle));
+    }
+
+    #[test]
+    fn streams_that_overlap_are_merged_and_others_copied(
+        drawn in proptest::collection::vec(rows(120), 2..4), metadata in metadata(), tangled in 0u8..5,
+        cuts in proptest::collection::vec(any::<prop::sample::Index>(), 0..12), fast in any::<prop::sample::Index>(),
+    ) {
+        let mut inputs = spread(drawn, metadata);
+        let first = inputs[0].clone();
+        for (number, rows) in inputs.iter_mut().enumerate().skip(1) {
+            let of_stream = rows.iter_mut().filter(|row| row.stream == tangled);
+            of_stream.for_each(|row| row.ts_ns -= number as i64 * STEP_NS);
+            rows.extend(first.iter().filter(|row| row.stream == tangled && row.ts_ns % 3 == 0).cloned());
+        }
+        let mut files: Vec<Opened> = inputs.iter().map(|rows| of_blocks(rows, &cuts)).collect();
+        let expected = twin(&inputs, |_| true);
+        let of = inputs_of(&files);
+        let Some(copying) = copying_of(&of) else { return Ok(()) };
+        let mut bytes = Vec::new();
+        let facts = copying.write(&Cancel::default(), &mut bytes).unwrap();
+        let copy = opened(&bytes);
+        let rows_in: usize = files.iter().map(|file| file.segment.directory.rows as usize).sum();
+        prop_assert_eq!(facts.rows_read, rows_in as u64);
+        prop_assert_eq!(facts.rows_repeated, (rows_in - expected.len()) as u64);
+        prop_assert!(facts.rows_copied * 2 >= facts.rows_read);
+        prop_assert_eq!(in_order(read_all(&copy)), expected.clone());
+        prop_assert_eq!(verify(&copy.segment, &copy.source, &Cancel::default()).unwrap(), expected.len() as u64);
+        check_order(&copy);
+
+        // One that is compressed otherwise is written anew in its place.
+        let other = fast.index(files.len());
+        files[other].segment.directory.codec = Codec::Zstd { level: 2 };
+        if let Some(copying) = copying_of(&inputs_of(&files)) {
+            let mut bytes = Vec::new();
+            copying.write(&Cancel::default(), &mut bytes).unwrap();
+            check_order(&opened(&bytes));
+            prop_assert_eq!(in_order(read_all(&opened(&bytes))), expected.clone());
+        }
+        files[other].segment.directory.codec = CODEC;
+
+        let needle = format!("needle{tangled}");
+        let merged = merged_rows(&files);
+        prop_assert_eq!(read_all(&merged_rows(std::slice::from_ref(&copy))), expected);
+        let found = lines_with(&source(copy), &needle);
+        prop_assert_eq!(found.is_empty(), inputs.iter().flatten().all(|row| row.stream != tangled));
+        prop_assert_eq!(found, lines_with(&source(merged), &needle));
     }
 
     #[test]
@@ -282,7 +366,7 @@ fn nothing_is_copied_where_a_row_may_be_deleted() {
 }
 
 #[test]
-fn nothing_is_copied_of_what_older_builds_wrote() {
+fn blocks_of_older_builds_are_written_anew() {
     let changes: [fn(&mut Segment); 4] = [
         |segment| segment.directory.blocks[0].runs[0].bytes = None,
         |segment| segment.directory.blocks[0].escapes = None,
@@ -292,18 +376,37 @@ fn nothing_is_copied_of_what_older_builds_wrote() {
     for change in changes {
         let mut files: Vec<Opened> = two(10).iter().map(|rows| written(rows)).collect();
         change(&mut files[1].segment);
+        let (facts, copy) = copied(&files);
+        assert_eq!((facts.rows_read, facts.rows_copied), (20, 10));
+        assert_eq!(read_all(&copy), twin(&two(10), |_| true));
+        assert!(copy.segment.directory.blocks.iter().all(|block| block.escapes.is_some()));
+        change(&mut files[0].segment);
         assert!(copying_of(&inputs_of(&files)).is_none());
     }
 }
 
 #[test]
-fn nothing_is_copied_of_blocks_that_are_too_large() {
+fn blocks_that_are_too_large_are_not_copied() {
     for (rows, is_copied) in [(BLOCK_ROWS, true), (BLOCK_ROWS + 1, false)] {
-        let mut files: Vec<Opened> = two(10).iter().map(|rows| written(rows)).collect();
-        let block = &mut files[1].segment.directory.blocks[0];
+        let mut file = written(&two(10)[0]);
+        let block = &mut file.segment.directory.blocks[0];
         (block.rows, block.runs[0].rows) = (rows as u32, rows as u32);
-        assert_eq!(copying_of(&inputs_of(&files)).is_some(), is_copied);
+        assert_eq!(copying_of(&inputs_of(&[file])).is_some(), is_copied);
     }
+}
+
+#[test]
+fn what_little_could_be_copied_is_merged() {
+    let repeated = |count: i64| {
+        let stream = |stream: u8, count: i64| (0..count).map(move |at| row(stream, at, format!("line {at}")));
+        let cut = |rows: Vec<Row>, at: usize| copied(&[written(&rows[..at]), written(&rows[at..])]).1;
+        [cut(stream(0, 10).chain(stream(1, count)).collect(), 10), written(&stream(0, 10).collect::<Vec<_>>())]
+    };
+    let files = repeated(20);
+    let (facts, copy) = copied(&files);
+    assert_eq!((facts.rows_read, facts.rows_copied, facts.rows_repeated), (40, 20, 10));
+    assert_eq!((read_all(&copy).len(), &copy.segment.directory.parts), (30, &vec![1]));
+    assert!(copying_of(&inputs_of(&repeated(19))).is_none());
 }
 
 fn merged(files: &[Opened]) -> Result<Merged> {
@@ -480,21 +583,7 @@ fn ranges_of_all_filters_are_probed() {
     let inputs = [vec![row(0, 1, "a line with a needle".into())], two(3000).remove(1)];
     let files: Vec<Opened> = inputs.iter().map(|rows| written(rows)).collect();
     let copy = copied(&files).1;
-    let plan = ScanPlan {
-        matchers: everywhere(),
-        pipeline: PipelinePlan {
-            version: PLAN_VERSION,
-            stages: vec![Stage::LineFilter {
-                op: LineFilterOp::Contains,
-                matches: vec![LineMatch::Text { value: "with a needle".into() }],
-            }],
-            unwrap: None,
-        },
-        task: Task::Logs(LogsTask { start_ns: 0, end_ns: 10_000, limit: 10, backward: true, interval_ns: 0 }),
-        needs: vec![],
-        version: SCAN_PLAN_VERSION,
-    };
-    let scan = Scan::compile(&rmp_serde::to_vec_named(&plan).unwrap()).unwrap();
+    let scan = logs_scan(Some("with a needle"), 10, true);
     let fetched = |ranges: Vec<(u64, u64)>| {
         let bytes =
             |(offset, length): (u64, u64)| (offset, copy.source.read_at(offset, length as usize).unwrap().into());

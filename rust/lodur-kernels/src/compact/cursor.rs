@@ -1,6 +1,7 @@
 //! The rows of one part of an input of a merge, run by run: those of a time span that are kept, one decoded block at a time.
 //!
-//! A block is decoded when it is asked for: until then its directory entry says before which key it has no row. What has expired is left out first, then what delete requests take.
+//! A block is decoded when it is asked for: until then its directory entry says before which key it has no row. What has
+//! expired is left out first, then what delete requests take.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -10,7 +11,7 @@ use crate::deletes::Prepared;
 use crate::error::{KernelError, Result};
 use crate::pipeline::Bitmap;
 use crate::scan::load::{BlockRun, Columns, Loaded};
-use crate::segment::directory::BlockEntry;
+use crate::segment::directory::{BlockEntry, RunEntry};
 use crate::segment::read::{PageReader, PageSource, Segment};
 
 /// Where a row stands in a merge: rank of its stream, timestamp.
@@ -40,7 +41,15 @@ pub struct Kept {
     pub from_ns: Vec<i64>,
     /// By stream of the segment, its rank among the streams of all inputs.
     pub ranks: Vec<u32>,
+    /// By rank, whether the stream is wanted at all; rows of others are not even counted.
+    pub streams: Arc<[bool]>,
     pub deletes: Option<Prepared>,
+}
+
+impl Kept {
+    fn wants(&self, run: &RunEntry) -> bool {
+        self.streams[self.ranks[run.stream as usize] as usize]
+    }
 }
 
 /// Walks through blocks of a segment that are in order.
@@ -134,7 +143,7 @@ impl<'a> Cursor<'a> {
 
     /// A key before which a block has no row that is kept; None of a block without rows.
     fn first_of(&self, block: &BlockEntry) -> Option<Key> {
-        let run = block.runs.iter().find(|run| run.rows > 0)?;
+        let run = block.runs.iter().find(|run| run.rows > 0 && self.kept.wants(run))?;
         let stream = run.stream as usize;
         let from_ns = self.kept.span.start.max(self.kept.from_ns[stream]);
         Some((self.kept.ranks[stream], run.first_ts_ns.max(from_ns)))
@@ -167,6 +176,7 @@ impl<'a> Cursor<'a> {
     /// Nothing of the block is kept, which its directory entry says by itself.
     fn is_needless(&mut self, block: &BlockEntry) -> bool {
         let Kept { span, from_ns, deletes, .. } = &self.kept;
+        let wanted = || block.runs.iter().filter(|run| self.kept.wants(run));
         if block.max_ts_ns < span.start || block.min_ts_ns >= span.end {
             return true;
         }
@@ -175,7 +185,7 @@ impl<'a> Cursor<'a> {
         }
         let mut expired = 0;
         let mut deleted: Vec<(usize, u64)> = Vec::new();
-        for run in &block.runs {
+        for run in wanted() {
             let covering = |deletes: &Prepared| deletes.covering(run.stream, run.first_ts_ns, run.last_ts_ns);
             if run.last_ts_ns < from_ns[run.stream as usize] {
                 expired += u64::from(run.rows);
@@ -185,7 +195,7 @@ impl<'a> Cursor<'a> {
                 return false;
             }
         }
-        self.tally.rows += u64::from(block.rows);
+        self.tally.rows += wanted().map(|run| u64::from(run.rows)).sum::<u64>();
         self.tally.expired += expired;
         deleted.into_iter().for_each(|(place, rows)| self.tally.deleted[place] += rows);
         true
@@ -197,6 +207,9 @@ impl<'a> Cursor<'a> {
         for run in &block.runs {
             let whole = at..at + run.rows as usize;
             at = whole.end;
+            if !self.kept.wants(run) {
+                continue;
+            }
             let times = &rows.ts_ns[whole.clone()];
             if !times.is_sorted() {
                 return Err(KernelError::corrupt("", block.ts.offset, "rows of a stream are not in the order of time"));

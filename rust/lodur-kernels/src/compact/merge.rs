@@ -3,7 +3,7 @@
 //! Of each part of an input one block at most is in memory, and only from where its rows come next to its last one, so
 //! memory does not grow with the segments, and hardly with the parts. Equal entries
 //! (stream, timestamp, line, level, metadata) of different inputs become one; rows that have expired or were deleted are left
-//! out. Where nothing of that can be, blocks are copied as they lie (`copy`). Start at `merge_segments`.
+//! out. Where nothing of that can be for most of the blocks, these are copied as they lie (`copy`). Start at `merge_segments`.
 
 use std::collections::{HashMap, HashSet};
 use std::hash::{BuildHasher, RandomState};
@@ -36,7 +36,7 @@ pub struct Merged {
     /// None, and nothing of use in `out`, where no row was left.
     pub written: Option<Written>,
     pub rows_read: u64,
-    /// Of these, those whose blocks were copied: all or none.
+    /// Of these, those whose blocks were copied.
     pub rows_copied: u64,
     pub rows_expired: u64,
     pub rows_repeated: u64,
@@ -71,31 +71,21 @@ pub fn merge_rows<W: Write + Send>(
     out: W,
 ) -> Result<Merged> {
     let streams = Streams::of(inputs);
-    let (mut cursors, owners) = cursors_of(inputs, &streams.ranks, &span, keep);
+    let all: Arc<[bool]> = vec![true; streams.labels.len()].into();
+    let (mut cursors, owners) = cursors_of(inputs, &streams.ranks, &all, &span, keep);
     let meta = MetaSource::new(merged_columns(inputs)?);
-    let mut output = Output::new(SegmentWriter::new(out, &streams.labels, meta, codec)?, streams.labels);
-    let (mut repeated, mut blocks_held_max) = (0, 0);
-    let hashes = Hashes::new();
-    while let Some(turn) = next_turn(&mut cursors, &mut blocks_held_max)? {
-        if turn.is_tie() {
-            repeated += take_tie(&mut cursors, turn.key, &hashes, &mut output)?;
-        } else {
-            let (rows, range) = cursors[turn.cursor].take_before(turn.limit);
-            output.add(turn.key.0, &rows, range)?;
-        }
-        if output.take_begun_block() {
-            cancel.check()?;
-        }
-    }
+    let writer = SegmentWriter::new(out, &streams.labels, meta, codec)?;
+    let mut output = Output::new(writer, Numbers::AsTheyCome(streams.labels));
+    let taken = take_all(&mut cursors, &mut output, cancel)?;
     let written = output.finish()?;
     let mut merged = Merged {
         written,
         rows_read: 0,
         rows_copied: 0,
         rows_expired: 0,
-        rows_repeated: repeated,
+        rows_repeated: taken.repeated,
         rows_deleted: vec![Vec::new(); inputs.len()],
-        blocks_held_max,
+        blocks_held_max: taken.blocks_held_max,
     };
     for (tally, input) in cursors.into_iter().map(Cursor::into_tally).zip(owners) {
         merged.rows_read += tally.rows;
@@ -107,10 +97,40 @@ pub fn merge_rows<W: Write + Send>(
     Ok(merged)
 }
 
-/// A cursor for each part of each input, in their order, and the input of each.
-fn cursors_of<'a>(
+/// What was met when the rows of cursors were taken.
+#[derive(Default)]
+pub(super) struct Taken {
+    pub repeated: u64,
+    pub blocks_held_max: usize,
+}
+
+/// Give all rows of some cursors, in order and each once, to `output`.
+pub(super) fn take_all<W: Write + Send>(
+    cursors: &mut [Cursor<'_>],
+    output: &mut Output<W>,
+    cancel: &Cancel,
+) -> Result<Taken> {
+    let mut taken = Taken::default();
+    let hashes = Hashes::new();
+    while let Some(turn) = next_turn(cursors, &mut taken.blocks_held_max)? {
+        if turn.is_tie() {
+            taken.repeated += take_tie(cursors, turn.key, &hashes, output)?;
+        } else {
+            let (rows, range) = cursors[turn.cursor].take_before(turn.limit);
+            output.add(turn.key.0, &rows, range)?;
+        }
+        if output.take_begun_block() {
+            cancel.check()?;
+        }
+    }
+    Ok(taken)
+}
+
+/// A cursor for each part of each input, in their order, over the wanted `streams`, and the input of each.
+pub(super) fn cursors_of<'a>(
     inputs: &[Input<'a>],
     ranks: &[Vec<u32>],
+    streams: &Arc<[bool]>,
     span: &Range<i64>,
     keep: &KeepRules,
 ) -> (Vec<Cursor<'a>>, Vec<usize>) {
@@ -120,7 +140,7 @@ fn cursors_of<'a>(
         for blocks in segment.directory.part_blocks() {
             let deletes = deletes.and_then(|deletes| Prepared::of(deletes, &segment.streams));
             let (from_ns, ranks) = (from_ns.clone(), ranks.clone());
-            let kept = Kept { span: span.clone(), from_ns, ranks, deletes };
+            let kept = Kept { span: span.clone(), from_ns, ranks, streams: Arc::clone(streams), deletes };
             cursors.push(Cursor::new((segment, source), blocks, kept));
             owners.push(number);
         }
@@ -247,10 +267,18 @@ impl Hashes {
     }
 }
 
+/// By which numbers the writer knows streams.
+pub(super) enum Numbers {
+    /// In the order in which they come, which is that of these ranks.
+    AsTheyCome(Vec<Arc<LabelSet>>),
+    /// It has all of them, in the order of their ranks.
+    Ranks,
+}
+
 /// Rows on their way into blocks.
-struct Output<W: Write + Send> {
-    writer: SegmentWriter<W>,
-    labels: Vec<Arc<LabelSet>>,
+pub(super) struct Output<W: Write + Send> {
+    pub writer: SegmentWriter<W>,
+    numbers: Numbers,
     /// Rank and number of the stream that was written last.
     stream: Option<(u32, u32)>,
     pieces: Vec<(u32, Arc<Rows>, Range<usize>)>,
@@ -261,18 +289,19 @@ struct Output<W: Write + Send> {
 }
 
 impl<W: Write + Send> Output<W> {
-    fn new(writer: SegmentWriter<W>, labels: Vec<Arc<LabelSet>>) -> Self {
+    pub fn new(writer: SegmentWriter<W>, numbers: Numbers) -> Self {
         let pieces = Vec::new();
-        Output { writer, labels, stream: None, pieces, rows: 0, line_bytes: 0, has_blocks: false, begun_block: true }
+        Output { writer, numbers, stream: None, pieces, rows: 0, line_bytes: 0, has_blocks: false, begun_block: true }
     }
 
-    fn add(&mut self, rank: u32, rows: &Arc<Rows>, range: Range<usize>) -> Result<()> {
+    pub fn add(&mut self, rank: u32, rows: &Arc<Rows>, range: Range<usize>) -> Result<()> {
         if range.is_empty() {
             return Ok(());
         }
-        let stream = match self.stream {
-            Some((last, number)) if last == rank => number,
-            _ => self.writer.add_stream(&self.labels[rank as usize]),
+        let stream = match (self.stream, &self.numbers) {
+            (Some((last, number)), _) if last == rank => number,
+            (_, Numbers::AsTheyCome(labels)) => self.writer.add_stream(&labels[rank as usize]),
+            (_, Numbers::Ranks) => rank,
         };
         self.stream = Some((rank, stream));
         let mut from = range.start;
@@ -320,10 +349,13 @@ impl<W: Write + Send> Output<W> {
         std::mem::take(&mut self.begun_block)
     }
 
+    /// End the block of the rows that came, if there are any.
+    pub fn flush(&mut self) -> Result<()> {
+        if self.pieces.is_empty() { Ok(()) } else { self.end_block() }
+    }
+
     fn finish(mut self) -> Result<Option<Written>> {
-        if !self.pieces.is_empty() {
-            self.end_block()?;
-        }
+        self.flush()?;
         if !self.has_blocks {
             return Ok(None);
         }

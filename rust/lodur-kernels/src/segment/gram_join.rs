@@ -1,12 +1,14 @@
 //! Gram filters of several runs of blocks: asked as one, and joined to one where their columns are equally long.
 //!
-//! A filter is sliced by bit position, so joining lays, bit for bit, the slices of the inputs end to end. It is done as a
-//! stream: no filter is in memory as a whole.
+//! A filter is sliced by bit position, so joining lays, bit for bit, the columns of the inputs' blocks side by side, with
+//! those of blocks that are new between them. It is done as a stream: no stored filter is in memory as a whole.
+
+use std::ops::Range;
 
 use crate::error::{KernelError, Result};
 use crate::pipeline::literals::Required;
 use crate::segment::grams::{
-    CHUNK_BYTES, CHUNK_DATA_BYTES, GRAM_POLICY, GramLayout, ReadAt, append_chunk, probe, read_chunk,
+    CHUNK_BYTES, CHUNK_DATA_BYTES, GRAM_POLICY, GramLayout, GramSet, ReadAt, append_chunk, probe, read_chunk,
 };
 use crate::segment::read::{PageSource, Segment};
 
@@ -29,19 +31,26 @@ impl Bits {
         self.count = 0;
     }
 
-    fn append(&mut self, bits: impl Iterator<Item = u8>, count: usize) {
-        let shift = self.count % 8;
-        self.count += count;
-        for byte in bits.take(count.div_ceil(8)) {
+    /// Append the bits of a range of `bytes`, which has as many.
+    fn append(&mut self, bytes: &[u8], range: Range<usize>) {
+        let mut at = range.start;
+        while at < range.end {
+            let taken = (range.end - at).min(8);
+            let two = [at / 8, at / 8 + 1].map(|place| bytes.get(place).copied().unwrap_or(0));
+            let eight = (u16::from_le_bytes(two) >> (at % 8)) as u8 & (u8::MAX >> (8 - taken));
+            let shift = self.count % 8;
             match self.bytes.last_mut() {
                 Some(last) if shift > 0 => {
-                    *last |= byte << shift;
-                    self.bytes.push(byte >> (8 - shift));
+                    *last |= eight << shift;
+                    if shift + taken > 8 {
+                        self.bytes.push(eight >> (8 - shift));
+                    }
                 }
-                _ => self.bytes.push(byte),
+                _ => self.bytes.push(eight),
             }
+            self.count += taken;
+            at += taken;
         }
-        self.bytes.resize(self.count.div_ceil(8), 0);
     }
 }
 
@@ -58,53 +67,96 @@ pub fn probe_filters<'l>(
         match probe(layout, required, read)? {
             Some(bits) => {
                 says = true;
-                all.append(bits.into_iter(), blocks);
+                all.append(&bits, 0..blocks);
             }
-            None => all.append(std::iter::repeat(u8::MAX), blocks),
+            None => all.append(&vec![u8::MAX; blocks.div_ceil(8)], 0..blocks),
         }
     }
     Ok(says.then_some(all.bytes))
 }
 
+/// The filter of one block of a segment.
+#[derive(Clone)]
+pub struct StoredFilter<'a> {
+    segment: &'a Segment,
+    source: &'a PageSource,
+    layout: &'a GramLayout,
+    /// Of all columns of the filter, those of the block.
+    columns: Range<usize>,
+}
+
+impl<'a> StoredFilter<'a> {
+    /// Those of all blocks; none where a filter is missing or of a policy that this build does not know.
+    pub fn all_of(segment: &'a Segment, source: &'a PageSource) -> Vec<Self> {
+        let mut all = Vec::new();
+        for layout in segment.directory.filters() {
+            if layout.policy != GRAM_POLICY {
+                return Vec::new();
+            }
+            let mut first = 0;
+            for columns in layout.block_columns() {
+                let columns = first..first + usize::from(columns);
+                first = columns.end;
+                all.push(StoredFilter { segment, source, layout, columns });
+            }
+        }
+        all
+    }
+
+    /// Length of its columns; those of one length can become one filter.
+    pub fn bits(&self) -> u64 {
+        self.layout.bits
+    }
+}
+
+/// What has the columns of some blocks, slice by slice.
+enum Columns<'a> {
+    Stored(&'a Segment, &'a PageSource, &'a GramLayout),
+    /// Slices of so many columns.
+    New(Vec<u8>, usize),
+}
+
 /// Filters with columns of one length, which become one.
 struct Joined<'a> {
     bits: u64,
-    of: Vec<(&'a Segment, &'a PageSource, &'a GramLayout)>,
+    of: Vec<Columns<'a>>,
+    /// In the order of blocks, columns of which of these.
+    pieces: Vec<(usize, Range<usize>)>,
+    /// Of each block.
+    columns: Vec<u16>,
 }
 
-/// The filters of a segment that has the blocks of several, one input's after the other's.
+/// The filters of a segment some of whose blocks were copied.
 pub struct JoinedFilters<'a> {
     joined: Vec<Joined<'a>>,
 }
 
 impl<'a> JoinedFilters<'a> {
-    /// None where blocks of an input have no filter of the policy that this build knows.
-    pub fn of(inputs: impl Iterator<Item = (&'a Segment, &'a PageSource)>) -> Option<Self> {
+    /// Of blocks in order: each has either a set of grams or the next of the stored filters, of which there is at least one.
+    pub fn of(stored: Vec<StoredFilter<'a>>, sets: &[Option<GramSet>]) -> Result<Self> {
         let mut joined: Vec<Joined<'a>> = Vec::new();
-        for (segment, source) in inputs {
-            segment.directory.grams.as_ref()?;
-            for layout in segment.directory.filters() {
-                if layout.policy != GRAM_POLICY {
-                    return None;
-                }
-                match joined.last_mut() {
-                    Some(last) if last.bits == layout.bits => last.of.push((segment, source, layout)),
-                    _ => joined.push(Joined { bits: layout.bits, of: vec![(segment, source, layout)] }),
-                }
+        let mut bits = stored.first().map_or(0, StoredFilter::bits);
+        let mut stored = stored.into_iter();
+        for set in sets {
+            let next = if set.is_none() { stored.next() } else { None };
+            bits = next.as_ref().map_or(bits, StoredFilter::bits);
+            if joined.last().is_none_or(|last| last.bits != bits) {
+                joined.push(Joined { bits, of: Vec::new(), pieces: Vec::new(), columns: Vec::new() });
+            }
+            let Some(last) = joined.last_mut() else { continue };
+            match (next, set) {
+                (Some(filter), _) => last.add_stored(filter),
+                (None, Some(set)) => last.add_new(set),
+                (None, None) => return Err(KernelError::Input("a copied block has no gram filter".to_owned())),
             }
         }
-        Some(JoinedFilters { joined })
-    }
-
-    /// How many come of it.
-    pub fn count(&self) -> usize {
-        self.joined.len()
+        Ok(JoinedFilters { joined })
     }
 
     /// Give the filters' bytes, which come to lie at `offset`, to `out`.
-    pub fn write(&self, mut offset: u64, out: &mut WriteNext<'_>) -> Result<Vec<GramLayout>> {
+    pub fn write(self, mut offset: u64, out: &mut WriteNext<'_>) -> Result<Vec<GramLayout>> {
         let mut layouts = Vec::new();
-        for joined in &self.joined {
+        for joined in self.joined {
             let layout = joined.write(offset, out)?;
             offset += layout.length;
             layouts.push(layout);
@@ -113,61 +165,98 @@ impl<'a> JoinedFilters<'a> {
     }
 }
 
-impl Joined<'_> {
-    fn write(&self, offset: u64, out: &mut WriteNext<'_>) -> Result<GramLayout> {
-        let mut readers: Vec<SliceReader<'_>> = self.of.iter().map(|one| SliceReader::new(*one)).collect();
+impl<'a> Joined<'a> {
+    fn add_stored(&mut self, filter: StoredFilter<'a>) {
+        let is_open =
+            |of: &Columns<'_>| matches!(of, Columns::Stored(.., layout) if std::ptr::eq(*layout, filter.layout));
+        // Between blocks of one filter new ones may have come, but none of another.
+        let of = self.of.iter().rposition(is_open).unwrap_or_else(|| {
+            self.of.push(Columns::Stored(filter.segment, filter.source, filter.layout));
+            self.of.len() - 1
+        });
+        self.add_columns(of, filter.columns);
+    }
+
+    fn add_new(&mut self, set: &GramSet) {
+        let columns = set.columns(self.bits);
+        let stride = usize::from(columns).div_ceil(8);
+        let mut slices = vec![0; self.bits as usize * stride];
+        set.write_columns(columns, self.bits, &mut slices, (stride, 0));
+        self.of.push(Columns::New(slices, stride));
+        self.add_columns(self.of.len() - 1, 0..usize::from(columns));
+    }
+
+    fn add_columns(&mut self, of: usize, columns: Range<usize>) {
+        self.columns.push(columns.len() as u16);
+        match self.pieces.last_mut() {
+            Some((last, before)) if *last == of && before.end == columns.start => before.end = columns.end,
+            _ => self.pieces.push((of, columns)),
+        }
+    }
+
+    fn write(self, offset: u64, out: &mut WriteNext<'_>) -> Result<GramLayout> {
+        let mut readers: Vec<SliceReader<'_>> = self.of.into_iter().map(SliceReader::new).collect();
         let mut chunks = ChunkWriter { out, data: Vec::new(), ready: Vec::new(), length: 0 };
         let mut slice = Bits::default();
         for _ in 0..self.bits {
             slice.clear();
-            for reader in &mut readers {
-                let (stride, columns) = (reader.layout.stride() as usize, reader.layout.all_columns() as usize);
-                slice.append(reader.next(stride)?.iter().copied(), columns);
+            readers.iter_mut().try_for_each(SliceReader::advance)?;
+            for (of, columns) in &self.pieces {
+                slice.append(readers[*of].slice(), columns.clone());
             }
             chunks.add(&slice.bytes)?;
         }
-        let length = chunks.finish()?;
-        let blocks = self.of.iter().map(|(.., layout)| layout.blocks).sum();
-        let columns = self.of.iter().flat_map(|(.., layout)| layout.block_columns()).collect();
-        Ok(GramLayout { policy: GRAM_POLICY, offset, length, bits: self.bits, blocks, columns })
+        let (length, blocks) = (chunks.finish()?, self.columns.len() as u32);
+        Ok(GramLayout { policy: GRAM_POLICY, offset, length, bits: self.bits, blocks, columns: self.columns })
     }
 }
 
-/// Reads the slices of a filter one after the other, and checks its checksums.
+/// Reads slices one after the other; checks the checksums of what is stored.
 struct SliceReader<'a> {
-    segment: &'a Segment,
-    source: &'a PageSource,
-    layout: &'a GramLayout,
-    /// Where the next chunk begins in the filter.
+    of: Option<(&'a Segment, &'a PageSource, &'a GramLayout)>,
+    stride: usize,
+    /// Where the next chunk begins in the stored filter.
     next_chunk: u64,
     data: Vec<u8>,
-    at: usize,
+    /// Where the current slice ends.
+    end: usize,
 }
 
 impl<'a> SliceReader<'a> {
-    fn new((segment, source, layout): (&'a Segment, &'a PageSource, &'a GramLayout)) -> Self {
-        SliceReader { segment, source, layout, next_chunk: 0, data: Vec::new(), at: 0 }
+    fn new(columns: Columns<'a>) -> Self {
+        let (of, stride, data) = match columns {
+            Columns::Stored(segment, source, layout) => {
+                (Some((segment, source, layout)), layout.stride() as usize, Vec::new())
+            }
+            Columns::New(slices, stride) => (None, stride, slices),
+        };
+        SliceReader { of, stride, next_chunk: 0, data, end: 0 }
     }
 
-    fn next(&mut self, length: usize) -> Result<&[u8]> {
-        while self.data.len() - self.at < length {
-            self.fill().map_err(|error| error.in_file(&self.segment.path))?;
+    /// Go to the next slice.
+    fn advance(&mut self) -> Result<()> {
+        if let Some((segment, source, layout)) = self.of {
+            while self.data.len() - self.end < self.stride {
+                self.fill(source, layout).map_err(|error| error.in_file(&segment.path))?;
+            }
         }
-        let at = self.at;
-        self.at += length;
-        Ok(&self.data[at..self.at])
+        self.end += self.stride;
+        Ok(())
     }
 
-    fn fill(&mut self) -> Result<()> {
-        let (layout, start) = (self.layout, self.next_chunk);
+    fn slice(&self) -> &[u8] {
+        &self.data[self.end - self.stride..self.end]
+    }
+
+    fn fill(&mut self, source: &PageSource, layout: &GramLayout) -> Result<()> {
+        let start = self.next_chunk;
         if start >= layout.length {
             return Err(KernelError::corrupt("", layout.offset + start, "gram filter is cut short"));
         }
         let size = (layout.length - start).min(CHUNK_BYTES as u64);
-        let chunk =
-            read_chunk(layout, start, size as usize, &mut |offset, length| self.source.read_at(offset, length))?;
-        self.data.drain(..self.at);
-        self.at = 0;
+        let chunk = read_chunk(layout, start, size as usize, &mut |offset, length| source.read_at(offset, length))?;
+        self.data.drain(..self.end);
+        self.end = 0;
         self.data.extend_from_slice(&chunk);
         self.next_chunk += size;
         Ok(())

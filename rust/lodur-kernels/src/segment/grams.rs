@@ -97,6 +97,20 @@ impl GramSet {
         (-(bits as f64) * empty.ln()) as u64
     }
 
+    /// How many columns of so many bits it takes.
+    pub(super) fn columns(&self, bits: u64) -> u16 {
+        columns_for(wanted_bits(self.distinct()), bits)
+    }
+
+    /// Set its bits in slices of so many bytes, from its first column on.
+    pub(super) fn write_columns(&self, columns: u16, bits: u64, slices: &mut [u8], (stride, first): (usize, usize)) {
+        for bit in self.set_bits() {
+            let place = Place::of(bit, bits);
+            let column = first + place.column(columns);
+            slices[place.slice as usize * stride + column / 8] |= 1 << (column % 8);
+        }
+    }
+
     fn set_bits(&self) -> impl Iterator<Item = u64> + '_ {
         self.words.iter().enumerate().flat_map(|(i, &word)| {
             std::iter::successors((word != 0).then_some(word), |w| {
@@ -202,15 +216,10 @@ pub fn slice_filters(sets: &[GramSet], offset: u64) -> (Vec<u8>, GramLayout) {
     let bits = column_bits(wanted.iter().sum::<u64>() / sets.len().max(1) as u64);
     let columns = wanted.iter().map(|wanted| columns_for(*wanted, bits)).collect();
     let mut layout = GramLayout { policy: GRAM_POLICY, offset, length: 0, bits, blocks: sets.len() as u32, columns };
-    let stride = layout.stride() as usize;
-    let mut slices = vec![0u8; bits as usize * stride];
+    let mut slices = vec![0u8; bits as usize * layout.stride() as usize];
     let mut first = 0;
     for (set, &columns) in sets.iter().zip(&layout.columns) {
-        for bit in set.set_bits() {
-            let place = Place::of(bit, bits);
-            let column = first + place.column(columns);
-            slices[place.slice as usize * stride + column / 8] |= 1 << (column % 8);
-        }
+        set.write_columns(columns, bits, &mut slices, (layout.stride() as usize, first));
         first += usize::from(columns);
     }
     let mut out = Vec::with_capacity(stored_length(slices.len() as u64) as usize);

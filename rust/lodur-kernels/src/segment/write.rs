@@ -26,7 +26,7 @@ use crate::segment::copied::CopiedBlock;
 use crate::segment::directory::{
     BlockEntry, DIRECTORY_KEY, Directory, MetaColumn, PageRef, PartSizes, SEGMENT_VERSION,
 };
-use crate::segment::gram_join::JoinedFilters;
+use crate::segment::gram_join::{JoinedFilters, StoredFilter};
 use crate::segment::grams::{GramLayout, GramSet, slice_filters};
 use crate::segment::page;
 use crate::segment::rows::{MetaSource, SortedRow, choose_meta_columns, sort_rows};
@@ -135,7 +135,8 @@ pub struct SegmentWriter<W: Write + Send> {
     blocks: Vec<BlockEntry>,
     /// First blocks of the parts after the first.
     parts: Vec<u32>,
-    grams: Vec<GramSet>,
+    /// Of each block; none of those that are copied, which have a filter already.
+    grams: Vec<Option<GramSet>>,
     sizes: PartSizes,
     raw: Vec<u8>,
 }
@@ -198,12 +199,13 @@ impl<W: Write + Send> SegmentWriter<W> {
     }
 
     fn append(&mut self, block: EncodedBlock) -> Result<()> {
-        self.grams.push(block.grams);
+        self.grams.push(Some(block.grams));
         self.append_pages(block.entry, block.pages)
     }
 
     /// Add a block of another segment. What is written so is finished with `finish_copied`.
     pub fn add_copied(&mut self, block: CopiedBlock) -> Result<()> {
+        self.grams.push(None);
         self.append_pages(block.entry, block.pages)
     }
 
@@ -351,22 +353,27 @@ impl<W: Write + Send> SegmentWriter<W> {
 
     pub fn finish(mut self) -> Result<Written> {
         self.end_last_group()?;
-        let (filter, layout) = slice_filters(&self.grams, self.file.bytes_written() as u64);
+        let sets: Vec<GramSet> = std::mem::take(&mut self.grams).into_iter().flatten().collect();
+        let (filter, layout) = slice_filters(&sets, self.file.bytes_written() as u64);
         self.file.write_all(&filter).map_err(|e| KernelError::io("segment", e))?;
         self.finish_with(vec![layout])
     }
 
-    /// Finish a segment of copied blocks with their filters; `check` is asked now and then and may end the work.
+    /// Finish a segment with copied blocks, whose filters are `stored`, in order; `check` is asked now and then and may end
+    /// the work.
     pub fn finish_copied(
         mut self,
-        filters: &JoinedFilters<'_>,
+        stored: Vec<StoredFilter<'_>>,
         mut check: impl FnMut() -> Result<()>,
     ) -> Result<Written> {
         self.end_last_group()?;
-        let layouts = filters.write(self.file.bytes_written() as u64, &mut |bytes| {
-            check()?;
-            self.file.write_all(bytes).map_err(|e| KernelError::io("segment", e))
-        })?;
+        let layouts = JoinedFilters::of(stored, &std::mem::take(&mut self.grams))?.write(
+            self.file.bytes_written() as u64,
+            &mut |bytes| {
+                check()?;
+                self.file.write_all(bytes).map_err(|e| KernelError::io("segment", e))
+            },
+        )?;
         self.finish_with(layouts)
     }
 
