@@ -23,10 +23,13 @@ from tests.faults.delete_steps import DeleteSteps
 from tests.faults.deleted import Deleted
 from tests.faults.faulty_journal import no_room
 from tests.faults.faulty_store import NO_FAULTS, Bucket, FaultRates
+from tests.faults.history import History
 from tests.faults.kept_results import check_counts
+from tests.faults.merges import watched_merges
 from tests.faults.model import Model, Push
 from tests.faults.process import CANCEL_PERIOD_NS, Process, Site
 from tests.faults.segment_rows import stored_rows
+from tests.faults.sizes import FILLER, sizes_of
 from tests.faults.violation import Violation
 
 FIRST_NS = 20_000 * NS_PER_DAY + 20 * NS_PER_HOUR
@@ -80,7 +83,7 @@ class Schedule:
         rates = _rates(self.chance)
         remote = self.chance.random() < 0.6
         names = ("a", "b") if self.chance.random() < 0.4 else ("a",)
-        self.site = Site(remote, self.chance.choice(PERIODS))
+        self.site = Site(remote, self.chance.choice(PERIODS), sizes_of(seed))
         self.processes: dict[str, Process] = {}
         for name in names:
             self.processes[name] = Process(self.bucket, directory, name, str(seed), self.clock, self.site)
@@ -89,31 +92,36 @@ class Schedule:
         self.deletes.choose_mode(self.chance)
         self.told.append(f"{rates} {self.site} processes={names} {self.processes['a'].mode}")
 
+        self.steps: tuple[tuple[Callable[[Process], None], int, int], ...] = (
+            (self.push, 8, 6),
+            (self.write, 0, 6),
+            (self.push_again, 2, 1),
+            (self.push_some_again, 1, 1),
+            (self.flush, 5, 6),
+            (self.compact, 4, 6),
+            (self.pass_time, 3, 3),
+            (self.restart, 1, 1),
+            (self.check, 3, 2),
+            (self.flip_object, 1, 1),
+            (self.flip_log, 1, 1),
+            (self.flip_cache, 1, 1),
+            (self.fill_disk, 1, 1),
+            (self.delete, 3, 2),
+            (self.carry_out, 2, 1),
+            (self.push_deleted, 2, 1),
+            (self.cancel, 1, 1),
+            (self.choose_mode, 1, 1),
+        )
+        """Each with how often it comes, in histories of short lines and of long ones."""
+
     def run(self) -> None:
         """Raises Violation."""
-        steps: list[tuple[Callable[[Process], None], int]] = [
-            (self.push, 8),
-            (self.push_again, 2),
-            (self.push_some_again, 1),
-            (self.flush, 5),
-            (self.compact, 4),
-            (self.pass_time, 3),
-            (self.restart, 1),
-            (self.check, 3),
-            (self.flip_object, 1),
-            (self.flip_log, 1),
-            (self.flip_cache, 1),
-            (self.fill_disk, 1),
-            (self.delete, 3),
-            (self.carry_out, 2),
-            (self.push_deleted, 2),
-            (self.cancel, 1),
-            (self.choose_mode, 1),
-        ]
+        steps = [step for step, *_ in self.steps]
+        weights = [large if self.site.sizes.is_large else usual for _, usual, large in self.steps]
         for number in range(STEPS):
             # Sizes and names have random parts: what one step draws of chance must not shift all later ones.
             self.chance = Random(f"{self._seed} {number}")
-            (step,) = self.chance.choices([step for step, _ in steps], [weight for _, weight in steps])
+            (step,) = self.chance.choices(steps, weights)
             process = self.processes[self.chance.choice(list(self.processes))]
             self.told.append(f"{process.name}: {step.__name__} {len(self.model.pushes)}")
             self._survived(process, step)
@@ -124,18 +132,35 @@ class Schedule:
         self.end()
 
     def push(self, process: Process) -> None:
-        rows: list[Row] = []
-        late_h = self.chance.choice([0, 0, 0, 1, 21, 30])
-        for _ in range(self.chance.randint(1, 8)):
-            self._number += 1
-            # Several share a timestamp, and some pushes lie in two days.
-            ts_ns = self.clock.now_ns() - late_h * NS_PER_HOUR + self._number // 3 * NS_PER_S
-            if self.chance.random() < 0.1:
-                ts_ns -= NS_PER_DAY
-            rows.append((self.chance.choice("xyz"), ts_ns, f"line n={self._number} pad=" + "x" * (self._number % 40)))
+        rows = self._large_rows() if self.site.sizes.is_large else self._small_rows()
         push = Push(process.name, frozenset(rows))
         self.model.pushes.append(push)
         self._send(process, push)
+
+    def _small_rows(self) -> list[Row]:
+        late_h = self.chance.choice([0, 0, 0, 1, 21, 30])
+        return [self._row("xyz", late_h, others=0.1) for _ in range(self.chance.randint(1, 8))]
+
+    def _large_rows(self) -> list[Row]:
+        """Mostly of few streams and later than all before, as what can be copied is."""
+        late_h = self.chance.choice([0] * 12 + [1, 21, 30])
+        apps = self.chance.choice(["x", "y", "z", "xy", "yz", "xyz"])
+        if self.chance.random() < 0.8:
+            self._number += 2 - self._number % 3
+        rows: list[Row] = []
+        for _ in range(self.chance.randint(1, 8)):
+            app, ts_ns, line = self._row(apps, late_h, others=0.02)
+            is_first = all(row[0] != app for row in rows)
+            rows.append((app, ts_ns, line.replace("line", "line" + is_first * self.site.sizes.line_bytes * FILLER)))
+        return rows
+
+    def _row(self, apps: str, late_h: int, *, others: float) -> Row:
+        """The next one; `others` of them lie a day before. Several share a timestamp."""
+        self._number += 1
+        ts_ns = self.clock.now_ns() - late_h * NS_PER_HOUR + self._number // 3 * NS_PER_S
+        if self.chance.random() < others:
+            ts_ns -= NS_PER_DAY
+        return self.chance.choice(apps), ts_ns, f"line n={self._number} pad=" + "x" * (self._number % 40)
 
     def push_again(self, process: Process) -> None:
         """A client's retry, mostly of what was not acknowledged."""
@@ -194,9 +219,17 @@ class Schedule:
     def compact(self, process: Process) -> None:
         process.compact()
 
+    def write(self, process: Process) -> None:
+        """Segments one after the other, as a process writes them that nothing happens to."""
+        for _ in range(self.chance.randint(2, 4)):
+            self.push(process)
+            self.flush(process)
+            self.clock.advance(60.0)
+
     def pass_time(self, process: Process) -> None:
         del process
-        self.clock.advance(60.0 * self.chance.choice([1, 1, 40, 200, 900]))
+        usual, large = [1, 1, 40, 200, 900], [1, 1, 1, 1, 40, 200, 900]
+        self.clock.advance(60.0 * self.chance.choice(large if self.site.sizes.is_large else usual))
 
     def restart(self, process: Process) -> None:
         process.stop()
@@ -434,10 +467,10 @@ def _rates(chance: Random) -> FaultRates:
     )
 
 
-def run_seed(seed: int) -> list[str]:
+def run_seed(seed: int) -> History:
     """Run one history. Raises Violation, with what was done as notes."""
     directory = Path(tempfile.mkdtemp(prefix="lodur-faults-", dir=MEMORY if MEMORY.is_dir() else None))
-    with structlog.testing.capture_logs() as logs:
+    with structlog.testing.capture_logs() as logs, watched_merges() as watch:
         schedule = Schedule(seed, directory, logs)
         try:
             schedule.run()
@@ -450,7 +483,7 @@ def run_seed(seed: int) -> list[str]:
         finally:
             schedule.stop()
             shutil.rmtree(directory)
-    return schedule.told
+    return History(schedule.told, watch.ways)
 
 
 LOGS_SHOWN = 12
