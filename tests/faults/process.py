@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import threading
 import uuid
 from collections.abc import Callable, Sequence
@@ -11,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 
+import orjson
 from prometheus_client import CollectorRegistry
 
 from lodur.ingest.quarantine import Quarantine
@@ -220,7 +220,7 @@ class Process:
     def push(self, rows: Sequence[Row]) -> None:
         """Send a body; returns when it is acknowledged. Raises Unavailable, Crash."""
         streams = [{"stream": {"app": app}, "values": [[str(ts_ns), line]]} for app, ts_ns, line in rows]
-        outcome = self.writer.keep(TENANT, json.dumps({"streams": streams}).encode(), JSON)
+        outcome = self.writer.keep(TENANT, orjson.dumps({"streams": streams}), JSON)
         assert outcome.status == WHOLE, outcome
 
     def flush(self) -> None:
@@ -254,7 +254,7 @@ class Process:
         request = RangeRequest(text='{app=~".+"}', start_ns=start_ns, end_ns=end_ns, step_ns=10**9, limit=100_000)
         answer = self._loop.run_until_complete(self.engine.range((TENANT,), request))
         assert isinstance(answer, StreamsAnswer)
-        streams = json.loads(answer.result.streams_json(categorize=False))
+        streams = orjson.loads(answer.result.streams_json(categorize=False))
         return sorted((one["stream"]["app"], int(ts_ns), line) for one in streams for ts_ns, line in one["values"])
 
     def series(self, text: str, start_ns: int, end_ns: int, step_ns: int, *, keeping: bool) -> Matrix:

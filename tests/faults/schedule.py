@@ -36,6 +36,9 @@ FIRST_NS = 20_000 * NS_PER_DAY + 20 * NS_PER_HOUR
 
 STEPS = 30
 
+LATE_H = (*[0] * 12, 1, 21, 30)
+"""Hours that the entries of a push are late, where these are large."""
+
 LOOKS = 0.15
 """Of the steps are followed by a look at what a process shows, without asking anew what others have done."""
 
@@ -93,8 +96,9 @@ class Schedule:
         self.told.append(f"{rates} {self.site} processes={names} {self.processes['a'].mode}")
 
         self.steps: tuple[tuple[Callable[[Process], None], int, int], ...] = (
-            (self.push, 8, 6),
-            (self.write, 0, 6),
+            (self.push, 8, 3),
+            (self.write, 0, 4),
+            (self.end_day, 0, 3),
             (self.push_again, 2, 1),
             (self.push_some_again, 1, 1),
             (self.flush, 5, 6),
@@ -132,7 +136,10 @@ class Schedule:
         self.end()
 
     def push(self, process: Process) -> None:
-        rows = self._large_rows() if self.site.sizes.is_large else self._small_rows()
+        rows = self._large_rows(self.chance.choice(LATE_H)) if self.site.sizes.is_large else self._small_rows()
+        self._push_new(process, rows)
+
+    def _push_new(self, process: Process, rows: Sequence[Row]) -> None:
         push = Push(process.name, frozenset(rows))
         self.model.pushes.append(push)
         self._send(process, push)
@@ -141,9 +148,8 @@ class Schedule:
         late_h = self.chance.choice([0, 0, 0, 1, 21, 30])
         return [self._row("xyz", late_h, others=0.1) for _ in range(self.chance.randint(1, 8))]
 
-    def _large_rows(self) -> list[Row]:
+    def _large_rows(self, late_h: int) -> list[Row]:
         """Mostly of few streams and later than all before, as what can be copied is."""
-        late_h = self.chance.choice([0] * 12 + [1, 21, 30])
         apps = self.chance.choice(["x", "y", "z", "xy", "yz", "xyz"])
         if self.chance.random() < 0.8:
             self._number += 2 - self._number % 3
@@ -221,10 +227,30 @@ class Schedule:
 
     def write(self, process: Process) -> None:
         """Segments one after the other, as a process writes them that nothing happens to."""
-        for _ in range(self.chance.randint(2, 4)):
+        for _ in range(2):
             self.push(process)
             self.flush(process)
             self.clock.advance(60.0)
+
+    def end_day(self, process: Process) -> None:
+        """What there is of a day is merged; then entries of it come late, or again, or go."""
+        self.write(process)
+        self.clock.advance((NS_PER_DAY - self.clock.now_ns() % NS_PER_DAY) / NS_PER_S + 3700)
+        self.compact(process)
+        what = self.chance.choice(["late", "late", "again", "deleted"])
+        self.told.append(f"   {what}")
+        if what == "deleted":
+            self.delete(process)
+            self.carry_out(process)
+            return
+        for _ in range(2):
+            if what == "late":
+                self._push_new(process, self._large_rows(self.chance.choice([2, 2, 2, 3, 6])))
+            else:
+                self.push_some_again(process)
+            self.flush(process)
+            self.clock.advance(60.0)
+        self.compact(process)
 
     def pass_time(self, process: Process) -> None:
         del process

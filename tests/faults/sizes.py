@@ -1,7 +1,7 @@
 """How large the entries of a history are, and what counts as large there. Start at `sizes_of`.
 
-In most histories a push has some short lines, and merges go row by row. In the others the first line of each stream in a
-push is so long that merges may copy blocks: the least run of a stream for that is the product's own, a quarter of a
+In most histories a push has some short lines, and merges go row by row. In the others the first line of each stream in
+a push is so long that merges may copy blocks: the least run of a stream for that is the product's own, a quarter of a
 block. The other bounds grow along, so that the same decisions are made.
 """
 
@@ -50,10 +50,10 @@ def sizes_of(seed: int) -> Sizes:
     if chance.random() >= LARGE:
         return SMALL
     # All flushes are compressed for good, or those of several streams or pushes.
-    for_good_bytes_min = chance.choice([1, 1, 1, 2 * LONG_LINE_BYTES])
-    level = chance.choice([0, 6])
+    for_good_bytes_min = chance.choice([1, 2 * LONG_LINE_BYTES])
+    level = chance.choice([0, 6, 6])
     flushes = FlushOptions(cold_zstd_level=level, for_good_bytes_min=for_good_bytes_min, for_good_run_rows_min=1)
-    return Sizes(LONG_LINE_BYTES, chance.choice([6, 12]) * LONG_LINE_BYTES, flushes)
+    return Sizes(LONG_LINE_BYTES, chance.choice([6, 12, 24]) * LONG_LINE_BYTES, flushes)
 
 
 def shortened(text: str) -> str:
