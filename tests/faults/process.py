@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import threading
 import uuid
 from collections.abc import Callable, Sequence
@@ -220,7 +221,7 @@ class Process:
     def push(self, rows: Sequence[Row]) -> None:
         """Send a body; returns when it is acknowledged. Raises Unavailable, Crash."""
         streams = [{"stream": {"app": app}, "values": [[str(ts_ns), line]]} for app, ts_ns, line in rows]
-        outcome = self.writer.keep(TENANT, orjson.dumps({"streams": streams}), JSON)
+        outcome = self.writer.keep(TENANT, json.dumps({"streams": streams}).encode(), JSON)
         assert outcome.status == WHOLE, outcome
 
     def flush(self) -> None:

@@ -27,17 +27,15 @@ from tests.faults.history import History
 from tests.faults.kept_results import check_counts
 from tests.faults.merges import watched_merges
 from tests.faults.model import Model, Push
+from tests.faults.new_rows import NewRows
 from tests.faults.process import CANCEL_PERIOD_NS, Process, Site
 from tests.faults.segment_rows import stored_rows
-from tests.faults.sizes import FILLER, sizes_of
+from tests.faults.sizes import sizes_of
 from tests.faults.violation import Violation
 
 FIRST_NS = 20_000 * NS_PER_DAY + 20 * NS_PER_HOUR
 
 STEPS = 30
-
-LATE_H = (*[0] * 12, 1, 21, 30)
-"""Hours that the entries of a push are late, where these are large."""
 
 LOOKS = 0.15
 """Of the steps are followed by a look at what a process shows, without asking anew what others have done."""
@@ -80,13 +78,13 @@ class Schedule:
         self.told: list[str] = []
         """What was done, for who reads of a violation."""
         self.bucket = Bucket(directory / "store")
-        self._number = 0
         self._flipped: dict[str, bytes] = {}
         """What files are in which a bit was flipped, of those that bear no more than one."""
         rates = _rates(self.chance)
         remote = self.chance.random() < 0.6
         names = ("a", "b") if self.chance.random() < 0.4 else ("a",)
         self.site = Site(remote, self.chance.choice(PERIODS), sizes_of(seed))
+        self._new = NewRows(self.clock, self.site.sizes)
         self.processes: dict[str, Process] = {}
         for name in names:
             self.processes[name] = Process(self.bucket, directory, name, str(seed), self.clock, self.site)
@@ -94,14 +92,13 @@ class Schedule:
         self.deletes = DeleteSteps(self.model.deleted, self.bucket, self.clock, self.processes)
         self.deletes.choose_mode(self.chance)
         self.told.append(f"{rates} {self.site} processes={names} {self.processes['a'].mode}")
-
         self.steps: tuple[tuple[Callable[[Process], None], int, int], ...] = (
-            (self.push, 8, 3),
+            (self.push, 8, 2),
             (self.write, 0, 4),
-            (self.end_day, 0, 3),
+            (self.end_day, 0, 4),
             (self.push_again, 2, 1),
             (self.push_some_again, 1, 1),
-            (self.flush, 5, 6),
+            (self.flush, 5, 4),
             (self.compact, 4, 6),
             (self.pass_time, 3, 3),
             (self.restart, 1, 1),
@@ -110,7 +107,7 @@ class Schedule:
             (self.flip_log, 1, 1),
             (self.flip_cache, 1, 1),
             (self.fill_disk, 1, 1),
-            (self.delete, 3, 2),
+            (self.delete, 3, 1),
             (self.carry_out, 2, 1),
             (self.push_deleted, 2, 1),
             (self.cancel, 1, 1),
@@ -136,37 +133,12 @@ class Schedule:
         self.end()
 
     def push(self, process: Process) -> None:
-        rows = self._large_rows(self.chance.choice(LATE_H)) if self.site.sizes.is_large else self._small_rows()
-        self._push_new(process, rows)
+        self._push_new(process, self._new.any(self.chance))
 
     def _push_new(self, process: Process, rows: Sequence[Row]) -> None:
         push = Push(process.name, frozenset(rows))
         self.model.pushes.append(push)
         self._send(process, push)
-
-    def _small_rows(self) -> list[Row]:
-        late_h = self.chance.choice([0, 0, 0, 1, 21, 30])
-        return [self._row("xyz", late_h, others=0.1) for _ in range(self.chance.randint(1, 8))]
-
-    def _large_rows(self, late_h: int) -> list[Row]:
-        """Mostly of few streams and later than all before, as what can be copied is."""
-        apps = self.chance.choice(["x", "y", "z", "xy", "yz", "xyz"])
-        if self.chance.random() < 0.8:
-            self._number += 2 - self._number % 3
-        rows: list[Row] = []
-        for _ in range(self.chance.randint(1, 8)):
-            app, ts_ns, line = self._row(apps, late_h, others=0.02)
-            is_first = all(row[0] != app for row in rows)
-            rows.append((app, ts_ns, line.replace("line", "line" + is_first * self.site.sizes.line_bytes * FILLER)))
-        return rows
-
-    def _row(self, apps: str, late_h: int, *, others: float) -> Row:
-        """The next one; `others` of them lie a day before. Several share a timestamp."""
-        self._number += 1
-        ts_ns = self.clock.now_ns() - late_h * NS_PER_HOUR + self._number // 3 * NS_PER_S
-        if self.chance.random() < others:
-            ts_ns -= NS_PER_DAY
-        return self.chance.choice(apps), ts_ns, f"line n={self._number} pad=" + "x" * (self._number % 40)
 
     def push_again(self, process: Process) -> None:
         """A client's retry, mostly of what was not acknowledged."""
@@ -228,7 +200,7 @@ class Schedule:
     def write(self, process: Process) -> None:
         """Segments one after the other, as a process writes them that nothing happens to."""
         for _ in range(2):
-            self.push(process)
+            self._push_new(process, self._new.large(self.chance, self.chance.choice(["xy", "yz", "xyz"])))
             self.flush(process)
             self.clock.advance(60.0)
 
@@ -245,7 +217,8 @@ class Schedule:
             return
         for _ in range(2):
             if what == "late":
-                self._push_new(process, self._large_rows(self.chance.choice([2, 2, 2, 3, 6])))
+                app, late_h = self.chance.choice("xyz"), self.chance.choice([2, 2, 2, 3, 6])
+                self._push_new(process, self._new.large(self.chance, app, late_h))
             else:
                 self.push_some_again(process)
             self.flush(process)
