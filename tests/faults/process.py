@@ -156,10 +156,9 @@ class Process:
             caches=caches,
             cache_metrics=self._cache_metrics,
         )
-        limits = UNLIMITED
         self.writer = Writer(
             self.store,
-            lambda _: limits,
+            lambda _: UNLIMITED,
             decompressed_max_bytes=PUSH_BYTES_MAX,
             head_max_bytes=1 << 30,
             stream_errors_max=10,
@@ -194,9 +193,12 @@ class Process:
         )
         self._insist(self.store.load)
         self.knows_all_days = not self.objects.stale_lists
+        self._replay()
+
+    def _replay(self) -> None:
         replay = Replay(
             self.store,
-            lambda _: limits,
+            lambda _: UNLIMITED,
             self.writer.recent,
             learn_day=lambda tenant_store, day: self._insist(lambda: self.store.learn_day(tenant_store, day)),
             flush=lambda tenant_store: self._insist(lambda: self._flush(tenant_store)),

@@ -92,7 +92,28 @@ class Schedule:
         self.deletes = DeleteSteps(self.model.deleted, self.bucket, self.clock, self.processes)
         self.deletes.choose_mode(self.chance)
         self.told.append(f"{rates} {self.site} processes={names} {self.processes['a'].mode}")
-        self.steps: tuple[tuple[Callable[[Process], None], int, int], ...] = (
+
+    def run(self) -> None:
+        """Raises Violation."""
+        weighted = self._steps()
+        steps = [step for step, *_ in weighted]
+        weights = [large if self.site.sizes.is_large else usual for _, usual, large in weighted]
+        for number in range(STEPS):
+            # Sizes and names have random parts: what one step draws of chance must not shift all later ones.
+            self.chance = Random(f"{self._seed} {number}")
+            (step,) = self.chance.choices(steps, weights)
+            process = self.processes[self.chance.choice(list(self.processes))]
+            self.told.append(f"{process.name}: {step.__name__} {len(self.model.pushes)}")
+            self._survived(process, step)
+            self.bucket.step()
+            self.deletes.observe()
+            if self.chance.random() < LOOKS:
+                self._survived(process, self.look)
+        self.end()
+
+    def _steps(self) -> tuple[tuple[Callable[[Process], None], int, int], ...]:
+        """Each with how often it comes, in histories of short lines and of long ones."""
+        return (
             (self.push, 8, 2),
             (self.write, 0, 4),
             (self.end_day, 0, 4),
@@ -113,24 +134,6 @@ class Schedule:
             (self.cancel, 1, 1),
             (self.choose_mode, 1, 1),
         )
-        """Each with how often it comes, in histories of short lines and of long ones."""
-
-    def run(self) -> None:
-        """Raises Violation."""
-        steps = [step for step, *_ in self.steps]
-        weights = [large if self.site.sizes.is_large else usual for _, usual, large in self.steps]
-        for number in range(STEPS):
-            # Sizes and names have random parts: what one step draws of chance must not shift all later ones.
-            self.chance = Random(f"{self._seed} {number}")
-            (step,) = self.chance.choices(steps, weights)
-            process = self.processes[self.chance.choice(list(self.processes))]
-            self.told.append(f"{process.name}: {step.__name__} {len(self.model.pushes)}")
-            self._survived(process, step)
-            self.bucket.step()
-            self.deletes.observe()
-            if self.chance.random() < LOOKS:
-                self._survived(process, self.look)
-        self.end()
 
     def push(self, process: Process) -> None:
         self._push_new(process, self._new.any(self.chance))
