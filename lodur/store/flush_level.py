@@ -13,20 +13,11 @@ from lodur.kernels.compact import Cancel
 from lodur.kernels.head import Head
 from lodur.kernels.scan_plan import encode_matchers
 from lodur.kernels.volume import index_stats
-from lodur.model.limits import MIB
 from lodur.store.days import day_span
-from lodur.store.options import FlushOptions, SegmentCodec
+from lodur.store.options import FOR_GOOD_BYTES_MIN, FlushOptions, SegmentCodec
 
 FAST_ZSTD_LEVEL = 1
 """Of what is read soon and merged later: level 3 takes twice the time for 4 % fewer bytes."""
-
-FOR_GOOD_BYTES_MIN = 64 * MIB
-"""Of lines and metadata: a smaller segment is one of dozens in the merge that makes a large one, with others that were
-flushed fast, and is written anew there, whatever it was before."""
-
-FOR_GOOD_RUN_ROWS_MIN = 4096
-"""Rows of a stream, in the mean: a quarter of a block. With shorter ones a block has several streams, whose rows come
-to lie in other blocks when they are merged with those of other segments: they are compressed again then."""
 
 FOR_GOOD_ZSTD_LEVEL_MAX = 9
 """That a flush takes: a higher level costs a multiple, and is meant for the compactor, for which nobody waits."""
@@ -47,8 +38,8 @@ def zstd_level_of(rows: RowsOfDay | None, options: FlushOptions) -> int:
     is_for_good = (
         rows is not None
         and 0 < options.cold_zstd_level <= FOR_GOOD_ZSTD_LEVEL_MAX
-        and rows.bytes >= FOR_GOOD_BYTES_MIN
-        and rows.rows >= rows.streams * FOR_GOOD_RUN_ROWS_MIN
+        and rows.bytes >= options.for_good_bytes_min
+        and rows.rows >= rows.streams * options.for_good_run_rows_min
         and options.codec is SegmentCodec.ZSTD
     )
     return options.cold_zstd_level if is_for_good else FAST_ZSTD_LEVEL
@@ -62,10 +53,10 @@ class RowCount:
     generations wait for their flush still: who is behind with flushes has no time for more than the fast level.
     """
 
-    def __init__(self, head: Head, *, in_haste: bool = False) -> None:
-        """`in_haste` says that somebody waits for the memory of these rows."""
+    def __init__(self, head: Head, *, bytes_min: int = FOR_GOOD_BYTES_MIN, in_haste: bool = False) -> None:
+        """Fewer bytes are not counted; `in_haste` says that somebody waits for the memory of these rows."""
         stats = head.stats()
-        is_counted = stats.bytes >= FOR_GOOD_BYTES_MIN and not stats.frozen and not in_haste
+        is_counted = stats.bytes >= bytes_min and not stats.frozen and not in_haste
         self._all = RowsOfDay(stats.rows, stats.streams, stats.bytes) if is_counted else None
         self._view = head.snapshot() if is_counted else None
 

@@ -22,6 +22,15 @@ class SegmentCodec(StrEnum):
     ZSTD = "zstd"
 
 
+FOR_GOOD_BYTES_MIN = 64 * MIB
+"""Of lines and metadata: a smaller segment is one of dozens in the merge that makes a large one, with others that were
+flushed fast, and is written anew there, whatever it was before."""
+
+FOR_GOOD_RUN_ROWS_MIN = 4096
+"""Rows of a stream, in the mean: a quarter of a block. With shorter ones a block has several streams, whose rows come
+to lie in other blocks when they are merged with those of other segments: they are compressed again then."""
+
+
 @dataclass(frozen=True, slots=True)
 class FlushOptions:
     """How flushed segments are compressed."""
@@ -30,6 +39,10 @@ class FlushOptions:
     cold_zstd_level: int = 6
     """Of large ones for good, where the codec is zstd and nobody waits; 0 leaves that to nobody, and above 9 it is left
     to the compactor."""
+    for_good_bytes_min: int = FOR_GOOD_BYTES_MIN
+    """Of a day's rows that are compressed for good."""
+    for_good_run_rows_min: int = FOR_GOOD_RUN_ROWS_MIN
+    """Of each of their streams, in the mean."""
 
 
 @dataclass(frozen=True, slots=True)

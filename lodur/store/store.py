@@ -124,7 +124,9 @@ class Store:
         with self._lock:
             found = self._tenants.get(tenant)
             if found is None:
-                found = self._tenants[tenant] = TenantStore(tenant, self.journal, self.marks, self._head_bytes)
+                found = self._tenants[tenant] = TenantStore(
+                    tenant, self.journal, self.marks, self._head_bytes, self.writer.options
+                )
             return found
 
     def tenants(self) -> list[TenantStore]:

@@ -21,6 +21,7 @@ from lodur.store.foreign_rows import ForeignRecord, ForeignRows
 from lodur.store.journal import REENCODED, Journal
 from lodur.store.manifest import SegmentMeta, segments_between
 from lodur.store.manifest_store import Committed
+from lodur.store.options import FlushOptions
 from lodur.store.wal_marks import WalMarks
 
 
@@ -74,11 +75,14 @@ class HeadBytes:
 class TenantStore:
     """All methods may be called from any thread; `append` blocks until the WAL has synced."""
 
-    def __init__(self, tenant: TenantId, journal: Journal, marks: WalMarks, head_bytes: HeadBytes) -> None:
+    def __init__(
+        self, tenant: TenantId, journal: Journal, marks: WalMarks, head_bytes: HeadBytes, segments: FlushOptions
+    ) -> None:
         self.tenant = tenant
         self._journal = journal
         self._marks = marks
         self._all_head_bytes = head_bytes
+        self._segments = segments
         self._head_bytes = 0
         self._generations: list[Generation] = []
         self._gate = AppendGate()
@@ -172,7 +176,7 @@ class TenantStore:
         """
         with self._gate.freeze():
             head_bytes = self._head.stats().bytes
-            count = RowCount(self._head, in_haste=in_haste)
+            count = RowCount(self._head, bytes_min=self._segments.for_good_bytes_min, in_haste=in_haste)
             frozen = self._head.freeze()
             if frozen is None:
                 return None

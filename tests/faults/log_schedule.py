@@ -20,6 +20,7 @@ from lodur.model.errors import LodurError
 from lodur.store.days import NS_PER_DAY
 from tests.compacting_node import Crash
 from tests.faults.faulty_store import NO_FAULTS, Bucket, FaultRates, FaultyStore
+from tests.faults.history import History
 from tests.faults.schedule import MEMORY
 from tests.faults.violation import Violation
 from tests.wal_node import Push, Row, WalNode
@@ -179,7 +180,7 @@ class LogSchedule:
             node.faulty.rates = rates
 
 
-def run_log_seed(seed: int) -> list[str]:
+def run_log_seed(seed: int) -> History:
     """Run one history. Raises Violation, with what was done as notes."""
     directory = Path(tempfile.mkdtemp(prefix="lodur-faults-", dir=MEMORY if MEMORY.is_dir() else None))
     with structlog.testing.capture_logs() as logs:
@@ -192,4 +193,4 @@ def run_log_seed(seed: int) -> list[str]:
         finally:
             schedule.stop()
             shutil.rmtree(directory)
-    return schedule.told
+    return History(schedule.told)

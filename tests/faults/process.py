@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 
+import orjson
 from prometheus_client import CollectorRegistry
 
 from lodur.ingest.quarantine import Quarantine
@@ -43,6 +44,7 @@ from lodur.wire.push_body import PushForm
 from tests.compacting_node import TENANT, Row
 from tests.faults.faulty_journal import FaultyJournal
 from tests.faults.faulty_store import NO_FAULTS, Bucket, FaultyStore
+from tests.faults.sizes import SMALL, Sizes
 
 JSON = PushForm(PushFormat.LOKI_JSON, ContentEncoding.IDENTITY)
 
@@ -52,16 +54,18 @@ ATTEMPTS_MAX = 30
 CANCEL_PERIOD_NS = 2 * NS_PER_HOUR
 """Of delete requests."""
 
-OPTIONS = CompactorOptions(
-    reader_grace_ns=NS_PER_MINUTE,
-    retention_enabled=True,
-    retention_delete_delay_ns=10 * NS_PER_MINUTE,
-    delete_cancel_period_ns=CANCEL_PERIOD_NS,
-    policy=CompactionPolicy(target_bytes=1500, settled_after_ns=NS_PER_HOUR, cold_after_ns=6 * NS_PER_HOUR),
-)
-"""Sizes of some ten rows, so that all rules of the policy have their turn."""
-
 SPAN_NS = (-(2**62), 2**62)
+
+PUSH_BYTES_MAX = 64 * MIB
+
+UNLIMITED = IngestLimits(
+    rate_bytes=1 << 40,
+    burst_bytes=1 << 40,
+    stream_rate_bytes=1 << 40,
+    stream_burst_bytes=1 << 40,
+    line_bytes_max=0,
+    reject_old_samples=False,
+)
 
 METADATA_BYTES_MAX = 80_000
 DISK_CACHE_BYTES_MAX = 30_000
@@ -78,6 +82,21 @@ class Site:
     remote: bool
     """Whether segments lie elsewhere, so that ranges of them are cached."""
     periods: RetentionPeriods = KEEP_ALL
+    sizes: Sizes = SMALL
+
+    def compactor(self) -> CompactorOptions:
+        return CompactorOptions(
+            reader_grace_ns=NS_PER_MINUTE,
+            retention_enabled=True,
+            retention_delete_delay_ns=10 * NS_PER_MINUTE,
+            delete_cancel_period_ns=CANCEL_PERIOD_NS,
+            policy=CompactionPolicy(
+                target_bytes=self.sizes.target_bytes,
+                settled_after_ns=NS_PER_HOUR,
+                cold_after_ns=6 * NS_PER_HOUR,
+                cold_zstd_level=self.sizes.flushes.cold_zstd_level,
+            ),
+        )
 
 
 class Process:
@@ -132,15 +151,15 @@ class Process:
         self.store = Store(
             ObjectStores([(-(2**63), self.objects)]),
             self.journal,
+            segments=self._site.sizes.flushes,
             deletions=self.deletions,
             caches=caches,
             cache_metrics=self._cache_metrics,
         )
-        limits = IngestLimits(reject_old_samples=False, rate_bytes=1 << 40, burst_bytes=1 << 40)
         self.writer = Writer(
             self.store,
-            lambda _: limits,
-            decompressed_max_bytes=MIB,
+            lambda _: UNLIMITED,
+            decompressed_max_bytes=PUSH_BYTES_MAX,
             head_max_bytes=1 << 30,
             stream_errors_max=10,
             disk=None,
@@ -151,7 +170,11 @@ class Process:
         )
         metrics = self._compaction_metrics
         self.compactor = Compactor(
-            self.store, OPTIONS, retention=lambda _: self._site.periods, clock=self.clock, metrics=metrics
+            self.store,
+            self._site.compactor(),
+            retention=lambda _: self._site.periods,
+            clock=self.clock,
+            metrics=metrics,
         )
         self.deletes = DeleteService(
             self.store,
@@ -170,15 +193,18 @@ class Process:
         )
         self._insist(self.store.load)
         self.knows_all_days = not self.objects.stale_lists
+        self._replay()
+
+    def _replay(self) -> None:
         replay = Replay(
             self.store,
-            lambda _: limits,
+            lambda _: UNLIMITED,
             self.writer.recent,
             learn_day=lambda tenant_store, day: self._insist(lambda: self.store.learn_day(tenant_store, day)),
             flush=lambda tenant_store: self._insist(lambda: self._flush(tenant_store)),
-            flush_bytes=500,
             # So little that some replays flush meanwhile, and others leave that for later.
-            memory_max_bytes=2_000,
+            flush_bytes=self._site.sizes.target_bytes // 3,
+            memory_max_bytes=self._site.sizes.target_bytes * 4 // 3,
             stopping=threading.Event(),
             clock=self.clock,
             metrics=self._ingest_metrics,
@@ -231,7 +257,7 @@ class Process:
         request = RangeRequest(text='{app=~".+"}', start_ns=start_ns, end_ns=end_ns, step_ns=10**9, limit=100_000)
         answer = self._loop.run_until_complete(self.engine.range((TENANT,), request))
         assert isinstance(answer, StreamsAnswer)
-        streams = json.loads(answer.result.streams_json(categorize=False))
+        streams = orjson.loads(answer.result.streams_json(categorize=False))
         return sorted((one["stream"]["app"], int(ts_ns), line) for one in streams for ts_ns, line in one["values"])
 
     def series(self, text: str, start_ns: int, end_ns: int, step_ns: int, *, keeping: bool) -> Matrix:

@@ -23,10 +23,14 @@ from tests.faults.delete_steps import DeleteSteps
 from tests.faults.deleted import Deleted
 from tests.faults.faulty_journal import no_room
 from tests.faults.faulty_store import NO_FAULTS, Bucket, FaultRates
+from tests.faults.history import History
 from tests.faults.kept_results import check_counts
+from tests.faults.merges import watched_merges
 from tests.faults.model import Model, Push
+from tests.faults.new_rows import NewRows
 from tests.faults.process import CANCEL_PERIOD_NS, Process, Site
 from tests.faults.segment_rows import stored_rows
+from tests.faults.sizes import sizes_of
 from tests.faults.violation import Violation
 
 FIRST_NS = 20_000 * NS_PER_DAY + 20 * NS_PER_HOUR
@@ -74,13 +78,13 @@ class Schedule:
         self.told: list[str] = []
         """What was done, for who reads of a violation."""
         self.bucket = Bucket(directory / "store")
-        self._number = 0
         self._flipped: dict[str, bytes] = {}
         """What files are in which a bit was flipped, of those that bear no more than one."""
         rates = _rates(self.chance)
         remote = self.chance.random() < 0.6
         names = ("a", "b") if self.chance.random() < 0.4 else ("a",)
-        self.site = Site(remote, self.chance.choice(PERIODS))
+        self.site = Site(remote, self.chance.choice(PERIODS), sizes_of(seed))
+        self._new = NewRows(self.clock, self.site.sizes)
         self.processes: dict[str, Process] = {}
         for name in names:
             self.processes[name] = Process(self.bucket, directory, name, str(seed), self.clock, self.site)
@@ -91,29 +95,13 @@ class Schedule:
 
     def run(self) -> None:
         """Raises Violation."""
-        steps: list[tuple[Callable[[Process], None], int]] = [
-            (self.push, 8),
-            (self.push_again, 2),
-            (self.push_some_again, 1),
-            (self.flush, 5),
-            (self.compact, 4),
-            (self.pass_time, 3),
-            (self.restart, 1),
-            (self.check, 3),
-            (self.flip_object, 1),
-            (self.flip_log, 1),
-            (self.flip_cache, 1),
-            (self.fill_disk, 1),
-            (self.delete, 3),
-            (self.carry_out, 2),
-            (self.push_deleted, 2),
-            (self.cancel, 1),
-            (self.choose_mode, 1),
-        ]
+        weighted = self._steps()
+        steps = [step for step, *_ in weighted]
+        weights = [large if self.site.sizes.is_large else usual for _, usual, large in weighted]
         for number in range(STEPS):
             # Sizes and names have random parts: what one step draws of chance must not shift all later ones.
             self.chance = Random(f"{self._seed} {number}")
-            (step,) = self.chance.choices([step for step, _ in steps], [weight for _, weight in steps])
+            (step,) = self.chance.choices(steps, weights)
             process = self.processes[self.chance.choice(list(self.processes))]
             self.told.append(f"{process.name}: {step.__name__} {len(self.model.pushes)}")
             self._survived(process, step)
@@ -123,16 +111,34 @@ class Schedule:
                 self._survived(process, self.look)
         self.end()
 
+    def _steps(self) -> tuple[tuple[Callable[[Process], None], int, int], ...]:
+        """Each with how often it comes, in histories of short lines and of long ones."""
+        return (
+            (self.push, 8, 2),
+            (self.write, 0, 4),
+            (self.end_day, 0, 4),
+            (self.push_again, 2, 1),
+            (self.push_some_again, 1, 1),
+            (self.flush, 5, 4),
+            (self.compact, 4, 6),
+            (self.pass_time, 3, 3),
+            (self.restart, 1, 1),
+            (self.check, 3, 2),
+            (self.flip_object, 1, 1),
+            (self.flip_log, 1, 1),
+            (self.flip_cache, 1, 1),
+            (self.fill_disk, 1, 1),
+            (self.delete, 3, 1),
+            (self.carry_out, 2, 1),
+            (self.push_deleted, 2, 1),
+            (self.cancel, 1, 1),
+            (self.choose_mode, 1, 1),
+        )
+
     def push(self, process: Process) -> None:
-        rows: list[Row] = []
-        late_h = self.chance.choice([0, 0, 0, 1, 21, 30])
-        for _ in range(self.chance.randint(1, 8)):
-            self._number += 1
-            # Several share a timestamp, and some pushes lie in two days.
-            ts_ns = self.clock.now_ns() - late_h * NS_PER_HOUR + self._number // 3 * NS_PER_S
-            if self.chance.random() < 0.1:
-                ts_ns -= NS_PER_DAY
-            rows.append((self.chance.choice("xyz"), ts_ns, f"line n={self._number} pad=" + "x" * (self._number % 40)))
+        self._push_new(process, self._new.any(self.chance))
+
+    def _push_new(self, process: Process, rows: Sequence[Row]) -> None:
         push = Push(process.name, frozenset(rows))
         self.model.pushes.append(push)
         self._send(process, push)
@@ -194,9 +200,38 @@ class Schedule:
     def compact(self, process: Process) -> None:
         process.compact()
 
+    def write(self, process: Process) -> None:
+        """Segments one after the other, as a process writes them that nothing happens to."""
+        for _ in range(2):
+            self._push_new(process, self._new.large(self.chance, self.chance.choice(["xy", "yz", "xyz"])))
+            self.flush(process)
+            self.clock.advance(60.0)
+
+    def end_day(self, process: Process) -> None:
+        """What there is of a day is merged; then entries of it come late, or again, or go."""
+        self.write(process)
+        self.clock.advance((NS_PER_DAY - self.clock.now_ns() % NS_PER_DAY) / NS_PER_S + 3700)
+        self.compact(process)
+        what = self.chance.choice(["late", "late", "again", "deleted"])
+        self.told.append(f"   {what}")
+        if what == "deleted":
+            self.delete(process)
+            self.carry_out(process)
+            return
+        for _ in range(2):
+            if what == "late":
+                app, late_h = self.chance.choice("xyz"), self.chance.choice([2, 2, 2, 3, 6])
+                self._push_new(process, self._new.large(self.chance, app, late_h))
+            else:
+                self.push_some_again(process)
+            self.flush(process)
+            self.clock.advance(60.0)
+        self.compact(process)
+
     def pass_time(self, process: Process) -> None:
         del process
-        self.clock.advance(60.0 * self.chance.choice([1, 1, 40, 200, 900]))
+        usual, large = [1, 1, 40, 200, 900], [1, 1, 1, 1, 40, 200, 900]
+        self.clock.advance(60.0 * self.chance.choice(large if self.site.sizes.is_large else usual))
 
     def restart(self, process: Process) -> None:
         process.stop()
@@ -434,10 +469,10 @@ def _rates(chance: Random) -> FaultRates:
     )
 
 
-def run_seed(seed: int) -> list[str]:
+def run_seed(seed: int) -> History:
     """Run one history. Raises Violation, with what was done as notes."""
     directory = Path(tempfile.mkdtemp(prefix="lodur-faults-", dir=MEMORY if MEMORY.is_dir() else None))
-    with structlog.testing.capture_logs() as logs:
+    with structlog.testing.capture_logs() as logs, watched_merges() as watch:
         schedule = Schedule(seed, directory, logs)
         try:
             schedule.run()
@@ -450,7 +485,7 @@ def run_seed(seed: int) -> list[str]:
         finally:
             schedule.stop()
             shutil.rmtree(directory)
-    return schedule.told
+    return History(schedule.told, watch.ways)
 
 
 LOGS_SHOWN = 12

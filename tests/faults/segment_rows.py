@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import Sequence
 from pathlib import Path
+
+import orjson
 
 from lodur.kernels.segment import Segment
 from lodur.model.clock import ManualClock
@@ -45,5 +46,5 @@ async def asked_rows(engine: Engine) -> frozenset[Row]:
     request = RangeRequest(text='{app=~".+"}', start_ns=start_ns, end_ns=end_ns, step_ns=10**9, limit=100_000)
     answer = await engine.range((TENANT,), request)
     assert isinstance(answer, StreamsAnswer)
-    streams = json.loads(answer.result.streams_json(categorize=False))
+    streams = orjson.loads(answer.result.streams_json(categorize=False))
     return frozenset((one["stream"]["app"], int(ts_ns), line) for one in streams for ts_ns, line in one["values"])

@@ -9,6 +9,7 @@ from lodur.kernels.push_decode import ContentEncoding, PushFormat
 from lodur.model.limits import IngestLimits
 from lodur.model.tenant import TenantId
 from lodur.store.journal import NoJournal
+from lodur.store.options import FlushOptions
 from lodur.store.tenant_store import HeadBytes, TenantStore
 from lodur.store.wal_marks import WalMarks
 from lodur.wire.push_body import DecodedPush, PushForm, PushLimits, decode
@@ -17,7 +18,7 @@ TENANT = TenantId("t")
 
 
 def new_store() -> TenantStore:
-    return TenantStore(TENANT, NoJournal(), WalMarks(), HeadBytes())
+    return TenantStore(TENANT, NoJournal(), WalMarks(), HeadBytes(), FlushOptions())
 
 
 def push_of_streams(*streams: tuple[str, list[str]]) -> DecodedPush:

@@ -24,8 +24,6 @@ from lodur.store.days import NS_PER_DAY
 from lodur.store.filesystem_store import FilesystemStore
 from lodur.store.flush_level import (
     FAST_ZSTD_LEVEL,
-    FOR_GOOD_BYTES_MIN,
-    FOR_GOOD_RUN_ROWS_MIN,
     RowCount,
     RowsOfDay,
     zstd_level_of,
@@ -34,7 +32,7 @@ from lodur.store.journal import REENCODED, NoJournal
 from lodur.store.manifest import SegmentMeta
 from lodur.store.manifest_store import Committed
 from lodur.store.object_stores import ObjectStores
-from lodur.store.options import FlushOptions, SegmentCodec
+from lodur.store.options import FOR_GOOD_BYTES_MIN, FOR_GOOD_RUN_ROWS_MIN, FlushOptions, SegmentCodec
 from lodur.store.store import Store
 from lodur.store.tenant_store import TenantStore
 from lodur.telemetry.ingest_metrics import IngestMetrics
@@ -56,6 +54,10 @@ OPTIONS = FlushOptions(cold_zstd_level=5)
         (GOOD, replace(OPTIONS, cold_zstd_level=10), FAST_ZSTD_LEVEL),
         (GOOD, replace(OPTIONS, cold_zstd_level=19), FAST_ZSTD_LEVEL),
         (replace(GOOD, bytes=FOR_GOOD_BYTES_MIN - 1), OPTIONS, FAST_ZSTD_LEVEL),
+        (replace(GOOD, bytes=9), replace(OPTIONS, for_good_bytes_min=9), 5),
+        (replace(GOOD, bytes=8), replace(OPTIONS, for_good_bytes_min=9), FAST_ZSTD_LEVEL),
+        (replace(GOOD, rows=20, streams=10), replace(OPTIONS, for_good_run_rows_min=2), 5),
+        (replace(GOOD, rows=19, streams=10), replace(OPTIONS, for_good_run_rows_min=2), FAST_ZSTD_LEVEL),
         (replace(GOOD, rows=GOOD.rows - 1), OPTIONS, FAST_ZSTD_LEVEL),
         (replace(GOOD, streams=GOOD.streams + 1), OPTIONS, FAST_ZSTD_LEVEL),
         (None, OPTIONS, FAST_ZSTD_LEVEL),
@@ -133,6 +135,16 @@ def test_each_day_of_a_flush_has_its_level(tmp_path: Path) -> None:
         for number, options in enumerate((OPTIONS, replace(OPTIONS, codec=SegmentCodec.SNAPPY)))
     }
     assert list(levels.values()) == [[5, FAST_ZSTD_LEVEL], [0, 0]]
+
+
+def test_other_sizes_may_be_compressed_for_good(tmp_path: Path) -> None:
+    options = replace(OPTIONS, for_good_bytes_min=200, for_good_run_rows_min=4)
+    pushes = [push(DAY, 4, 50), push(DAY + 1, 3, 100), push(DAY + 2, 4, 49)]
+    assert [segment.zstd_level for segment in flushed(tmp_path, pushes, options)] == [
+        5,
+        FAST_ZSTD_LEVEL,
+        FAST_ZSTD_LEVEL,
+    ]
 
 
 POLICY = FlushPolicy(flush_bytes=FOR_GOOD_BYTES_MIN, idle_s=60, age_s=600, head_max_bytes=1 << 30)
