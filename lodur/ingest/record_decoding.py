@@ -10,6 +10,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 
 from lodur.ingest.record_kinds import REENCODED, KeptBody, kept_body
 from lodur.ingest.tenant_states import DECODINGS_MAX, IngestLimitsOf
@@ -17,10 +18,16 @@ from lodur.model.errors import LodurError
 from lodur.model.limits import IngestLimits
 from lodur.model.tenant import TenantId
 from lodur.store.journal import WalRecord
+from lodur.store.thread_priority import step_back
 from lodur.wire.push_body import DecodedPush, PushLimits, decode, replay_limits
 
 THREADS_MAX = 4
 """That decode ahead: more would only wait for the one that puts the rows in order into the heads."""
+
+NICENESS = 10
+"""Of the threads that decode, behind those that flush. A start over more rows than may stay in memory takes at least as
+long as its flushes, one after the other, and these wait for the disk at times: decoding has that time. Else memory is
+full before the first flush is done, and then nothing is decoded while a flush waits."""
 
 JOB_BYTES = 512 << 10
 """Payloads that one thread decodes at a time: many small records cost as few changes of threads as one large one."""
@@ -72,7 +79,11 @@ def decoded_ahead(
     `on_decoded` is called for each that can be read, some time before it is given, in no order and on any thread.
     """
     threads = min(os.cpu_count() or 1, THREADS_MAX)
-    with ThreadPoolExecutor(threads, "replay-decode") as pool, ThreadPoolExecutor(1, "replay-read") as reader:
+    step_aside = partial(step_back, NICENESS)
+    with (
+        ThreadPoolExecutor(threads, "replay-decode", step_aside) as pool,
+        ThreadPoolExecutor(1, "replay-read") as reader,
+    ):
         jobs: deque[tuple[int, Job]] = deque()
         ahead_bytes = 0
         reading = reader.submit(next, batches, None)

@@ -8,6 +8,10 @@ from contextlib import suppress
 
 
 def step_back(niceness: int) -> None:
-    """Let other threads of the machine go before this one; where that may not be said, all are equal."""
+    """Let other threads of the machine go before this one; where that may not be said, all are equal.
+
+    A server that was started with more niceness keeps it.
+    """
     with suppress(OSError):
-        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), niceness)
+        thread = threading.get_native_id()
+        os.setpriority(os.PRIO_PROCESS, thread, max(niceness, os.getpriority(os.PRIO_PROCESS, thread)))
