@@ -5,8 +5,10 @@
 use std::fs::File;
 use std::io::{self, Write};
 
-/// Bytes that are written between two syncs: some milliseconds of a usual disk.
-const STEP_BYTES: usize = 2 << 20;
+/// Bytes that are written between two syncs: a moment of a usual disk. Each sync of a file that grows makes the file
+/// system commit its journal, for which the WAL's syncs wait as well: at 20 MB/s of pushes, a fifth of those during a
+/// flush took more than 25 ms with steps of 2 MiB, against a twentieth with these.
+const STEP_BYTES: usize = 16 << 20;
 
 pub struct SteadyFile<'f> {
     file: &'f File,
