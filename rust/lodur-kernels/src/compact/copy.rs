@@ -18,8 +18,9 @@ use crate::error::Result;
 use crate::scan::parallel::Cancel;
 use crate::segment::codec::Codec;
 use crate::segment::copied::BlockCopier;
-use crate::segment::directory::{BlockEntry, MetaColumn, RunEntry};
+use crate::segment::directory::{BlockEntry, MetaColumn};
 use crate::segment::gram_join::StoredFilter;
+use crate::segment::read::{PageSource, Segment};
 use crate::segment::rows::MetaSource;
 use crate::segment::write::{BLOCK_LINE_BYTES, BLOCK_ROWS, SegmentWriter};
 
@@ -42,6 +43,18 @@ enum Fate {
     Rewritten,
     /// All of its streams are tangled.
     Merged,
+}
+
+/// A block of an input.
+#[derive(Clone, Copy)]
+struct InputBlock<'a, 's> {
+    segment: &'a Segment,
+    source: &'a PageSource,
+    number: usize,
+    entry: &'a BlockEntry,
+    /// By stream of the segment.
+    ranks: &'s [u32],
+    fate: Fate,
 }
 
 /// A merge that copies.
@@ -99,31 +112,31 @@ impl<'a> Copying<'a> {
         }
     }
 
-    /// All blocks with what becomes of them, and the places of their streams.
-    fn blocks(&self) -> impl Iterator<Item = (usize, usize, &'a BlockEntry, Fate, &[u32])> {
-        let inputs = self.inputs.iter().enumerate().zip(&self.fates).zip(&self.streams.ranks);
-        inputs.flat_map(|(((input, (segment, ..)), fates), ranks)| {
+    /// All blocks, in order.
+    fn blocks(&self) -> impl Iterator<Item = InputBlock<'a, '_>> {
+        let inputs = self.inputs.iter().zip(&self.fates).zip(&self.streams.ranks);
+        inputs.flat_map(|(((segment, source, _), fates), ranks)| {
             let blocks = segment.directory.blocks.iter().zip(fates).enumerate();
-            blocks.map(move |(number, (block, fate))| (input, number, block, *fate, ranks.as_slice()))
+            blocks.map(move |(number, (entry, &fate))| InputBlock { segment, source, number, entry, ranks, fate })
         })
     }
 
     /// Places of the first and the last stream of a block that are not tangled.
-    fn ends(&self, block: &BlockEntry, ranks: &[u32]) -> Option<(u32, u32)> {
-        let rank = |run: &RunEntry| ranks[run.stream as usize];
-        let mut left = block.runs.iter().map(rank).filter(|rank| !self.is_tangled[*rank as usize]);
+    fn ends(&self, block: &InputBlock<'_, '_>) -> Option<(u32, u32)> {
+        let ranks = block.entry.runs.iter().map(|run| block.ranks[run.stream as usize]);
+        let mut left = ranks.filter(|rank| !self.is_tangled[*rank as usize]);
         let first = left.next()?;
         Some((first, left.next_back().unwrap_or(first)))
     }
 
     fn rows_copied(&self) -> u64 {
-        let copied = self.blocks().filter(|(.., fate, _)| *fate == Fate::Copied);
-        copied.map(|(_, _, block, ..)| u64::from(block.rows)).sum()
+        let copied = self.blocks().filter(|block| block.fate == Fate::Copied);
+        copied.map(|block| u64::from(block.entry.rows)).sum()
     }
 
     fn count_parts(&self) -> usize {
         let mut order = Order::default();
-        let begun = self.blocks().filter(|(_, _, block, _, ranks)| order.is_broken_by(self.ends(block, ranks))).count();
+        let begun = self.blocks().filter(|block| order.is_broken_by(self.ends(block))).count();
         1 + begun + usize::from(self.is_tangled.contains(&true))
     }
 
@@ -160,17 +173,17 @@ impl<'a> Copying<'a> {
         let mut copier = BlockCopier::new(self.codec)?;
         let wanted: Arc<[bool]> = self.is_tangled.iter().map(|is_tangled| !is_tangled).collect();
         let mut order = Order::default();
-        for (input, number, block, fate, ranks) in self.blocks() {
+        for block in self.blocks() {
             cancel.check()?;
-            if order.is_broken_by(self.ends(block, ranks)) {
+            if order.is_broken_by(self.ends(&block)) {
                 output.flush()?;
                 output.writer.begin_part();
             }
-            let (segment, source, _) = self.inputs[input];
+            let InputBlock { segment, source, number, entry, ranks, fate } = block;
             match fate {
                 Fate::Copied => {
                     output.flush()?;
-                    let copied = copier.copy((segment, source), block, ranks, meta);
+                    let copied = copier.copy((segment, source), entry, ranks, meta);
                     output.writer.add_copied(copied.map_err(|error| error.in_file(&segment.path))?)?;
                 }
                 Fate::Rewritten => {
