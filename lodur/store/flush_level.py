@@ -1,8 +1,8 @@
-"""How thoroughly a flush compresses a segment: fast, as it will be merged soon, or for good at once.
+"""How thoroughly a flush compresses a segment: fast, as it will be merged soon, in haste, or for good at once.
 
 Compression for good costs some times what the fast one does, so it shall be done once in a row's life. A merge of
 segments that are compressed for good can take their blocks over as they are, as long as streams have long runs of rows
-in them; else it compresses all again. Start at `zstd_level_of`.
+in them; else it compresses all again. Start at `RowCount.zstd_level`.
 """
 
 from __future__ import annotations
@@ -18,6 +18,10 @@ from lodur.store.options import FOR_GOOD_BYTES_MIN, FlushOptions, SegmentCodec
 
 FAST_ZSTD_LEVEL = 1
 """Of what is read soon and merged later: level 3 takes twice the time for 4 % fewer bytes."""
+
+IN_HASTE_ZSTD_LEVEL = -1
+"""Of rows for whose memory somebody waits, as each start does that reads a full log back: a third less time than the
+fast level, and half as many bytes more until the next merge."""
 
 FOR_GOOD_ZSTD_LEVEL_MAX = 9
 """That a flush takes: a higher level costs a multiple, and is meant for the compactor, for which nobody waits."""
@@ -50,15 +54,22 @@ class RowCount:
 
     What it says of a day is always the same, so that an attempt to write a segment that is made again writes the same
     bytes, for whatever reason that one is made. Nothing is known where somebody waits for the memory, or where earlier
-    generations wait for their flush still: who is behind with flushes has no time for more than the fast level.
+    generations wait for their flush still: who is behind with flushes has no time for more than the fast levels.
     """
 
     def __init__(self, head: Head, *, bytes_min: int = FOR_GOOD_BYTES_MIN, in_haste: bool = False) -> None:
         """Fewer bytes are not counted; `in_haste` says that somebody waits for the memory of these rows."""
+        self._in_haste = in_haste
         stats = head.stats()
         is_counted = stats.bytes >= bytes_min and not stats.frozen and not in_haste
         self._all = RowsOfDay(stats.rows, stats.streams, stats.bytes) if is_counted else None
         self._view = head.snapshot() if is_counted else None
+
+    def zstd_level(self, day: int, options: FlushOptions, *, is_only_day: bool) -> int:
+        """That of a day's segment."""
+        if self._in_haste:
+            return IN_HASTE_ZSTD_LEVEL
+        return zstd_level_of(self.of_day(day, is_only_day=is_only_day), options)
 
     def of_day(self, day: int, *, is_only_day: bool) -> RowsOfDay | None:
         """What the generation has of a day; None where that is not known, or too little for the day to matter.

@@ -15,7 +15,7 @@ from lodur.kernels.segment import write_segment
 from lodur.model.tenant import TenantId
 from lodur.store.checksums import file_crc32
 from lodur.store.days import day_name, day_span, parse_day_name
-from lodur.store.flush_level import RowsOfDay, zstd_level_of
+from lodur.store.flush_level import FAST_ZSTD_LEVEL
 from lodur.store.manifest import Flushed, Manifest, SegmentMeta, with_flushed
 from lodur.store.manifest_store import Committed, commit
 from lodur.store.object_stores import ObjectStores
@@ -59,7 +59,7 @@ class SegmentWriter:
                 day,
                 segment_id,
                 accepted_from_ns=generation.accepted_from_ns,
-                rows=generation.count.of_day(day, is_only_day=len(days) == 1),
+                zstd_level=generation.count.zstd_level(day, self.options, is_only_day=len(days) == 1),
                 threads=threads,
             )
             flushed = Flushed(segment, self.writer_id, generation.up_to_seq)
@@ -81,18 +81,18 @@ class SegmentWriter:
         segment_id: str,
         *,
         accepted_from_ns: int,
-        rows: RowsOfDay | None = None,
+        zstd_level: int = FAST_ZSTD_LEVEL,
         threads: int = 1,
     ) -> SegmentMeta | None:
         """Write a day's rows as a segment that no manifest names yet; None where there are none.
 
-        In: when the first of the rows was accepted, or before; what is known of the rows. Raises as `ObjectStore`.
+        In: when the first of the rows was accepted, or before; the level counts with zstd. Raises as `ObjectStore`.
         """
         path = segment_path(tenant, day, segment_id)
         store, span = self.stores.of_day(day), day_span(day)
         spooled = store.spool(path)
         spooled.unlink(missing_ok=True)
-        codec, zstd_level = self.options.codec, zstd_level_of(rows, self.options)
+        codec = self.options.codec
         written = write_segment(
             frozen,
             spooled,

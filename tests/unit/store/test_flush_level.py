@@ -24,6 +24,7 @@ from lodur.store.days import NS_PER_DAY
 from lodur.store.filesystem_store import FilesystemStore
 from lodur.store.flush_level import (
     FAST_ZSTD_LEVEL,
+    IN_HASTE_ZSTD_LEVEL,
     RowCount,
     RowsOfDay,
     zstd_level_of,
@@ -86,6 +87,8 @@ def test_the_rows_of_an_only_day_are_known_at_once() -> None:
     head.freeze()
     assert count.of_day(DAY, is_only_day=True) == RowsOfDay(64, 2, 64 * MIB)
     assert in_haste.of_day(DAY, is_only_day=True) is None
+    assert count.zstd_level(DAY, OPTIONS, is_only_day=True) == FAST_ZSTD_LEVEL
+    assert in_haste.zstd_level(DAY, OPTIONS, is_only_day=True) == IN_HASTE_ZSTD_LEVEL
     # It waits for its flush when the next ones are frozen.
     head.insert(push(DAY, 64, MIB))
     assert RowCount(head).of_day(DAY, is_only_day=True) is None
@@ -178,7 +181,7 @@ def flusher_of(store: Store, policy: FlushPolicy, clock: ManualClock) -> Flusher
         (POLICY, 0.0, 5),
         (replace(POLICY, flush_bytes=1 << 30), 60.0, 5),
         (replace(POLICY, flush_bytes=1 << 30, idle_s=1000.0), 600.0, 5),
-        (replace(POLICY, flush_bytes=1 << 30, head_max_bytes=FOR_GOOD_BYTES_MIN), 0.0, FAST_ZSTD_LEVEL),
+        (replace(POLICY, flush_bytes=1 << 30, head_max_bytes=FOR_GOOD_BYTES_MIN), 0.0, IN_HASTE_ZSTD_LEVEL),
     ],
     ids=["full", "idle", "max age", "pressure"],
 )
@@ -213,7 +216,7 @@ def test_at_shutdown_nobody_waits_and_at_the_start_somebody_does(tmp_path: Path)
     store.close()
     store, tenant_store = full_store(tmp_path / "start")
     flusher_of(store, POLICY, ManualClock(0)).flush_now(tenant_store)
-    assert [segment.zstd_level for segment in tenant_store.live()] == [FAST_ZSTD_LEVEL]
+    assert [segment.zstd_level for segment in tenant_store.live()] == [IN_HASTE_ZSTD_LEVEL]
     store.close()
 
 
@@ -225,5 +228,5 @@ def test_a_later_attempt_for_another_reason_writes_the_same(tmp_path: Path) -> N
         assert await flusher_of(store, POLICY, ManualClock(0)).stop(flush=True)
 
     asyncio.run(shut_down())
-    assert [segment.zstd_level for segment in tenant_store.live()] == [FAST_ZSTD_LEVEL]
+    assert [segment.zstd_level for segment in tenant_store.live()] == [IN_HASTE_ZSTD_LEVEL]
     store.close()
