@@ -14,7 +14,7 @@ from lodur.kernels.head import Head
 from lodur.kernels.scan_plan import encode_matchers
 from lodur.kernels.volume import index_stats
 from lodur.store.days import day_span
-from lodur.store.options import FOR_GOOD_BYTES_MIN, FlushOptions, SegmentCodec
+from lodur.store.options import FlushOptions, SegmentCodec
 
 FAST_ZSTD_LEVEL = 1
 """Of what is read soon and merged later: level 3 takes twice the time for 4 % fewer bytes."""
@@ -57,19 +57,20 @@ class RowCount:
     generations wait for their flush still: who is behind with flushes has no time for more than the fast levels.
     """
 
-    def __init__(self, head: Head, *, bytes_min: int = FOR_GOOD_BYTES_MIN, in_haste: bool = False) -> None:
-        """Fewer bytes are not counted; `in_haste` says that somebody waits for the memory of these rows."""
+    def __init__(self, head: Head, options: FlushOptions, *, in_haste: bool = False) -> None:
+        """`in_haste` says that somebody waits for the memory of these rows."""
+        self._options = options
         self._in_haste = in_haste
         stats = head.stats()
-        is_counted = stats.bytes >= bytes_min and not stats.frozen and not in_haste
+        is_counted = stats.bytes >= options.for_good_bytes_min and not stats.frozen and not in_haste
         self._all = RowsOfDay(stats.rows, stats.streams, stats.bytes) if is_counted else None
         self._view = head.snapshot() if is_counted else None
 
-    def zstd_level(self, day: int, options: FlushOptions, *, is_only_day: bool) -> int:
+    def zstd_level(self, day: int, *, is_only_day: bool) -> int:
         """That of a day's segment."""
         if self._in_haste:
             return IN_HASTE_ZSTD_LEVEL
-        return zstd_level_of(self.of_day(day, is_only_day=is_only_day), options)
+        return zstd_level_of(self.of_day(day, is_only_day=is_only_day), self._options)
 
     def of_day(self, day: int, *, is_only_day: bool) -> RowsOfDay | None:
         """What the generation has of a day; None where that is not known, or too little for the day to matter.

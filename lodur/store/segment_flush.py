@@ -59,7 +59,7 @@ class SegmentWriter:
                 day,
                 segment_id,
                 accepted_from_ns=generation.accepted_from_ns,
-                zstd_level=generation.count.zstd_level(day, self.options, is_only_day=len(days) == 1),
+                zstd_level=generation.count.zstd_level(day, is_only_day=len(days) == 1),
                 threads=threads,
             )
             flushed = Flushed(segment, self.writer_id, generation.up_to_seq)

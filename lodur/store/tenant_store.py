@@ -176,7 +176,7 @@ class TenantStore:
         """
         with self._gate.freeze():
             head_bytes = self._head.stats().bytes
-            count = RowCount(self._head, bytes_min=self._segments.for_good_bytes_min, in_haste=in_haste)
+            count = RowCount(self._head, self._segments, in_haste=in_haste)
             frozen = self._head.freeze()
             if frozen is None:
                 return None

@@ -83,21 +83,21 @@ def push(day: int, rows: int, line_bytes: int, apps: Sequence[str] = ("x",)) -> 
 def test_the_rows_of_an_only_day_are_known_at_once() -> None:
     head = Head()
     head.insert(push(DAY, 32, MIB, "xy"))
-    count, in_haste = RowCount(head), RowCount(head, in_haste=True)
+    count, in_haste = RowCount(head, OPTIONS), RowCount(head, OPTIONS, in_haste=True)
     head.freeze()
     assert count.of_day(DAY, is_only_day=True) == RowsOfDay(64, 2, 64 * MIB)
     assert in_haste.of_day(DAY, is_only_day=True) is None
-    assert count.zstd_level(DAY, OPTIONS, is_only_day=True) == FAST_ZSTD_LEVEL
-    assert in_haste.zstd_level(DAY, OPTIONS, is_only_day=True) == IN_HASTE_ZSTD_LEVEL
+    assert count.zstd_level(DAY, is_only_day=True) == FAST_ZSTD_LEVEL
+    assert in_haste.zstd_level(DAY, is_only_day=True) == IN_HASTE_ZSTD_LEVEL
     # It waits for its flush when the next ones are frozen.
     head.insert(push(DAY, 64, MIB))
-    assert RowCount(head).of_day(DAY, is_only_day=True) is None
+    assert RowCount(head, OPTIONS).of_day(DAY, is_only_day=True) is None
 
 
 def test_few_rows_are_not_counted() -> None:
     head = Head()
     head.insert(push(DAY, 3, 10, "xy"))
-    count = RowCount(head)
+    count = RowCount(head, OPTIONS)
     assert count.of_day(DAY, is_only_day=True) is None
     assert count.of_day(DAY, is_only_day=False) is None
 
@@ -106,14 +106,14 @@ def test_days_are_told_apart_where_the_rows_are_many() -> None:
     head = Head()
     head.insert(push(DAY, 65, MIB))
     head.insert(push(DAY + 1, 2, 10, "xyz"))
-    count = RowCount(head)
+    count = RowCount(head, OPTIONS)
     head.freeze()
     head.insert(push(DAY, 5, 10))
     assert count.of_day(DAY, is_only_day=False) == RowsOfDay(65, 1, 65 * MIB)
     assert count.of_day(DAY + 1, is_only_day=False) == RowsOfDay(6, 3, 60)
     # While they wait for their flush, they are in all that is seen of the head.
     head.insert(push(DAY, 65, MIB))
-    assert RowCount(head).of_day(DAY, is_only_day=False) is None
+    assert RowCount(head, OPTIONS).of_day(DAY, is_only_day=False) is None
 
 
 def flushed(directory: Path, pushes: Sequence[DecodedPush], options: FlushOptions) -> list[SegmentMeta]:
