@@ -28,15 +28,14 @@ class DayLearning:
         self._threads = ThreadPoolExecutor(LEARN_AT_ONCE, "replay-learn")
         self._lock = threading.Lock()
         self._asked: dict[tuple[TenantId, int], Future[None]] = {}
-        """Days without a manifest at the start, which may have one by now or not: each is asked for once, since rows
-        of it are in memory later."""
+        """Each is asked for once, since rows of it are in memory later."""
 
     def begin(self, tenant: TenantId, push: DecodedPush) -> None:
-        """Ask for the days of rows that will be put back, but for those that are known."""
+        """Ask for the days of rows that will be put back. Those that are known may have changed since."""
         tenant_store = self._store.tenant(tenant)
         for day in push.days():
             with self._lock:
-                if (tenant, day) not in self._asked and tenant_store.known_day(day) is None:
+                if (tenant, day) not in self._asked:
                     self._asked[tenant, day] = self._threads.submit(self._learn_day, tenant_store, day)
 
     def finish(self, tenant: TenantId, push: DecodedPush) -> None:

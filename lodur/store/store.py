@@ -238,9 +238,12 @@ class Store:
         """Read the manifest of a day by its name, before rows of it are put back from the WAL: the listing at the start
         may have been out of date, and rows that it covers would be in segments twice. Blocks.
 
-        Raises as `ObjectStore`, and CorruptData.
+        Where writes may be on their way still, one of the writer's last life must not bring such rows later: so the
+        manifest is written anew. Raises as `ObjectStore`, and CorruptData.
         """
-        committed = sound_manifest(self._stores.of_day(day), tenant_store.tenant, day)
+        store = self._stores.of_day(day)
+        is_remote = store.local_path("") is None
+        committed = (fence if is_remote else sound_manifest)(store, tenant_store.tenant, day)
         if committed is not None:
             tenant_store.learn_day(day, committed)
 

@@ -56,6 +56,7 @@ class FailingStore:
     crash_after: bool = False
     is_away: bool = False
     lists_nothing: bool = False
+    is_remote: bool = False
     writes: int = 0
     lost: Callable[[], object] | None = None
     """The write that was not carried out."""
@@ -101,7 +102,7 @@ class FailingStore:
         return self.inner.spool(path)
 
     def local_path(self, path: str) -> Path | None:
-        return self.inner.local_path(path)
+        return None if self.is_remote else self.inner.local_path(path)
 
     def __hash__(self) -> int:
         return id(self)
@@ -130,12 +131,15 @@ class Process:
     stopping: threading.Event = field(default_factory=threading.Event)
     head_max_bytes: int = 1 << 30
     lists_nothing: bool = False
+    is_remote: bool = False
     comes_late: Callable[[], object] | None = None
 
     def __post_init__(self) -> None:
         self.wal = Wal.open(WalOptions(path=self.directory / "wal", max_file_bytes=4096))
         files = FilesystemStore(self.directory / "store")
-        self.objects = FailingStore(files, lists_nothing=self.lists_nothing, comes_late=self.comes_late)
+        self.objects = FailingStore(
+            files, lists_nothing=self.lists_nothing, is_remote=self.is_remote, comes_late=self.comes_late
+        )
         self.store = Store(ObjectStores([(0, self.objects)]), self.wal)
         metrics = IngestMetrics(CollectorRegistry())
         policy = FlushPolicy(flush_bytes=MIB, idle_s=60, age_s=600, head_max_bytes=self.head_max_bytes)
@@ -223,6 +227,31 @@ def test_days_that_a_listing_does_not_have_are_known_before_the_log_is_read_back
 
     third = Process(tmp_path)
     assert third.rows(A) == 2 * ROWS_PER_PUSH
+
+
+@pytest.mark.parametrize("crash_at", [1, 3])
+@pytest.mark.parametrize("flushes", [0, 1])
+def test_a_commit_of_the_last_life_that_comes_later_still(tmp_path: Path, flushes: int, crash_at: int) -> None:
+    first = Process(tmp_path)
+    for _ in range(flushes):
+        first.push(A, "earlier")
+        first.flush(A)
+    first.push(A, "p")
+    first.objects.writes, first.objects.crash_at = 0, crash_at
+    with pytest.raises(Crash):
+        first.flush(A)
+    assert first.objects.lost is not None
+    first.die()
+
+    # Its listing has no segment that would tell of the commit.
+    second = Process(tmp_path, lists_nothing=True, is_remote=True)
+    assert first.objects.lost() is None
+    second.store.discover(all_days=True)
+    second.push(A, "after")
+    assert second.rows(A) == (flushes + 2) * ROWS_PER_PUSH
+    second.flush(A)
+    assert second.rows(A) == (flushes + 2) * ROWS_PER_PUSH
+    second.die()
 
 
 def test_a_commit_that_comes_while_the_store_is_read_at_the_start(tmp_path: Path) -> None:
