@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 
@@ -73,16 +74,18 @@ Job = Future[list[tuple[WalRecord, Decoded | LodurError]]]
 
 def decoded_ahead(
     decoder: RecordDecoder, batches: Iterator[Sequence[WalRecord]], on_decoded: Callable[[Decoded], None]
-) -> Iterator[tuple[WalRecord, Decoded | LodurError]]:
+) -> Generator[tuple[WalRecord, Decoded | LodurError]]:
     """Each record in its order, with its rows or why it cannot be read. Raises what `batches` raises.
 
     `on_decoded` is called for each that can be read, some time before it is given, in no order and on any thread.
+    Who does not take all closes it: left to the garbage collector, it would wait for its threads in whatever place
+    that begins, which may be one that holds a lock that ending threads need.
     """
     threads = min(os.cpu_count() or 1, THREADS_MAX)
     step_aside = partial(step_back, NICENESS)
     with (
-        ThreadPoolExecutor(threads, "replay-decode", step_aside) as pool,
-        ThreadPoolExecutor(1, "replay-read") as reader,
+        _until_closed(ThreadPoolExecutor(threads, "replay-decode", step_aside)) as pool,
+        _until_closed(ThreadPoolExecutor(1, "replay-read")) as reader,
     ):
         jobs: deque[tuple[int, Job]] = deque()
         ahead_bytes = 0
@@ -99,6 +102,14 @@ def decoded_ahead(
                 ahead_bytes += size_bytes
         while jobs:
             yield from jobs.popleft()[1].result()
+
+
+@contextmanager
+def _until_closed(pool: ThreadPoolExecutor) -> Generator[ThreadPoolExecutor]:
+    try:
+        yield pool
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
 def _jobs(batch: Iterable[WalRecord]) -> Iterator[list[WalRecord]]:

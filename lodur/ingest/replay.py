@@ -8,7 +8,7 @@ together are too much, reading waits for that. What may stay is flushed when the
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import closing
 from dataclasses import dataclass
@@ -108,10 +108,8 @@ class Replay:
         with (
             closing(DayLearning(self._store, self._learn_day)) as days,
             ThreadPoolExecutor(FLUSHES_AT_ONCE, "replay-flush") as self._threads,
+            closing(self._decoded(days)) as records,
         ):
-            records = decoded_ahead(
-                self._decoder, self._store.journal.replay(), lambda decoded: days.begin(decoded.tenant, decoded.push)
-            )
             for record, decoded in records:
                 if self._stopping.is_set():
                     raise Unavailable("the server is stopping")
@@ -144,6 +142,11 @@ class Replay:
         if so_far.records:
             self._say("write-ahead log read back", begun_s)
         return so_far
+
+    def _decoded(self, days: DayLearning) -> Generator[tuple[WalRecord, Decoded | LodurError]]:
+        return decoded_ahead(
+            self._decoder, self._store.journal.replay(), lambda decoded: days.begin(decoded.tenant, decoded.push)
+        )
 
     def _count_damage(self) -> None:
         self._metrics.replay_damage.inc()

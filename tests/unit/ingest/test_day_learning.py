@@ -105,3 +105,18 @@ def test_a_day_that_cannot_be_learned_ends_the_reading_before_its_rows_come(tmp_
     rows = {tenant_store.tenant.value: tenant_store.head_size().rows for tenant_store in store.tenants()}
     assert {tenant for tenant, count in rows.items() if count} == set(TENANTS[:5])
     store.close()
+
+
+def test_a_reading_that_ends_early_leaves_no_threads_to_the_garbage_collector(tmp_path: Path) -> None:
+    """It would wait for them wherever it begins: where that holds a lock that ending threads need, for ever."""
+    store = filled(tmp_path)
+    before = set(threading.enumerate())
+
+    def learn_day(tenant_store: TenantStore, day: int) -> None:
+        raise CorruptData("written by a newer version", path="manifest", offset=0)
+
+    # What is raised keeps the frames of the reading, as does whoever tells of it.
+    with pytest.raises(CorruptData):
+        replay(store, learn_day)
+    assert set(threading.enumerate()) == before
+    store.close()
