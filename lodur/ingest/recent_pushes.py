@@ -15,6 +15,7 @@ from contextlib import contextmanager
 
 from lodur.model.errors import Unavailable
 from lodur.model.tenant import TenantId
+from lodur.wire.push_body import body_hash
 
 PUSHES_REMEMBERED_MAX = 100_000
 """Retries come within minutes; at a thousand pushes a second this is more than one, in some 15 MB."""
@@ -69,5 +70,4 @@ class RecentPushes:
 
 
 def _key(tenant: TenantId, kind: int, body: bytes, deletes_through: int) -> Key:
-    # Python's own hash of bytes is SipHash with a key of this process: nobody outside can make two bodies collide.
-    return tenant.value, kind, deletes_through, len(body), hash(body)
+    return tenant.value, kind, deletes_through, len(body), body_hash(body)

@@ -18,6 +18,7 @@ from lodur.kernels._native_intake import (
     WalRecord as WalRecord,
     WalStats as WalStats,
     WalWriter as WalWriter,
+    body_hash as body_hash,
     decode_push as decode_push,
     decode_wal_object as decode_wal_object,
     encode_lines as encode_lines,

@@ -12,7 +12,8 @@ from lodur.kernels._native import (  # noqa: TID251 - this is the typed face
     PushFormat,
     PushLimits,
     PushProblem,
+    body_hash,
     decode_push,
 )
 
-__all__ = ["ContentEncoding", "DecodedPush", "PushFormat", "PushLimits", "PushProblem", "decode_push"]
+__all__ = ["ContentEncoding", "DecodedPush", "PushFormat", "PushLimits", "PushProblem", "body_hash", "decode_push"]

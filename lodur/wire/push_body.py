@@ -9,7 +9,15 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from lodur.kernels.push_decode import ContentEncoding, DecodedPush, PushFormat, PushLimits, PushProblem, decode_push
+from lodur.kernels.push_decode import (
+    ContentEncoding,
+    DecodedPush,
+    PushFormat,
+    PushLimits,
+    PushProblem,
+    body_hash,
+    decode_push,
+)
 from lodur.model.errors import InvalidRequest
 from lodur.model.go_strings import quote
 from lodur.model.limits import IngestLimits
@@ -21,6 +29,7 @@ __all__ = [
     "PushFormat",
     "PushLimits",
     "PushProblem",
+    "body_hash",
     "decode",
     "push_form",
     "push_limits",

@@ -337,6 +337,11 @@ fn decode_push(
     Ok(DecodedPush { batch, facts })
 }
 
+#[pyfunction]
+fn body_hash(py: Python<'_>, body: &[u8]) -> u64 {
+    py.detach(|| push::body_hash::body_hash(body))
+}
+
 /// Entries of one stream as a push body.
 #[pyclass(frozen, get_all, module = "lodur.kernels._native")]
 struct EncodedPush {
@@ -378,6 +383,7 @@ pub(crate) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<DecodedPush>()?;
     module.add_class::<EncodedPush>()?;
     module.add_function(wrap_pyfunction!(decode_push, module)?)?;
+    module.add_function(wrap_pyfunction!(body_hash, module)?)?;
     module.add_function(wrap_pyfunction!(encode_lines, module)?)?;
     module.add_function(wrap_pyfunction!(snappy_compress, module)?)?;
     Ok(())

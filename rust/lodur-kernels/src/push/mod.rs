@@ -6,6 +6,7 @@
 //! the formats (`proto`, `json`, `legacy_json`, `otlp`) find.
 
 mod assemble;
+pub mod body_hash;
 pub mod encode;
 mod encoding;
 mod generic_fields;
