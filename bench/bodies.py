@@ -1,5 +1,8 @@
 """Bodies to push, made ahead by a process of its own: their making is in nobody's time, and no pusher waits for it.
 
+For a load whose pushes can be counted beforehand all of them are made before it begins, so that the server has the
+machine to itself.
+
 The corpus comes again and again, each pass under its own cluster names, so that every row is new. Start at `BodyMaker`.
 """
 
@@ -8,8 +11,6 @@ from __future__ import annotations
 import contextlib
 import itertools
 import multiprocessing
-import os
-import sys
 import time
 from collections.abc import Iterator, Sequence
 from multiprocessing.queues import Queue
@@ -26,13 +27,13 @@ PASS_DIGITS = len("eu-west-") - len("p-")
 """A pass's cluster names are as long as the corpus's: lengths stand in the protobuf around them."""
 
 AHEAD = 64
-"""Bodies that wait: some seconds of a usual load, and some ten MB."""
+"""Bodies that wait at least: some seconds of a usual load, and some ten MB."""
 
-NICENESS = 19
-"""Of the process where the load has a rate and the system knows no idle threads."""
+BEFORE_BYTES_MAX = 2_000_000_000
+"""Of lines whose bodies wait, half as large: of a longer load, the rest is made in its time."""
 
-POLL_S = 0.01
-"""How often the first body is looked for."""
+POLL_S = 0.05
+"""How often is looked whether enough bodies are made, or few are left."""
 
 STREAM_FIELD = 0x0A
 """The one field of a push in protobuf: its streams, each with its length."""
@@ -41,20 +42,25 @@ STREAM_FIELD = 0x0A
 class BodyMaker:
     """Runs from `with` to its end; any thread may take bodies."""
 
-    def __init__(self, corpus: Corpus, *, raw_bytes: int, is_patient: bool) -> None:
-        """Bodies of about so many bytes of lines each; 0: as the corpus has them."""
+    def __init__(self, corpus: Corpus, *, raw_bytes: int, made_before_bytes: float = 0) -> None:
+        """Bodies of about `raw_bytes` of lines each; 0: as the corpus has them.
+
+        Those of `made_before_bytes` of lines wait in memory when `with` begins, and others are made only when these are
+        taken.
+        """
         context = multiprocessing.get_context("spawn")
-        self._queue: Queue[bytes] = context.Queue(AHEAD)
         parts = max(round(corpus.meta.bytes / corpus.meta.bodies / raw_bytes), 1) if raw_bytes else 1
         self.body_bytes = corpus.meta.bytes / corpus.meta.bodies / parts
         """Of lines, on average."""
-        self._process = context.Process(
-            target=_make, args=(self._queue, corpus.bodies(), parts, is_patient), daemon=True
-        )
+        before_bytes = min(made_before_bytes, BEFORE_BYTES_MAX)
+        self._made_before = round(before_bytes / self.body_bytes) + AHEAD if made_before_bytes else 1
+        self._queue: Queue[bytes] = context.Queue(max(self._made_before, AHEAD))
+        making = (self._queue, corpus.bodies(), parts, self._made_before)
+        self._process = context.Process(target=_make, args=making, daemon=True)
 
     def __enter__(self) -> BodyMaker:
         self._process.start()
-        while self._queue.empty() and self._process.is_alive():
+        while self._queue.qsize() < self._made_before and self._process.is_alive():
             time.sleep(POLL_S)
         return self
 
@@ -113,21 +119,13 @@ def split(message: bytes, parts: int) -> list[bytes]:
     return [b"".join(push) for push in pushes]
 
 
-def _make(queue: Queue[bytes], paths: Sequence[Path], parts: int, is_patient: bool) -> None:
-    if is_patient:
-        _yield_to_all()
+def _make(queue: Queue[bytes], paths: Sequence[Path], parts: int, made_before: int) -> None:
     # Whoever takes the bodies ends this process when it has enough of them.
     with contextlib.suppress(KeyboardInterrupt):
-        for body in _bodies(paths, parts):
+        for number, body in enumerate(_bodies(paths, parts)):
+            while number >= made_before and queue.qsize() >= AHEAD:
+                time.sleep(POLL_S)
             queue.put(body)
-
-
-def _yield_to_all() -> None:
-    """Take only what nothing else wants: who makes bodies ahead of a rate has time, and is not what is measured."""
-    if sys.platform == "linux":
-        os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
-    else:
-        os.nice(NICENESS)
 
 
 def _bodies(paths: Sequence[Path], parts: int) -> Iterator[bytes]:

@@ -1,14 +1,15 @@
 """Many pushers and queriers at once: does anything fail, how long do pushes take, does memory stay bounded.
 
-The bodies of the corpus are pushed again and again, as `bodies` makes them ahead. Each pusher waits between its pushes
-for a time that is drawn around the mean that the rate asks for, as if it knew nothing of the others. Answers are read
-and not looked into. Start at `run`.
+The bodies of the corpus are pushed again and again, as `bodies` makes them: for a rate, all of them before. Each pusher
+waits between its pushes for a time that is drawn around the mean that the rate asks for, as if it knew nothing of the
+others. Answers are read and not looked into. Start at `run`.
 """
 
 from __future__ import annotations
 
 import http.client
 import math
+import os
 import random
 import re
 import threading
@@ -24,7 +25,7 @@ from bench.bodies import BodyMaker
 from bench.corpus import SEED, Corpus
 from bench.figures import MB, mb_per_s, percentile
 from bench.load import TEXT_SHOWN_CHARS, PushLog, push
-from bench.process_facts import memory
+from bench.process_facts import memory, stolen_s
 from bench.queries import target_of
 from bench.server import BenchServer
 from bench.suite import Case, suite
@@ -65,6 +66,8 @@ class Outcome:
     halfway_peak_bytes: int
     end_bytes: int
     peak_bytes: int
+    stolen_share: float
+    """Of the processors' time, what the machine's host gave to others: pushes meanwhile take as much longer."""
     failures: tuple[str, ...]
 
 
@@ -79,11 +82,12 @@ class QueryLog:
 
 def run(corpus: Corpus, directory: Path, load: Load) -> Outcome:
     """Put the load on a new server. Raises ServerFailed."""
-    maker = BodyMaker(corpus, raw_bytes=load.body_bytes, is_patient=load.mb_per_s > 0)
+    maker = BodyMaker(corpus, raw_bytes=load.body_bytes, made_before_bytes=load.seconds * load.mb_per_s * MB)
     interval_s = load.pushers * maker.body_bytes / (load.mb_per_s * MB) if load.mb_per_s else 0.0
     pushes, queries = PushLog(), QueryLog()
     with maker, BenchServer(directory) as server:
         start_bytes = memory(server.pid).now_bytes
+        stolen_before_s = stolen_s()
         start = time.monotonic()
         end = start + load.seconds
         threads = [
@@ -103,6 +107,7 @@ def run(corpus: Corpus, directory: Path, load: Load) -> Outcome:
         for thread in threads:
             thread.join()
         wall_s = time.monotonic() - start
+        stolen_share = (stolen_s() - stolen_before_s) / wall_s / (os.cpu_count() or 1)
         held = memory(server.pid)
         served = served_within(server.ask("GET", "/metrics").body.decode())
     return Outcome(
@@ -117,6 +122,7 @@ def run(corpus: Corpus, directory: Path, load: Load) -> Outcome:
         halfway_peak_bytes=halfway_peak_bytes,
         end_bytes=held.now_bytes,
         peak_bytes=held.peak_bytes,
+        stolen_share=stolen_share,
         failures=(*pushes.failures, *queries.failures),
     )
 
@@ -135,6 +141,7 @@ def print_outcome(outcome: Outcome, console: Console) -> None:
     table.add_row("pushes answered within, by the server's clock", served)
     table.add_row("queries", str(len(outcome.query_s)))
     table.add_row("queries: median, 99th percentile, longest", _spread(outcome.query_s))
+    table.add_row("processor time taken by the machine's host", f"{outcome.stolen_share:.1%}")
     table.add_row("memory at the start", f"{outcome.start_bytes / MB:.0f} MB")
     table.add_row("peak memory of the first half", f"{outcome.halfway_peak_bytes / MB:.0f} MB")
     table.add_row("peak memory", f"{outcome.peak_bytes / MB:.0f} MB")

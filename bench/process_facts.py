@@ -1,10 +1,11 @@
-"""CPU time and memory of a running process, as Linux tells it.
+"""CPU time and memory of a running process, and time that the machine was without its processors, as Linux tells it.
 
 A process here is a process with all its children; a child that ended is not counted any more.
 """
 
 from __future__ import annotations
 
+import os
 import re
 import time
 from dataclasses import dataclass
@@ -32,6 +33,16 @@ def cpu_s(pid: int) -> float:
 def cpu_clock(pid: int) -> int:
     """The id of a process's CPU clock, as clock_getcpuclockid(3) makes it."""
     return (~pid << 3) | SCHEDULER_CLOCK
+
+
+def stolen_s() -> float:
+    """Since the machine's start, of all processors together: when its host gave them to others."""
+    return parse_stolen_ticks((PROC / "stat").read_text()) / os.sysconf("SC_CLK_TCK")
+
+
+def parse_stolen_ticks(stat: str) -> int:
+    """The text of /proc/stat, whose first line is of all processors."""
+    return int(stat.split(maxsplit=9)[8])
 
 
 def memory(pid: int) -> Memory:

@@ -22,9 +22,10 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> Corpus:
     return open_corpus(directory)
 
 
-def test_bodies_come_in_order_and_pass_after_pass(corpus: Corpus) -> None:
+@pytest.mark.parametrize("made_before_bytes", [0, 1_000_000])
+def test_bodies_come_in_order_and_pass_after_pass(corpus: Corpus, made_before_bytes: int) -> None:
     bodies = [path.read_bytes() for path in corpus.bodies()]
-    with BodyMaker(corpus, raw_bytes=0, is_patient=True) as maker:
+    with BodyMaker(corpus, raw_bytes=0, made_before_bytes=made_before_bytes) as maker:
         assert maker.body_bytes == corpus.meta.bytes / corpus.meta.bodies
         for number in range(2):
             for body in bodies:

@@ -5,7 +5,7 @@ import subprocess
 import sys
 import time
 
-from bench.process_facts import Memory, cpu_clock, cpu_s, memory, parse_memory
+from bench.process_facts import Memory, cpu_clock, cpu_s, memory, parse_memory, parse_stolen_ticks, stolen_s
 
 STATUS = """\
 Name:\tlodur
@@ -28,6 +28,14 @@ def test_the_clock_of_this_process_is_its_cpu_time() -> None:
     before_s = time.process_time()
     measured_s = time.clock_gettime(cpu_clock(os.getpid()))
     assert before_s <= measured_s <= time.process_time()
+
+
+def test_stolen_time_is_that_of_all_processors() -> None:
+    assert (
+        parse_stolen_ticks("cpu  6741288 3065613 1252841 3560149 67482 0 36441 115749 0 0\ncpu0 1 2 3 4 5 6 7 8 9 0\n")
+        == 115749
+    )
+    assert stolen_s() >= 0
 
 
 def test_children_are_counted() -> None:
