@@ -1,7 +1,7 @@
 """Learn what segments have of the days whose rows the WAL brings back, for many tenants at once and ahead of the rows.
 
-Just after midnight each tenant has rows of a day without a manifest: to ask for one after the other would be a start's
-longest part. Start at `DayLearning.begin`.
+Each tenant has rows of a day or two: to ask for one after the other would be a start's longest part. Start at
+`DayLearning.begin`.
 """
 
 from __future__ import annotations
