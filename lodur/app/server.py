@@ -82,6 +82,7 @@ from lodur.store.object_wal.lease import is_gone
 from lodur.store.object_wal.writing import ObjectWal
 from lodur.store.store import Store
 from lodur.store.tenant_store import TenantStore
+from lodur.store.write_probe import check_writes
 from lodur.telemetry.access_metrics import AccessMetrics
 from lodur.telemetry.build import register_build
 from lodur.telemetry.compaction_metrics import CompactionMetrics
@@ -325,6 +326,9 @@ class Server:
         return reason is None
 
     def _load_once(self) -> None:
+        if self._config.roles & {Role.WRITE, Role.BACKEND}:
+            for store in self.store.stores.each():
+                check_writes(store, self.store.journal.writer_id)
         self._shared_log.begin()
         self.store.load()
         self._shared_log.catch_up()
