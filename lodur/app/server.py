@@ -133,7 +133,12 @@ class Server:
         """Others have taken this process for dead: it has to begin anew, with another writer's id."""
         self.registry = registry
         self._metrics = IngestMetrics(self.registry)
-        self.limits = LimitsInForce(config.runtime, config.tenants, RuntimeConfigMetrics(self.registry))
+        self.limits = LimitsInForce(
+            config.runtime,
+            config.tenants,
+            RuntimeConfigMetrics(self.registry),
+            reader_grace_ns=config.compactor.reader_grace_ns,
+        )
         options = config.ingester
         deletions = Deletions(
             stores.oldest(), plan_of_request, clock, mode_of=lambda tenant: self.limits.of(tenant).deletion_mode
