@@ -45,7 +45,7 @@ class ReadOnly(LodurError):
 
 
 class RuleStore(Protocol):
-    """Rules of all tenants. Raises as ObjectStore."""
+    """Rules of all tenants. Raises as ObjectStore, and CorruptData for rules that cannot be read."""
 
     def tenants(self) -> list[TenantId]:
         """Tenants that may have rules."""
