@@ -1,8 +1,8 @@
 """`python -m bench.many_streams`: does a server bear many tenants, and many streams of one tenant.
 
-Pushes to a thousand tenants, or a hundred thousand streams of one, in equal steps; what each step costs, in time and
-in memory, must not grow with what is there already. Then asks for labels, series, volumes and a count, flushes, asks
-again, and starts the server anew over the same data.
+Pushes to a thousand tenants, or a hundred thousand streams of one, in equal steps; what a step costs in processor time
+must not grow with what is there already. Then asks for labels, series, volumes and a count, flushes, asks again, and
+starts the server anew over the same data. The exit status is 1 where a bar is missed.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import http.client
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -19,6 +19,7 @@ from urllib.parse import urlencode
 import click
 import orjson
 
+from bench.bars import Bar, Side
 from bench.process_facts import cpu_s, memory
 from tests.servers.lodur import LodurServer
 
@@ -35,6 +36,16 @@ limits_config:
 """
 
 STEPS = 10
+
+GROWTH_MAX = 3.0
+"""Bar: processor time of the last step, in first steps: some ten where each stream or tenant looks at all before it."""
+
+STREAMS_PEAK = Bar(Side.AT_MOST, 512, "MiB")
+"""Of a process with 100,000 streams of one tenant: 321 MiB when it was set."""
+
+TENANTS_PEAK = Bar(Side.AT_MOST, 256, "MiB")
+"""Of a process with 1,000 tenants: 113 MiB when it was set."""
+
 STREAMS_PER_PUSH = 500
 LINES_PER_STREAM = 2
 MIB = 2**20
@@ -75,7 +86,8 @@ class Bench:
     def flush(self) -> None:
         self.request("POST", "/flush", "any")
 
-    def step(self, name: str, act: Callable[[], None]) -> None:
+    def step(self, name: str, act: Callable[[], None]) -> float:
+        """Do something and print what it cost; the processor time, in seconds."""
         pid = self.server.process.pid
         cpu_before_s, start = cpu_s(pid), time.perf_counter()
         act()
@@ -86,6 +98,11 @@ class Bench:
             f"peak {held.peak_bytes / MIB:7.0f} MiB",
             flush=True,
         )
+        return used_s
+
+    def peak_mib(self) -> float:
+        """The most memory that the server has had."""
+        return memory(self.server.process.pid).peak_bytes / MIB
 
     def ask_all(self, tenant: str) -> None:
         span = {"start": str(time.time_ns() - 3600 * 10**9), "end": str(time.time_ns() + 10**9)}
@@ -108,7 +125,9 @@ class Bench:
         )
 
 
-def many_tenants(bench: Bench, tenants: int) -> None:
+def many_tenants(bench: Bench, tenants: int) -> list[float]:
+    """Push to that many tenants and ask one; processor time of each step."""
+    used_s: list[float] = []
     for first in range(0, tenants, max(1, tenants // STEPS)):
         last = min(first + max(1, tenants // STEPS), tenants)
 
@@ -116,11 +135,15 @@ def many_tenants(bench: Bench, tenants: int) -> None:
             for number in range(first, last):
                 bench.push(f"tenant-{number}", range(20))
 
-        bench.step(f"tenants up to {last}", act)
+        used_s.append(bench.step(f"tenants up to {last}", act))
     bench.ask_all("tenant-7")
+    return used_s
 
 
-def many_streams(bench: Bench, streams: int) -> None:
+def many_streams(bench: Bench, streams: int) -> list[float]:
+    """Push that many streams of one tenant and ask for them; processor time of each step."""
+    used_s: list[float] = []
+
     def repeat() -> None:
         for low in range(0, streams, STREAMS_PER_PUSH):
             bench.push("one", range(low, min(low + STREAMS_PER_PUSH, streams)))
@@ -132,9 +155,23 @@ def many_streams(bench: Bench, streams: int) -> None:
             for low in range(first, last, STREAMS_PER_PUSH):
                 bench.push("one", range(low, min(low + STREAMS_PER_PUSH, last)))
 
-        bench.step(f"streams up to {last}", act)
+        used_s.append(bench.step(f"streams up to {last}", act))
     bench.step("the same again", repeat)
     bench.ask_all("one")
+    return used_s
+
+
+def is_met(name: str, used_s: Sequence[float], peak_mib: float, peak_bar: Bar) -> bool:
+    """Print the figures that have a bar; whether all of them are met."""
+    growth = used_s[-1] / used_s[0]
+    is_small, is_steady = peak_bar.holds(peak_mib), growth <= GROWTH_MAX
+    print(f"{name}: peak {peak_mib:.0f} MiB (bar {peak_bar}): {_verdict(is_small)}")
+    print(f"{name}: the last step took {growth:.2f} times the first (bar ≤ {GROWTH_MAX:g}): {_verdict(is_steady)}")
+    return is_small and is_steady
+
+
+def _verdict(is_good: bool) -> str:
+    return "met" if is_good else "MISSED"
 
 
 @click.command()
@@ -142,29 +179,39 @@ def many_streams(bench: Bench, streams: int) -> None:
 @click.option("--streams", default=100_000, show_default=True, help="0 leaves them out.")
 def main(tenants: int, streams: int) -> None:
     """Push to many tenants, then to many streams."""
-    for count, fill, asked in ((tenants, many_tenants, "tenant-7"), (streams, many_streams, "one")):
-        if not count:
-            continue
-        with TemporaryDirectory() as name:
-            server = LodurServer(Path(name), config_text=CONFIG)
-            server.start()
-            try:
-                bench = Bench(server, http.client.HTTPConnection("127.0.0.1", server.port, timeout=600))
-                bench.step("nothing", lambda: None)
-                fill(bench, count)
-                bench.step("flush", bench.flush)
-                bench.ask_all(asked)
-                bench.connection.close()
-                begun = time.perf_counter()
-                server.kill()
-                server.start(deadline_s=600)
-                print(f"killed and ready again after {time.perf_counter() - begun:.1f} s")
-                again = Bench(server, http.client.HTTPConnection("127.0.0.1", server.port, timeout=600))
-                again.step("after the start", lambda: None)
-                again.ask_all(asked)
-            finally:
-                server.kill()
-    sys.exit(0)
+    verdicts: list[bool] = []
+    for name, count, fill, asked, peak_bar in (
+        ("tenants", tenants, many_tenants, "tenant-7", TENANTS_PEAK),
+        ("streams", streams, many_streams, "one", STREAMS_PEAK),
+    ):
+        if count:
+            verdicts.append(run(name, count, fill, asked, peak_bar))
+    sys.exit(0 if all(verdicts) else 1)
+
+
+def run(name: str, count: int, fill: Callable[[Bench, int], list[float]], asked: str, peak_bar: Bar) -> bool:
+    """Fill a server of its own, ask it, kill it, ask it again; whether the bars are met."""
+    with TemporaryDirectory() as directory:
+        server = LodurServer(Path(directory), config_text=CONFIG)
+        server.start()
+        try:
+            bench = Bench(server, http.client.HTTPConnection("127.0.0.1", server.port, timeout=600))
+            bench.step("nothing", lambda: None)
+            used_s = fill(bench, count)
+            bench.step("flush", bench.flush)
+            bench.ask_all(asked)
+            bench.connection.close()
+            peak_mib = bench.peak_mib()
+            begun = time.perf_counter()
+            server.kill()
+            server.start(deadline_s=600)
+            print(f"killed and ready again after {time.perf_counter() - begun:.1f} s")
+            again = Bench(server, http.client.HTTPConnection("127.0.0.1", server.port, timeout=600))
+            again.step("after the start", lambda: None)
+            again.ask_all(asked)
+            return is_met(name, used_s, max(peak_mib, again.peak_mib()), peak_bar)
+        finally:
+            server.kill()
 
 
 if __name__ == "__main__":

@@ -82,6 +82,7 @@ from lodur.store.object_wal.lease import is_gone
 from lodur.store.object_wal.writing import ObjectWal
 from lodur.store.store import Store
 from lodur.store.tenant_store import TenantStore
+from lodur.store.write_probe import check_writes
 from lodur.telemetry.access_metrics import AccessMetrics
 from lodur.telemetry.build import register_build
 from lodur.telemetry.compaction_metrics import CompactionMetrics
@@ -132,7 +133,12 @@ class Server:
         """Others have taken this process for dead: it has to begin anew, with another writer's id."""
         self.registry = registry
         self._metrics = IngestMetrics(self.registry)
-        self.limits = LimitsInForce(config.runtime, config.tenants, RuntimeConfigMetrics(self.registry))
+        self.limits = LimitsInForce(
+            config.runtime,
+            config.tenants,
+            RuntimeConfigMetrics(self.registry),
+            reader_grace_ns=config.compactor.reader_grace_ns,
+        )
         options = config.ingester
         deletions = Deletions(
             stores.oldest(), plan_of_request, clock, mode_of=lambda tenant: self.limits.of(tenant).deletion_mode
@@ -325,6 +331,9 @@ class Server:
         return reason is None
 
     def _load_once(self) -> None:
+        if self._config.roles & {Role.WRITE, Role.BACKEND}:
+            for store in self.store.stores.each():
+                check_writes(store, self.store.journal.writer_id)
         self._shared_log.begin()
         self.store.load()
         self._shared_log.catch_up()

@@ -10,12 +10,9 @@ from typing import Literal, TypeAlias
 
 import msgspec
 
-from lodur.model.errors import CorruptData
 from lodur.model.label_set import LabelSet
 from lodur.ruler.alerts import Alert
-
-VERSION = 1
-"""Of the object; others are not read."""
+from lodur.store.summed_json import SUMMED_VERSION, DamagedJson, check_summed, with_sum
 
 Health: TypeAlias = Literal["unknown", "ok", "err"]
 
@@ -107,13 +104,17 @@ def encode_record(record: GroupRecord) -> bytes:
         )
         for rule in state.rules
     ]
-    return msgspec.json.encode(
-        _StoredRecord(VERSION, record.owner, record.lease_until_ns, state.evaluated_at_ns, state.duration_s, rules)
+    data = msgspec.json.encode(
+        _StoredRecord(
+            SUMMED_VERSION, record.owner, record.lease_until_ns, state.evaluated_at_ns, state.duration_s, rules
+        )
     )
+    return with_sum(msgspec.json.format(data, indent=1) + b"\n")
 
 
 def decode_record(data: bytes, path: str) -> GroupRecord:
-    """Raises CorruptData."""
+    """Raises DamagedJson, and CorruptData for versions that this build does not know."""
+    check_summed(data, path, "states of rules")
     try:
         stored = _DECODER.decode(data)
         rules = tuple(
@@ -128,9 +129,7 @@ def decode_record(data: bytes, path: str) -> GroupRecord:
             for rule in stored.rules
         )
     except (msgspec.DecodeError, ValueError) as error:
-        raise CorruptData(f"{path} holds no state of rules: {error}", path=path) from error
-    if stored.version != VERSION:
-        raise CorruptData(f"{path} has version {stored.version}, this build reads {VERSION}", path=path)
+        raise DamagedJson(path, f"no state of rules: {error}") from error
     return GroupRecord(
         stored.owner, stored.lease_until_ns, GroupState(stored.evaluated_at_ns, stored.duration_s, rules)
     )

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 
 from lodur.model.clock import Clock
 from lodur.model.durations import NS_PER_S
-from lodur.model.errors import CorruptData
 from lodur.ruler.group_state import GroupRecord, GroupState, decode_record, encode_record
 from lodur.ruler.groups import GroupId
 from lodur.store.object_store import ObjectStore
+from lodur.store.summed_json import read_sound, report_damage
 
 LEASE_NS = 150 * NS_PER_S
 """After a process has died its groups stand still for so long: two turns at the usual interval."""
@@ -33,7 +33,11 @@ class Lease:
 
 
 def state_path(group: GroupId) -> str:
-    return f"{group.tenant}/state/ruler/{group.fingerprint().hex()[:32]}.json"
+    return f"{group.tenant}/state/ruler/{_name(group)}.json"
+
+
+def _name(group: GroupId) -> str:
+    return group.fingerprint().hex()[:32]
 
 
 class Leases:
@@ -77,11 +81,10 @@ class Leases:
 
     def _read(self, group: GroupId) -> tuple[GroupRecord, str | None]:
         path = state_path(group)
-        found = self._store.get(path)
+        found = read_sound(self._store, path, decode_record)
         if found is None:
             return GroupRecord("", 0, GroupState()), None
-        try:
-            return decode_record(found.data, path), found.version
-        except CorruptData:
-            # What alerts were like is lost with it, and will be known again after a turn.
-            return GroupRecord("", 0, GroupState()), found.version
+        if found.damaged is not None:
+            report_damage(self._store, group.tenant, f"rules-state-{_name(group)}", path, found)
+        # Where it cannot be restored, what alerts were like is lost, and will be known again after a turn.
+        return found.value or GroupRecord("", 0, GroupState()), found.version

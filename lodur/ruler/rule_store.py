@@ -7,6 +7,7 @@ are not lost and limits hold. Calls block. Start at `RuleStore`; format: docs/fo
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol, TypeAlias
@@ -14,15 +15,21 @@ from typing import Protocol, TypeAlias
 import msgspec
 import structlog
 
-from lodur.model.errors import CorruptData, InvalidRequest, LodurError, NotFound, Unauthenticated, Unavailable
+from lodur.model.errors import InvalidRequest, LodurError, NotFound, Unauthenticated, Unavailable
 from lodur.model.tenant import TenantId
 from lodur.ruler.checks import repeated_names
 from lodur.ruler.written import NotRules, WrittenGroup, decode_file
 from lodur.store.object_store import ObjectStore
+from lodur.store.summed_json import (
+    SUMMED_VERSION,
+    DamagedJson,
+    Sound,
+    check_summed,
+    read_sound,
+    report_damage,
+    with_sum,
+)
 from lodur.wire.yaml_nodes import YAML_BYTES_MAX
-
-VERSION = 1
-"""Of the object; others are not read."""
 
 WRITE_ATTEMPTS_MAX = 20
 """Each lost attempt means that somebody else has changed the tenant's rules."""
@@ -56,6 +63,14 @@ class _Stored:
     namespaces: dict[str, list[WrittenGroup]]
 
 
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """A tenant's rules (None: they cannot be read), and their version in the store that is written to."""
+
+    namespaces: Namespaces | None
+    version: str | None
+
+
 _DECODER = msgspec.json.Decoder(_Stored)
 
 
@@ -79,38 +94,65 @@ class ObjectRules:
         return sorted(found)
 
     def groups(self, tenant: TenantId) -> Namespaces:
-        return self._read(tenant)[0]
+        found = self._read(tenant)
+        if found.namespaces is None:
+            raise _unreadable(tenant)
+        return found.namespaces
 
     def change(self, tenant: TenantId, change: Callable[[Namespaces], Namespaces]) -> None:
         path = rules_path(tenant)
         for _ in range(WRITE_ATTEMPTS_MAX):
-            known, version = self._read(tenant)
+            found = self._read(tenant)
+            known = found.namespaces or {}
             changed = change(known)
             if changed == known:
+                if found.namespaces is None:
+                    raise _unreadable(tenant)
                 return
-            lists = {name: list(groups) for name, groups in sorted(changed.items()) if groups}
-            data = msgspec.json.format(msgspec.json.encode(_Stored(VERSION, lists)), indent=1)
-            if self._stores[0].replace_if(path, data, version) is not None:
+            if self._stores[0].replace_if(path, _encoded(changed), found.version) is not None:
                 return
         raise Unavailable(f"{path}: {WRITE_ATTEMPTS_MAX} attempts to write met with other writers")
 
-    def _read(self, tenant: TenantId) -> tuple[Namespaces, str | None]:
-        """The rules, and their version in the store that is written to."""
+    def _read(self, tenant: TenantId) -> _Found:
         path = rules_path(tenant)
         for store in self._stores:
-            found = store.get(path)
+            found = read_sound(store, path, _decoded)
             if found is not None:
-                return _decoded(found.data, path), found.version if store is self._stores[0] else None
-        return {}, None
+                version = found.version
+                if found.damaged is not None:
+                    report_damage(store, tenant, "rules", path, found)
+                    version = _mended(store, path, found)
+                return _Found(found.value, version if store is self._stores[0] else None)
+        return _Found({}, None)
+
+
+def _mended(store: ObjectStore, path: str, found: Sound[Namespaces]) -> str:
+    """Write restored rules anew, where this process may write and is the first to do so; the object's version then."""
+    with suppress(LodurError):
+        if found.value is not None:
+            return store.replace_if(path, _encoded(found.value), found.version) or found.version
+    return found.version
+
+
+def _unreadable(tenant: TenantId) -> DamagedJson:
+    return DamagedJson(
+        rules_path(tenant),
+        f"neither the rules nor the copy in it are whole; its bytes are kept in {tenant}/damaged; "
+        "put the object back from a backup, or load all rules anew",
+    )
+
+
+def _encoded(namespaces: Namespaces) -> bytes:
+    lists = {name: list(groups) for name, groups in sorted(namespaces.items()) if groups}
+    return with_sum(msgspec.json.format(msgspec.json.encode(_Stored(SUMMED_VERSION, lists)), indent=1) + b"\n")
 
 
 def _decoded(data: bytes, path: str) -> Namespaces:
+    check_summed(data, path, "rules")
     try:
         stored = _DECODER.decode(data)
-    except msgspec.DecodeError as error:
-        raise CorruptData(f"{path} holds no rules: {error}", path=path) from error
-    if stored.version != VERSION:
-        raise CorruptData(f"{path} has version {stored.version}, this build reads {VERSION}", path=path)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise DamagedJson(path, f"no rules: {error}") from error
     return {name: tuple(groups) for name, groups in stored.namespaces.items()}
 
 

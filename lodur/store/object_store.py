@@ -37,7 +37,10 @@ class ObjectStore(Protocol):
     """
 
     def check(self) -> None:
-        """Raise what is wrong with place or credentials, saying what to do; nothing is written but a directory."""
+        """Raise what is wrong with place or credentials, saying what to do; nothing is written but a directory.
+
+        Whether it can be written to is `write_probe`'s affair.
+        """
 
     def get(self, path: str) -> StoredObject | None:
         """A small object; None where there is none."""

@@ -15,12 +15,18 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Generic, TypeVar
 
-from lodur.model.errors import CorruptData, Unavailable
+import msgspec
+import structlog
+
+from lodur.model.errors import CorruptData, LodurError, Unavailable
 from lodur.model.tenant import TenantId
 from lodur.store.object_store import ObjectStore
 
 READ_ATTEMPTS_MAX = 20
 """Each failed one means that the bytes came damaged, and others when they were read again."""
+
+SUMMED_VERSION = 2
+"""Of the documents that `check_summed` is for: their version 1 had no checksum."""
 
 _HEAD = re.compile(rb'\{\n "checksum": "([0-9a-f]{8})",\n "copy": "[A-Za-z0-9+/=]*",\n')
 """The lines before the bytes that the checksum and the copy are of."""
@@ -28,6 +34,8 @@ _HEAD = re.compile(rb'\{\n "checksum": "([0-9a-f]{8})",\n "copy": "[A-Za-z0-9+/=
 _COPY = re.compile(rb'"copy": "([A-Za-z0-9+/=]+)"')
 
 _CHECKSUM = re.compile(rb'"checksum": "([0-9a-f]{8})"')
+
+_log = structlog.get_logger(__name__)
 
 T = TypeVar("T")
 
@@ -72,6 +80,22 @@ def sum_state(data: bytes) -> SumState:
     return SumState.RIGHT if head[1] == _checksum(data[head.end() :]) else SumState.WRONG
 
 
+def check_summed(data: bytes, path: str, what: str) -> None:
+    """Raise DamagedJson for bytes that are not those that were written, CorruptData for a version that is not known."""
+    state = sum_state(data)
+    if state is SumState.WRONG:
+        raise DamagedJson(path, "its bytes do not match its checksum")
+    try:
+        version = _VERSIONED.decode(data).version
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise DamagedJson(path, f"no {what}: {error}") from error
+    if version not in (1, SUMMED_VERSION):
+        known = f"1, {SUMMED_VERSION}"
+        raise CorruptData(f"{path}: version {version} of {what} is not known, this build reads {known}", path=path)
+    if version == SUMMED_VERSION and state is SumState.ABSENT:
+        raise DamagedJson(path, "it does not begin with its checksum and its copy")
+
+
 def restored_files(data: bytes) -> Iterator[bytes]:
     """Files as they may have been before the damage, from the document itself or from the copy, whichever is whole."""
     if (checksum := _CHECKSUM.search(data)) is not None:
@@ -113,11 +137,20 @@ def read_sound(store: ObjectStore, path: str, decode: Callable[[bytes, str], T])
     raise Unavailable(f"{path}: {READ_ATTEMPTS_MAX} attempts to read met with other writers or with damage")
 
 
-def put_damaged_aside(store: ObjectStore, tenant: TenantId, name: str, damaged: bytes) -> str:
+def put_damaged_aside(store: ObjectStore, folder: TenantId | str, name: str, damaged: bytes) -> str:
     """Put the bytes of a damaged file where people find them; the path. Raises as `ObjectStore`."""
-    path = f"{tenant}/damaged/{name}-{zlib.crc32(damaged):08x}.json"
+    path = f"{folder}/damaged/{name}-{zlib.crc32(damaged):08x}.json"
     store.replace_if(path, damaged, None)
     return path
+
+
+def report_damage(store: ObjectStore, folder: TenantId | str, name: str, path: str, found: Sound[T]) -> None:
+    """Log that a document was found damaged, and put its bytes aside where this process may write."""
+    kept = ""
+    if found.damaged is not None:
+        with suppress(LodurError):
+            kept = put_damaged_aside(store, folder, name, found.damaged)
+    _log.error("document is damaged", path=path, offset=0, restored=found.value is not None, kept=kept)
 
 
 def _head(body: bytes) -> bytes:
@@ -127,3 +160,11 @@ def _head(body: bytes) -> bytes:
 
 def _checksum(body: bytes) -> bytes:
     return b"%08x" % zlib.crc32(body)
+
+
+class _Versioned(msgspec.Struct):
+    version: int
+
+
+# Made here, once: several threads that each make one of the same type at the same time crash msgspec.
+_VERSIONED = msgspec.json.Decoder(_Versioned)

@@ -16,13 +16,13 @@ from lodur.model.errors import CorruptData
 from lodur.model.tenant import TenantId
 from lodur.store.checksums import file_crc32
 from lodur.store.deletes.paths import deletes_folder
-from lodur.store.deletes.requests import check_summed
 from lodur.store.inspection import stored_tenants, unknown_objects
 from lodur.store.manifest import DamagedManifest, Manifest, SegmentMeta, decode_manifest
 from lodur.store.manifest_store import manifest_path, stored_days
 from lodur.store.object_store import ObjectStore
 from lodur.store.object_stores import ObjectStores
-from lodur.store.summed_json import DamagedJson, copy_is_whole
+from lodur.store.object_wal.names import LEASES, LOGS
+from lodur.store.summed_json import DamagedJson, check_summed, copy_is_whole
 from lodur.store.whole_segments import DamagedSegment, MissingSegment, opened_whole
 
 
@@ -79,10 +79,15 @@ class Verification:
         for store in self._stores.each():
             for tenant in stored_tenants(store) if self._only is None else [self._only]:
                 tenants[tenant] = None
-                for finding in self._tenant(store, tenant):
-                    self.counts.losses += finding.kind in LOSSES
-                    yield finding
+                yield from self._counted(self._tenant(store, tenant))
+            if self._only is None:
+                yield from self._counted(_documents(store, LOGS, LEASES, "leases"))
         self.counts.tenants = len(tenants)
+
+    def _counted(self, findings: Iterator[Finding]) -> Iterator[Finding]:
+        for finding in findings:
+            self.counts.losses += finding.kind in LOSSES
+            yield finding
 
     def _tenant(self, store: ObjectStore, tenant: TenantId) -> Iterator[Finding]:
         is_sound = True
@@ -107,7 +112,9 @@ class Verification:
             for unknown in unknown_objects(store, tenant):
                 yield Finding(FindingKind.UNKNOWN, tenant.value, unknown.path, unknown.text)
         if store is self._stores.oldest():
-            yield from self._deletes(store, tenant)
+            yield from _documents(store, tenant.value, deletes_folder(tenant), "delete requests")
+        yield from _documents(store, tenant.value, f"{tenant}/rules", "rules")
+        yield from _documents(store, tenant.value, f"{tenant}/state/ruler", "states of rules")
         for kept in store.list_objects(f"{tenant}/damaged"):
             yield Finding(FindingKind.ASIDE, tenant.value, kept.path, f"{kept.size_bytes} bytes of a damaged file")
 
@@ -133,14 +140,6 @@ class Verification:
             return manifest, Finding(FindingKind.DAMAGED, tenant.value, path, text, found.data.find(b'"copy"'))
         return manifest, None
 
-    def _deletes(self, store: ObjectStore, tenant: TenantId) -> Iterator[Finding]:
-        """What is wrong with the delete requests and their audit trails."""
-        for listed in store.list_objects(deletes_folder(tenant)):
-            path = listed.path
-            # What came damaged over the network only is whole when it is read again.
-            if _delete_damage(store, path) and (text := _delete_damage(store, path)):
-                yield Finding(FindingKind.DAMAGED, tenant.value, path, text, 0)
-
     def _segment(self, store: ObjectStore, tenant: TenantId, day: int, meta: SegmentMeta) -> Finding | None:
         try:
             with opened_whole(store, meta) as segment:
@@ -162,13 +161,22 @@ class Verification:
         return Finding(FindingKind.DAMAGED, tenant.value, meta.path, f"{meta.path}: {wrong}") if wrong else None
 
 
-def _delete_damage(store: ObjectStore, path: str) -> str:
+def _documents(store: ObjectStore, tenant: str, folder: str, what: str) -> Iterator[Finding]:
+    """What is wrong with the documents of a folder."""
+    for listed in store.list_objects(folder):
+        path = listed.path
+        # What came damaged over the network only is whole when it is read again.
+        if _document_damage(store, path, what) and (text := _document_damage(store, path, what)):
+            yield Finding(FindingKind.DAMAGED, tenant, path, text, 0)
+
+
+def _document_damage(store: ObjectStore, path: str, what: str) -> str:
     """In words; empty where there is none, or the object is gone by now."""
     found = store.get(path)
     if found is None:
         return ""
     try:
-        check_summed(found.data, path, "delete requests")
+        check_summed(found.data, path, what)
     except DamagedJson as error:
         return str(error)
     return "" if copy_is_whole(found.data) else f"{path}: the copy in it is damaged; the document itself is whole"

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from lodur.store.object_wal.lease import Lease, LeaseState, decode_lease
 from lodur.store.object_wal.names import first_seq
 from lodur.store.object_wal.reading import decoded_object
@@ -32,8 +34,9 @@ def test_the_end_of_a_log_of_version_1() -> None:
     assert not found.records
 
 
-def test_a_lease_of_version_1() -> None:
-    assert decode_lease((MUSEUM / "v1" / "lease").read_bytes(), "lease") == Lease(
+@pytest.mark.parametrize("version", ["v1", "v2"])
+def test_a_lease(version: str) -> None:
+    assert decode_lease((MUSEUM / version / "lease").read_bytes(), "lease") == Lease(
         ADOPTER,
         LeaseState.ADOPTED,
         epoch=2,

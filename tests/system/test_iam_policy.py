@@ -59,3 +59,29 @@ def test_a_missing_permission_is_named_by_ready(
     wait_until(lambda: "was refused" in not_ready_text(server), deadline_s=60, what="the reason")
     guarded.allowed = frozenset(POLICY)
     wait_until(server.is_ready, deadline_s=60, what="readiness once it was granted")
+
+
+@pytest.mark.parametrize(("withheld", "what"), [("s3:PutObject", "replace"), ("s3:DeleteObject", "delete")])
+def test_a_missing_permission_to_write_is_named_by_ready(
+    lodur_server: StartLodur, s3_server: S3Server, guarded: StoreProxy, withheld: str, what: str
+) -> None:
+    guarded.allowed = frozenset(POLICY) - {withheld}
+    bucket = s3_server.new_bucket()
+    text = config_text(s3_server, bucket).replace(s3_server.endpoint, guarded.endpoint)
+    server = lodur_server(config_text=text, start=False)
+    server.process.start()
+    wait_until(lambda: "was refused" in not_ready_text(server), deadline_s=60, what="the reason")
+    assert f"s3 bucket {bucket}: {what} write-probe-" in not_ready_text(server)
+    guarded.allowed = frozenset(POLICY)
+    wait_until(server.is_ready, deadline_s=60, what="readiness once it was granted")
+    kept = s3_server.client().list_objects_v2(Bucket=bucket).get("Contents", [])
+    assert not [one["Key"] for one in kept if "write-probe" in one["Key"]]
+
+
+def test_who_only_reads_needs_no_permission_to_write(
+    lodur_server: StartLodur, s3_server: S3Server, guarded: StoreProxy
+) -> None:
+    guarded.allowed = frozenset({"s3:ListBucket", "s3:GetObject"})
+    text = config_text(s3_server, s3_server.new_bucket()).replace(s3_server.endpoint, guarded.endpoint)
+    lodur_server("-target=querier", "-lodur.wal=object", config_text=text)
+    assert guarded.refused == []

@@ -52,8 +52,6 @@ compactor:
 lodur:
   wal: object
   object_wal:
-    interval: 100ms
-    follow_interval: 200ms
     lease: 3s
   ingester:
     flush_bytes: {flush_bytes}

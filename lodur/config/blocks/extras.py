@@ -63,7 +63,8 @@ READER_GRACE = Setting(
     "lodur.compactor.reader_grace",
     DURATION,
     "15m",
-    "How long the objects of merged segments stay for queries that still read them.",
+    "How long the objects of merged segments stay for queries that still read them: at least as long as the longest "
+    "`limits_config.query_timeout` of any tenant, or a start warns.",
 )
 
 QUERY_MEMORY = Setting(

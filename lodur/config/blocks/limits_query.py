@@ -93,7 +93,14 @@ PROCESS_BYTES_READ = Setting(
     "Raw bytes that a query may read in one process; 0 means no limit.",
     ("frontend.max-querier-bytes-read",),
 )
-TIMEOUT = Setting("limits_config.query_timeout", DURATION, "1m", "Longest time of a query.", ("querier.query-timeout",))
+TIMEOUT = Setting(
+    "limits_config.query_timeout",
+    DURATION,
+    "1m",
+    "Longest time of a query; 0 means no limit. Keep it within `lodur.compactor.reader_grace`, or what it reads may be "
+    "deleted.",
+    ("querier.query-timeout",),
+)
 PARALLELISM = Setting(
     "limits_config.max_query_parallelism",
     POSITIVE,

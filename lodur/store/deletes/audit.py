@@ -15,10 +15,10 @@ import structlog
 from lodur.model.errors import Unavailable
 from lodur.model.tenant import TenantId
 from lodur.store.deletes.paths import audit_folder, trail_path
-from lodur.store.deletes.requests import VERSION, DeleteRequest, check_summed
+from lodur.store.deletes.requests import VERSION, DeleteRequest
 from lodur.store.manifest import Removal
 from lodur.store.object_store import ObjectStore
-from lodur.store.summed_json import DamagedJson, put_damaged_aside, read_sound, with_sum
+from lodur.store.summed_json import DamagedJson, check_summed, put_damaged_aside, read_sound, with_sum
 
 COMMIT_ATTEMPTS_MAX = 20
 """Each lost attempt means that another process has written: with this many there is something else wrong."""

@@ -19,17 +19,13 @@ from dataclasses import dataclass, replace
 import msgspec
 
 from lodur.model.durations import NS_PER_MINUTE
-from lodur.model.errors import CorruptData, InvalidRequest, LimitExceeded, NotFound
+from lodur.model.errors import InvalidRequest, LimitExceeded, NotFound
 from lodur.model.time_span import TimeSpan
 from lodur.store.manifest import SegmentMeta
-from lodur.store.summed_json import DamagedJson, SumState, sum_state, with_sum
+from lodur.store.summed_json import SUMMED_VERSION, DamagedJson, check_summed, with_sum
 
-VERSION = 2
+VERSION = SUMMED_VERSION
 """Of the format that is written; 1 had no checksum."""
-
-VERSIONS_READ = frozenset({1, VERSION})
-
-SUMMED_SINCE = 2
 
 ARRIVAL_SLACK_NS = NS_PER_MINUTE
 """By which clocks of processes may differ: what was accepted before a request's start is older than its cutoff."""
@@ -206,26 +202,5 @@ def decode_log(data: bytes, path: str) -> DeleteLog:
         raise DamagedJson(path, f"no delete requests: {error}") from error
 
 
-def check_summed(data: bytes, path: str, what: str) -> None:
-    """Raise DamagedJson for bytes that are not those that were written, CorruptData for a version that is not known."""
-    state = sum_state(data)
-    if state is SumState.WRONG:
-        raise DamagedJson(path, "its bytes do not match its checksum")
-    try:
-        version = _VERSIONED.decode(data).version
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise DamagedJson(path, f"no {what}: {error}") from error
-    if version not in VERSIONS_READ:
-        known = ", ".join(map(str, sorted(VERSIONS_READ)))
-        raise CorruptData(f"{path}: version {version} of {what} is not known, this build reads {known}", path=path)
-    if version >= SUMMED_SINCE and state is SumState.ABSENT:
-        raise DamagedJson(path, "it does not begin with its checksum and its copy")
-
-
-class _Versioned(msgspec.Struct):
-    version: int
-
-
 # Made here, once: several threads that each make one of the same type at the same time crash msgspec.
-_VERSIONED = msgspec.json.Decoder(_Versioned)
 _LOG = msgspec.json.Decoder(DeleteLog)

@@ -7,16 +7,18 @@ old when it has not changed for a while of the observer's own time. Format: docs
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 import msgspec
 
-from lodur.model.errors import CorruptData
 from lodur.store.object_store import ObjectStore
-from lodur.store.object_wal.names import lease_path
+from lodur.store.object_wal.names import FIRST_NUMBER, LOGS, lease_path
+from lodur.store.object_wal.reading import listed_numbers
+from lodur.store.summed_json import SUMMED_VERSION, DamagedJson, check_summed, read_sound, report_damage, with_sum
 
-VERSION = 1
+VERSION = SUMMED_VERSION
+"""Of the format that is written; 1 had no checksum."""
 
 
 class LeaseState(StrEnum):
@@ -38,7 +40,7 @@ class Lease:
     """What a lease says."""
 
     owner: str
-    """The writer itself, later whoever adopts its log."""
+    """The writer itself, later whoever adopts its log; empty where it cannot be read."""
     state: LeaseState = LeaseState.LIVE
     epoch: int = 1
     """Grows with each owner."""
@@ -64,10 +66,29 @@ class StoredLease:
 
 
 def read_lease(store: ObjectStore, writer_id: str) -> StoredLease | None:
-    """A writer's lease; None where there is none. Raises CorruptData, and as `ObjectStore`."""
+    """A writer's lease, restored where it is damaged; None where there is none.
+
+    Damage is logged, and the bytes are put aside. Of a lease that cannot be restored nothing is taken for granted, as
+    `_unknown_lease` says. Raises CorruptData for a version that this build does not know, and as `ObjectStore`.
+    """
     path = lease_path(writer_id)
-    found = store.get(path)
-    return StoredLease(decode_lease(found.data, path), found.version) if found else None
+    found = read_sound(store, path, decode_lease)
+    if found is None:
+        return None
+    if found.damaged is not None:
+        report_damage(store, LOGS, f"lease-{writer_id}", path, found)
+    lease = found.value if found.value is not None else _unknown_lease(store, writer_id)
+    return StoredLease(lease, found.version)
+
+
+def _unknown_lease(store: ObjectStore, writer_id: str) -> Lease:
+    """What is safe to believe of a lease that cannot be read.
+
+    A writer that lives writes another in the time of a lease. One that does not is adopted then, though that may have
+    been done before: rows that manifests cover are left out. What is not deleted begins with the first object that is
+    there, for the last one always stays. The writer itself does not know the lease for its own, and begins anew.
+    """
+    return Lease("", first_number=min(listed_numbers(store, writer_id), default=FIRST_NUMBER))
 
 
 def is_gone(stores: Iterable[ObjectStore], writer_id: str) -> bool:
@@ -90,24 +111,17 @@ def write_lease(store: ObjectStore, writer_id: str, lease: Lease, known: StoredL
 
 
 def encode_lease(lease: Lease) -> bytes:
-    return msgspec.json.encode(lease, order="deterministic") + b"\n"
+    return with_sum(msgspec.json.format(msgspec.json.encode(lease, order="deterministic"), indent=1) + b"\n")
 
 
 def decode_lease(data: bytes, path: str) -> Lease:
-    """The lease of an object. Raises CorruptData."""
+    """The lease of an object. Raises DamagedJson, and CorruptData for versions that this build does not know."""
+    check_summed(data, path, "leases")
     try:
-        version = _VERSIONED.decode(data).version
-        if version != VERSION:
-            raise CorruptData(f"{path}: lease version {version} is not known, this build reads {VERSION}", path=path)
-        return _LEASE.decode(data)
+        return replace(_LEASE.decode(data), version=VERSION)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise CorruptData(f"{path}: not a lease: {error}", path=path) from error
-
-
-class _Versioned(msgspec.Struct):
-    version: int
+        raise DamagedJson(path, f"not a lease: {error}") from error
 
 
 # Made here, once: several threads that each make one of the same type at the same time crash msgspec.
-_VERSIONED = msgspec.json.Decoder(_Versioned)
 _LEASE = msgspec.json.Decoder(Lease)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import uuid
 
-LEASES = "wal/leases"
+LOGS = "wal"
+
+LEASES = f"{LOGS}/leases"
 """One small object for each writer; outside the writers' folders, so that one listing shows all writers."""
 
 RECORDS_BITS = 20
@@ -18,7 +20,7 @@ _NUMBER_DIGITS = 16
 
 
 def writer_folder(writer_id: str) -> str:
-    return f"wal/{writer_id}"
+    return f"{LOGS}/{writer_id}"
 
 
 def object_path(writer_id: str, number: int) -> str:

@@ -6,10 +6,12 @@ from pathlib import Path
 
 import pytest
 from prometheus_client import CollectorRegistry
+from structlog.testing import capture_logs
 
-from lodur.app.limits_in_force import LimitsInForce
+from lodur.app.limits_in_force import OUTLASTING, LimitsInForce
 from lodur.config.blocks.runtime import RuntimeOptions
 from lodur.config.errors import ConfigError
+from lodur.config.loading import load_server_config
 from lodur.config.tenant_settings import tenant_settings
 from lodur.config.values import Values
 from lodur.model.tenant import TenantId
@@ -75,3 +77,33 @@ def test_without_files_there_is_nothing_to_follow() -> None:
     limits = LimitsInForce(RuntimeOptions(), tenant_settings(Values()), RuntimeConfigMetrics(CollectorRegistry()))
     assert not limits.has_files
     assert limits.query(TENANT).series_max == 500
+
+
+@pytest.mark.parametrize(
+    ("common", "overrides", "said"),
+    [
+        ("1m", "", []),
+        ("15m", "", []),
+        ("901s", "", [("15m1s", None, None)]),
+        ("0s", "", [("none", None, None)]),
+        ("1m", "a: {query_timeout: 15m}, b: {max_query_series: 1}", []),
+        ("1m", "a: {query_timeout: 16m}, b: {query_timeout: 1h}", [("1h", "b", 2)]),
+        ("1h", "a: {query_timeout: 1h}, b: {query_timeout: 1m}", [("1h", None, None)]),
+        ("1h", "a: {query_timeout: 0s}", [("1h", None, None), ("none", "a", 1)]),
+    ],
+)
+def test_queries_that_may_outlast_what_they_read_are_told(
+    tmp_path: Path, common: str, overrides: str, said: list[tuple[str, str | None, int | None]]
+) -> None:
+    file = tmp_path / "overrides.yaml"
+    file.write_text(f"overrides: {{{overrides}}}")
+    (tmp_path / "config.yaml").write_text(
+        f"runtime_config: {{file: {file}}}\nlimits_config: {{query_timeout: {common}}}"
+    )
+    config = load_server_config([], {}, tmp_path).config
+    metrics = RuntimeConfigMetrics(CollectorRegistry())
+    with capture_logs() as logged:
+        LimitsInForce(config.runtime, config.tenants, metrics, reader_grace_ns=config.compactor.reader_grace_ns)
+    told = [event for event in logged if event["event"] == OUTLASTING]
+    assert [(one["query_timeout"], one.get("tenant"), one.get("times")) for one in told] == said
+    assert {one["reader_grace"] for one in told} <= {"15m"}

@@ -11,20 +11,33 @@ from click.testing import CliRunner, Result
 
 from lodur.cli.main import lodur
 from lodur.model.clock import ManualClock
+from lodur.model.tenant import TenantId
+from lodur.ruler.groups import GroupId
+from lodur.ruler.leases import Leases
+from lodur.ruler.rule_store import ObjectRules, with_group
+from lodur.ruler.written import WrittenGroup, WrittenRule
 from lodur.store.days import NS_PER_DAY
+from lodur.store.object_wal.lease import Lease, write_lease
+from lodur.store.object_wal.names import lease_path
 from tests.compacting_node import Node
 
 NOW_NS = 20_000 * NS_PER_DAY + 3600 * 10**9
 """2024-10-04, 01:00."""
 
+WRITER = "0f0e0d0c-0b0a-4908-8706-050403020100"
+
 
 @pytest.fixture
 def node(tmp_path: Path) -> Iterator[Node]:
-    """Two segments of two days, and a delete request."""
+    """Two segments of two days, a delete request, and rules with a state."""
     node = Node(tmp_path, ManualClock(NOW_NS))
     node.push([("x", NOW_NS - day * NS_PER_DAY + row, f"line {day} {row}") for day in range(2) for row in range(50)])
     node.flush()
     node.delete('{app="y"}', 0, NOW_NS)
+    store, tenant = node.store.stores.oldest(), TenantId("t")
+    rules = WrittenGroup("g", rules=(WrittenRule(alert="A", expr="vector(1) > 9"),))
+    ObjectRules([store]).change(tenant, lambda known: with_group(known, "ns", rules))
+    assert Leases(store, "one", node.clock).take(GroupId(tenant, "ns", "g")) is not None
     yield node
     node.stop()
 
@@ -37,7 +50,9 @@ def verify(node: Node, *words: str) -> Result:
 def files(node: Node) -> list[Path]:
     root = node.directory / node.target
     small = [*(root / "t" / "manifest").glob("[!.]*"), *(root / "t" / "deletes").rglob("[!.]*.json")]
-    return [*(root / meta.path for meta in node.tenant_store.live()), *sorted(small)]
+    segments = [root / meta.path for meta in node.tenant_store.live()]
+    others = [root / "t" / "rules" / "groups.json", *(root / "t" / "state").rglob("*.json")]
+    return [*segments, *others, *sorted(small)]
 
 
 def test_a_sound_store(node: Node) -> None:
@@ -61,7 +76,8 @@ def test_a_line_now_and_then_says_how_far_it_is(node: Node, monkeypatch: pytest.
 
 def test_any_flipped_bit_of_any_file_is_found(node: Node) -> None:
     """Also where only other programs would meet it."""
-    for file in files(node):
+    assert write_lease(node.store.stores.oldest(), WRITER, Lease(WRITER), None) is not None
+    for file in [node.directory / node.target / lease_path(WRITER), *files(node)]:
         data = file.read_bytes()
         for place in range(0, len(data), max(1, len(data) // 15)):
             damaged = bytearray(data)

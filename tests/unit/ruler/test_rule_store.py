@@ -116,7 +116,64 @@ def test_rules_move_to_the_store_of_the_last_period_when_they_change(tmp_path: P
     assert names(ObjectRules([new]).groups(TENANT)) == {"ns": ["2"]}
 
 
-@pytest.mark.parametrize("data", [b"", b"[]", b'{"version":2,"namespaces":{}}', b"\xff"])
+def flipped(data: bytes, place: int) -> bytes:
+    damaged = bytearray(data)
+    damaged[place // 8] ^= 1 << place % 8
+    return bytes(damaged)
+
+
+def kept_aside(directory: Path) -> list[bytes]:
+    return [kept.read_bytes() for kept in (directory / "t" / "damaged").iterdir()]
+
+
+def test_any_flipped_bit_is_undone_and_its_bytes_are_kept(tmp_path: Path) -> None:
+    rules = ObjectRules([FilesystemStore(tmp_path)])
+    rule = WrittenRule(alert="A", expr='sum(rate({app="x"}[1m])) > 9')
+    rules.change(TENANT, lambda known: with_group(known, "ns", WrittenGroup("g", rules=(rule,))))
+    known, file = rules.groups(TENANT), tmp_path / rules_path(TENANT)
+    whole = file.read_bytes()
+    for place in range(0, 8 * len(whole), 61):
+        damaged = flipped(whole, place)
+        file.write_bytes(damaged)
+        assert rules.groups(TENANT) == known, place
+        if file.read_bytes() != damaged:
+            assert file.read_bytes() == whole
+            assert damaged in kept_aside(tmp_path)
+    file.write_bytes(flipped(whole, 8 * whole.index(b"> 9") + 20))
+    rules.change(TENANT, lambda known: with_group(known, "ns", group("other")))
+    assert rules.groups(TENANT)["ns"][0].rules == (rule,)
+
+
+def test_rules_of_which_nothing_is_whole_stop_their_tenant_until_they_are_loaded_anew(tmp_path: Path) -> None:
+    rules = ObjectRules([FilesystemStore(tmp_path)])
+    for tenant in (TENANT, OTHER):
+        rules.change(tenant, lambda known: with_group(known, "ns", group("g")))
+    file = tmp_path / rules_path(TENANT)
+    cut = file.read_bytes()[:60]
+    file.write_bytes(cut)
+    with pytest.raises(CorruptData, match=r"^t/rules/groups\.json: damaged at byte 0: .* kept in t/damaged; put"):
+        rules.groups(TENANT)
+    with pytest.raises(CorruptData, match="put the object back"):
+        rules.change(TENANT, lambda known: without_group(known, "ns", "g"))
+    assert file.read_bytes() == cut
+    assert kept_aside(tmp_path) == [cut]
+    assert names(rules.groups(OTHER)) == {"ns": ["g"]}
+    rules.change(TENANT, lambda known: with_group(known, "ns", group("g")))
+    assert names(rules.groups(TENANT)) == {"ns": ["g"]}
+
+
+def test_rules_without_a_checksum_are_read_and_get_one(tmp_path: Path) -> None:
+    objects = FilesystemStore(tmp_path)
+    old = b'{"version":1,"namespaces":{"ns":[{"name":"g","rules":[{"alert":"A","expr":"vector(1)"}]}]}}'
+    objects.replace_if(rules_path(TENANT), old, None)
+    rules = ObjectRules([objects])
+    assert rules.groups(TENANT) == {"ns": (group("g"),)}
+    rules.change(TENANT, lambda known: with_group(known, "ns", group("h")))
+    assert (tmp_path / rules_path(TENANT)).read_bytes().startswith(b'{\n "checksum": "')
+    assert names(rules.groups(TENANT)) == {"ns": ["g", "h"]}
+
+
+@pytest.mark.parametrize("data", [b"", b"[]", b'{"version":2,"namespaces":{}}', b'{"version":3}', b"\xff"])
 def test_what_is_no_object_of_rules_is_said(tmp_path: Path, data: bytes) -> None:
     objects = FilesystemStore(tmp_path)
     objects.replace_if(rules_path(TENANT), data, None)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tracemalloc
+import uuid
 from pathlib import Path
 
 import pytest
@@ -28,6 +30,7 @@ from lodur.store.manifest import (
     without_claim,
     without_removed,
 )
+from lodur.store.manifest_store import Committed
 
 COMPAT = Path(__file__).parents[2] / "compat" / "manifest"
 
@@ -246,3 +249,42 @@ def test_days_have_names_and_spans(ts_ns: int, name: str) -> None:
 @pytest.mark.parametrize("name", ["", "x", "20240131", "2024-1-31", "2024-02-30", "2024-W05-3"])
 def test_other_names_are_no_days(name: str) -> None:
     assert parse_day_name(name) is None
+
+
+@pytest.mark.parametrize("segments", [1, 100])
+def test_memory_of_a_manifest_is_what_operators_are_told(segments: int) -> None:
+    """As docs/how-to/store-in-a-bucket.md says: 600 bytes a segment, 650 a day."""
+
+    def written(day: int) -> bytes:
+        names = [f"{day:08x}-m{number:015x}" for number in range(segments)]
+        metas = [
+            SegmentMeta(
+                id=name,
+                path=f"tenant-{day}/segments/2024-01-31/{name}.parquet",
+                min_ts_ns=1_700_000_000_000_000_000 + day,
+                max_ts_ns=1_700_000_086_000_000_000 + day,
+                rows=3_000_000 + day,
+                line_bytes=2**30 + day,
+                file_bytes=150_000_000 + day,
+                streams=3_000 + day,
+                level=2,
+                zstd_level=6,
+                crc32=12_345_678 + day,
+                accepted_from_ns=1_700_000_000_000_000_000 + day,
+                deletes_through=7,
+            )
+            for name in names
+        ]
+        covered = {str(uuid.UUID(int=day)): 2**40 + day}
+        return encode_manifest(Manifest("2024-01-31", tuple(metas), covered=covered, revision=1000 + day))
+
+    days = 200
+    files = [written(day) for day in range(days)]
+    tracemalloc.start()
+    try:
+        kept = [Committed(decode_manifest(file, "x"), f"{number:032x}") for number, file in enumerate(files)]
+        held_bytes = tracemalloc.get_traced_memory()[0]
+    finally:
+        tracemalloc.stop()
+    assert len(kept) == days
+    assert 0.8 <= held_bytes / days / (600 * segments + 650) <= 1.15

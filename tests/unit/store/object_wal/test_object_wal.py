@@ -15,7 +15,7 @@ from lodur.model.errors import Unavailable
 from lodur.store.days import NS_PER_DAY
 from lodur.store.object_wal.groups import IN_FLIGHT_MAX, STALLED_S
 from lodur.store.object_wal.lease import LeaseState, read_lease
-from lodur.store.object_wal.names import object_path
+from lodur.store.object_wal.names import lease_path, object_path
 from lodur.store.object_wal.reading import listed_numbers
 from lodur.store.object_wal.writing import TRIM_GRACE_S
 from tests.servers.process import wait_until
@@ -380,6 +380,63 @@ def test_a_damaged_object_costs_its_records_and_is_kept(writer: WalNode, reader:
     assert 2 in listed_numbers(reader.objects, writer.wal.writer_id)
     assert follow(reader) == sorted(rows)
     assert not set(lost) & set(reader.rows())
+
+
+def lease_file(node: WalNode) -> Path:
+    return node.directory / lease_path(node.wal.writer_id)
+
+
+def test_any_flipped_bit_of_a_lease_is_undone(writer: WalNode, reader: WalNode) -> None:
+    pushed(writer, 1)
+    writer.beat()
+    known = read_lease(reader.objects, writer.wal.writer_id)
+    assert known is not None
+    whole = lease_file(writer).read_bytes()
+    for place in range(0, 8 * len(whole), 11):
+        data = bytearray(whole)
+        data[place // 8] ^= 1 << place % 8
+        lease_file(writer).write_bytes(data)
+        found = read_lease(reader.objects, writer.wal.writer_id)
+        assert found is not None
+        assert found.lease == known.lease, place
+    aside = {kept.read_bytes() for kept in (writer.directory / "wal" / "damaged").iterdir()}
+    assert bytes(data) in aside
+    # The writer knows its own still, and its next sign of life is whole.
+    writer.beat()
+    writer.beat()
+    rows = pushed(writer, 2)
+    assert not writer.wal.is_fenced()
+    assert set(rows) <= set(follow(reader))
+
+
+@pytest.mark.parametrize("is_adopted", [False, True])
+def test_the_log_of_a_lease_of_which_nothing_is_whole_is_adopted_once(
+    writer: WalNode, reader: WalNode, is_adopted: bool
+) -> None:
+    rows = pushed(writer, 1, 2, 3)
+    writer.flush()
+    rows += pushed(writer, 4, 5)
+    writer.time.advance(TRIM_GRACE_S)
+    writer.beat()
+    other = pushed(reader, 7)
+    writer.die()
+    if is_adopted:
+        adopt(reader)
+    lease_file(writer).write_bytes(b"{")
+    assert follow(reader) == sorted(rows + other)
+    reader.adopter.poll()
+    assert reader.rows() == sorted(rows + other)
+    adopt(reader)
+    assert state_of(reader, writer) is LeaseState.ADOPTED
+    assert follow(reader) == sorted(rows + other)
+
+
+def test_a_writer_whose_lease_is_lost_to_damage_acknowledges_nothing_more(writer: WalNode, reader: WalNode) -> None:
+    rows = pushed(writer, 1)
+    lease_file(writer).write_bytes(b"{")
+    writer.beat()
+    assert writer.wal.is_fenced()
+    assert follow(reader) == sorted(rows)
 
 
 def test_an_object_with_a_record_that_cannot_be_read_is_kept(writer: WalNode, reader: WalNode) -> None:
