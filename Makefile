@@ -96,8 +96,9 @@ bench: setup ## measure ingest, size and queries, beside calibrations of this ma
 	@$(BIN)/python -m bench
 
 .PHONY: soak
-soak: setup ## ten thousand histories of a store with faults, on all processors; SEEDS and FIRST choose others
+soak: setup ## ten thousand histories of a store with faults, and a tenth of logs in a store; SEEDS and FIRST choose others
 	@$(BIN)/python -m tests.faults --seeds $(or $(SEEDS),10000) --first $(or $(FIRST),1)
+	@$(BIN)/python -m tests.faults --object-wal --seeds $(or $(LOG_SEEDS),1000) --first $(or $(FIRST),1)
 
 .PHONY: wheel
 wheel: $(STAMPS)/packages ## build an abi3 wheel into dist/

@@ -197,6 +197,7 @@ def _told(trail: Trail) -> dict[str, object]:
             }
             for removed in trail.removed
         ],
+        "unread_segments": trail.unread,
     }
 
 

@@ -436,6 +436,8 @@ class Server:
             routes += self._query_routes(tenancy, catalog)
         if config.roles & {Role.READ, Role.BACKEND}:
             routes += self._rules.routes(tenancy)
+            # Gateways made for Loki send these to its backend, and all else that asks to its readers.
+            routes += loki_delete.routes(self._deletes, tenancy, clock)
         return routes
 
     def _push_routes(self, tenancy: Tenancy) -> list[BaseRoute]:
@@ -471,7 +473,6 @@ class Server:
                     patterns_enabled=config.querier.patterns_enabled,
                 )
             ),
-            *loki_delete.routes(self._deletes, tenancy, clock),
             *loki_tail.routes(self._engine, self._tailing, tenancy, clock),
         ]
 

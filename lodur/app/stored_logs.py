@@ -16,6 +16,7 @@ from pathlib import Path
 
 from prometheus_client import CollectorRegistry
 
+from lodur.app.deletion_modes import deletion_modes
 from lodur.app.limits_in_force import LimitsInForce
 from lodur.config.server_config import ServerConfig
 from lodur.ingest.following import Follower
@@ -23,7 +24,7 @@ from lodur.ingest.recent_pushes import RecentPushes
 from lodur.ingest.replay import Replay
 from lodur.model.clock import SystemClock
 from lodur.model.errors import InvalidRequest, LimitExceeded, Unavailable
-from lodur.model.limits import DeletionMode, QueryLimits
+from lodur.model.limits import QueryLimits
 from lodur.model.tenant import TenantId
 from lodur.query.answers import StreamsAnswer
 from lodur.query.delete_queries import plan_of_request
@@ -83,10 +84,10 @@ def opened_logs(
 ) -> Iterator[StoredLogs]:
     """The logs of a tenant. Without a configuration there is no write-ahead log to look at."""
     configure_log(level="warn", is_json=False)
+    mode_of = deletion_modes(config)
     journal = _free_journal(config)
     stores = ObjectStores.of(storage, spool_directory=spool)
-    mode = config.tenants.limits.deletion_mode if config is not None else DeletionMode.FILTER_AND_DELETE
-    deletions = Deletions(stores.oldest(), plan_of_request, SystemClock(), mode_of=lambda _: mode)
+    deletions = Deletions(stores.oldest(), plan_of_request, SystemClock(), mode_of=mode_of)
     store = Store(stores, _OfTenant(journal, tenant) if isinstance(journal, Wal) else journal, deletions=deletions)
     follower = _follower(store, stores, config) if config is not None else None
     try:

@@ -63,6 +63,7 @@ class AuditedRequest(msgspec.Struct, frozen=True):
     cancelled: Cancelled | None
     removed_entries: int
     removals: list[Removal]
+    unread_segments: list[str] = []
 
 
 _LISTED = msgspec.json.Decoder(list[ListedRequest])
@@ -177,6 +178,9 @@ def _audited(trail: AuditedRequest, zone: tzinfo) -> str:
         f"  removed   {_shown(one.at, zone)} {one.entries} entries of {one.segment}, the rest in "
         f"{', '.join(one.into) or 'no segment'}, by {one.by}"
         for one in trail.removals
+    ]
+    lines += [
+        f"  unread    {path}: damaged or missing, it may have entries of this request" for path in trail.unread_segments
     ]
     if trail.processed_at is not None:
         lines.append(f"  processed {_shown(trail.processed_at, zone)}")

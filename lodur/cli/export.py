@@ -14,6 +14,7 @@ from lodur.cli.connection import Connection, connection_options
 from lodur.cli.export_files import compression_of, opened_target
 from lodur.cli.export_source import StoreSource, export_pages, opened_source
 from lodur.cli.export_writers import ExportFormat, format_of, opened_writer
+from lodur.cli.progress_lines import ProgressLines
 from lodur.cli.query_errors import explained
 from lodur.cli.store_options import StorePlace, store_options
 from lodur.cli.terminal import write_err
@@ -75,8 +76,8 @@ def command(
     with opened_source(selector, connection, place) as source:
         if isinstance(source, StoreSource) and not source.is_whole:
             write_err("a server has this store: lines that it has not flushed yet are left out\n")
-        shown = not quiet and sys.stderr.isatty()
-        with opened_target(file) as sink, opened_writer(chosen, sink, facts) as write, _progress(shown, span) as bar:
+        progress = _progress(span, is_quiet=quiet)
+        with opened_target(file) as sink, opened_writer(chosen, sink, facts) as write, progress as bar:
             for page in export_pages(source, span, batch):
                 write(page)
                 exported += len(page)
@@ -112,11 +113,6 @@ class _Bar(Protocol):
     def reached(self, ts_ns: int, entries: int) -> None: ...
 
 
-class _NoBar:
-    def reached(self, ts_ns: int, entries: int) -> None:
-        """Nobody looks."""
-
-
 class _TerminalBar:
     """How far in the span the export is, and how many entries it has."""
 
@@ -126,21 +122,34 @@ class _TerminalBar:
         from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
         self._start_ns = span.start_ns
-        columns = (BarColumn(), TextColumn("{task.fields[entries]:,} entries to {task.fields[at]}"))
+        columns = (BarColumn(), TextColumn("{task.fields[text]}"))
         self.drawn = Progress(*columns, TimeRemainingColumn(), console=Console(stderr=True), transient=True)
-        self._task = self.drawn.add_task("", total=max(1, span.end_ns - span.start_ns), entries=0, at="")
+        self._task = self.drawn.add_task("", total=max(1, span.end_ns - span.start_ns), text="")
 
     def reached(self, ts_ns: int, entries: int) -> None:
-        from datetime import UTC
+        self.drawn.update(self._task, completed=ts_ns - self._start_ns, text=_reached_text(ts_ns, entries))
 
-        at = format_time(ts_ns, UTC, nanos=False)
-        self.drawn.update(self._task, completed=ts_ns - self._start_ns, entries=entries, at=at)
+
+class _Lines:
+    """The same where no terminal is there: now and then."""
+
+    def __init__(self, *, is_quiet: bool) -> None:
+        self._lines = ProgressLines(is_quiet=is_quiet)
+
+    def reached(self, ts_ns: int, entries: int) -> None:
+        self._lines.say(lambda: _reached_text(ts_ns, entries))
+
+
+def _reached_text(ts_ns: int, entries: int) -> str:
+    from datetime import UTC
+
+    return f"{entries:,} entries to {format_time(ts_ns, UTC, nanos=False)}"
 
 
 @contextmanager
-def _progress(shown: bool, span: TimeSpan) -> Iterator[_Bar]:
-    if not shown:
-        yield _NoBar()
+def _progress(span: TimeSpan, *, is_quiet: bool) -> Iterator[_Bar]:
+    if is_quiet or not sys.stderr.isatty():
+        yield _Lines(is_quiet=is_quiet)
         return
     bar = _TerminalBar(span)
     with bar.drawn:

@@ -83,7 +83,7 @@ def command(
             from lodur.app.segment_files import SCHEME, SegmentFilesystem, shown_files, stored_tenants
         except ImportError as error:
             raise missing("lodur sql", "sql") from error
-        from lodur.model.limits import DeletionMode
+        from lodur.app.deletion_modes import deletion_modes
         from lodur.store.object_stores import ObjectStores
         from lodur.telemetry.log import configure_log
 
@@ -93,12 +93,12 @@ def command(
         database.execute("set TimeZone = 'UTC'")
         config = place.config()
         stores = ObjectStores.of(place.storage(config), spool_directory=spool)
-        mode = config.tenants.limits.deletion_mode if config is not None else DeletionMode.FILTER_AND_DELETE
+        mode_of = deletion_modes(config)
         chosen = [TenantId(name) for name in tenants] or list(stored_tenants(stores))
         if len(chosen) > 1 and not tenants:
             names = ", ".join(tenant.value for tenant in chosen)
             raise InvalidRequest(f"there are several tenants: choose with --tenant (repeatable): {names}")
-        files = {tenant: shown_files(stores, tenant, span, mode, spool) for tenant in chosen}
+        files = {tenant: shown_files(stores, tenant, span, mode_of(tenant), spool) for tenant in chosen}
         remote = [file for of_tenant in files.values() for file in of_tenant if file.path.startswith(f"{SCHEME}://")]
         if remote:
             database.register_filesystem(SegmentFilesystem(remote))

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 import sys
-import time
 from typing import TYPE_CHECKING
 
 import click
 
+from lodur.cli.progress_lines import ProgressLines
 from lodur.cli.store_options import StorePlace, opened_stores, store_options
 from lodur.cli.terminal import write_err, write_out
 from lodur.model.byte_size import format_byte_size
@@ -20,30 +20,6 @@ if TYPE_CHECKING:
 
 LOST, UNCHECKED = 1, 3
 """Exit codes: entries cannot be read; the store could not be checked."""
-
-PROGRESS_EVERY_S = 5.0
-
-
-class Progress:
-    """Says on standard error what was checked, now and then: on a terminal in one line that is written over."""
-
-    def __init__(self, *, is_quiet: bool) -> None:
-        self._is_quiet = is_quiet
-        self._is_terminal = sys.stderr.isatty()
-        self._said_s = time.monotonic()
-
-    def __call__(self, counts: Counts, path: str) -> None:
-        now_s = time.monotonic()
-        if self._is_quiet or now_s - self._said_s < (0.2 if self._is_terminal else PROGRESS_EVERY_S):
-            return
-        self._said_s = now_s
-        text = f"{counts.segments} segments, {format_byte_size(counts.bytes)}, {counts.losses} problems; {path}"
-        write_err(f"\r\x1b[2K{text}" if self._is_terminal else f"{text}\n")
-
-    def end(self) -> None:
-        """Make room for what is said at the end."""
-        if self._is_terminal and not self._is_quiet:
-            write_err("\r\x1b[2K")
 
 
 @click.command(name="verify")
@@ -71,11 +47,16 @@ def command(*, place: StorePlace, tenant: str | None, output: str, quiet: bool) 
     """
     from lodur.store.verification import Verification
 
-    progress = Progress(is_quiet=quiet)
+    progress = ProgressLines(is_quiet=quiet)
+
+    def checked(counts: Counts, path: str) -> None:
+        size = format_byte_size(counts.bytes)
+        progress.say(lambda: f"{counts.segments} segments, {size}, {counts.losses} problems; {path}")
+
     found: list[Finding] = []
     try:
         with opened_stores(place) as stores:
-            verification = Verification(stores, TenantId(tenant) if tenant else None, progress)
+            verification = Verification(stores, TenantId(tenant) if tenant else None, checked)
             for finding in verification.run():
                 progress.end()
                 found.append(finding)

@@ -13,7 +13,7 @@ ENDPOINTS: Mapping[str, str] = {
     "/ingester/prepare_shutdown": "is forgotten with the process; Loki's survives a restart",
     "/ingester/prepare_partition_downscale": "405, as Loki without Kafka: there are no partitions",
     "/loki/api/v1/cache/generation_numbers": "counts the changes of the tenant's delete requests; Loki's is a time",
-    "/loki/api/v1/delete": "requests are not divided by `max_interval`; see how-to/delete-entries.md",
+    "/loki/api/v1/delete": "not divided by `max_interval`; readers take them too; see how-to/delete-entries.md",
     "/loki/api/v1/index/stats": "counts what is in memory too; blocks as chunks",
     "/loki/api/v1/index/volume": "counts what is in memory too",
     "/loki/api/v1/index/volume_range": "counts what is in memory too",

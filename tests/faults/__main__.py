@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 import time
 from collections import Counter
@@ -50,7 +51,9 @@ def main() -> int:
     arguments.add_argument("--seed", type=int, help="run this history alone")
     arguments.add_argument("--seeds", type=int, default=10_000, help="how many histories")
     arguments.add_argument("--first", type=int, default=1, help="the first seed of them")
-    arguments.add_argument("--processes", type=int, default=2, help="at the same time")
+    arguments.add_argument(
+        "--processes", type=int, default=os.cpu_count() or 1, help="at the same time; all processors"
+    )
     arguments.add_argument("--object-wal", action="store_true", help="of processes whose logs lie in the object store")
     given = arguments.parse_args()
     run, kind = (run_log_seed, "--object-wal ") if given.object_wal else (run_seed, "")

@@ -6,6 +6,9 @@ import random
 import signal
 import threading
 import time
+from urllib.parse import urlencode
+
+import orjson
 
 from tests.conftest import StartLodur
 from tests.servers.lodur import LodurServer
@@ -44,6 +47,8 @@ limits_config:
   max_entries_limit_per_query: 0
 compactor:
   compaction_interval: 1s
+  retention_enabled: true
+  delete_request_store: s3
 lodur:
   wal: object
   object_wal:
@@ -92,6 +97,19 @@ def adoptions(server: LodurServer) -> int:
     return server.log().count("write-ahead log adopted")
 
 
+def check_delete_requests(reader: Client, backend: Client, writer: Client, now_ns: int) -> None:
+    """Readers and backends take them, as Loki's readers and its compactor do."""
+    start_s = now_ns // 10**9 - 60
+    asked = urlencode({"query": '{app="nowhere"}', "start": str(start_s), "end": str(start_s + 60)})
+    for number, client in enumerate((reader, backend), start=1):
+        client.request("POST", f"/loki/api/v1/delete?{asked}")
+        assert client.status == 204
+        for other in (reader, backend):
+            assert len(orjson.loads(other.get("/loki/api/v1/delete", {}))) == number
+    writer.get("/loki/api/v1/delete", {})
+    assert writer.status == 404
+
+
 def test_one_process_for_each_role(
     lodur_server: StartLodur, connect: Connect, s3_server: S3Server, now_ns: int
 ) -> None:
@@ -112,6 +130,7 @@ def test_one_process_for_each_role(
     assert of.push(push_body(1, 99, now_ns)[0]) == 404
     to.get("/loki/api/v1/labels", {})
     assert to.status == 404
+    check_delete_requests(of, connect(backend), to, now_ns)
 
     writer.kill()
     assert found_lines(of, now_ns) == sorted(lines)

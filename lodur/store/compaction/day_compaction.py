@@ -180,10 +180,11 @@ class DayCompaction:
         now_ns, policy = self.clock.now_ns(), self.options.policy
         planned: list[Compaction] = []
         if self.expires:
-            retention = plan_retention(live, self.periods, now_ns)
+            # What is set aside goes by its times like all else: nobody need read it for that.
+            retention = plan_retention(manifest.segments, self.periods, now_ns)
             if retention.dropped:
                 planned.append(Compaction(retention.dropped, (), 0, CompactionReason.EXPIRED))
-            expired = self._opened(retention.suspects)
+            expired = self._opened([one for one in retention.suspects if one.path not in aside])
             planned += [rewriting(self.day, one, policy, now_ns, CompactionReason.EXPIRED) for one in expired]
         busy = aside | _inputs(planned)
         effects = self._effects(manifest.segments, busy)
@@ -196,7 +197,7 @@ class DayCompaction:
         alone = [one for one in touched if one.path not in busy]
         return planned + [rewriting(self.day, one, policy, now_ns, CompactionReason.DELETED) for one in alone]
 
-    def _opened(self, suspects: tuple[SegmentMeta, ...]) -> list[SegmentMeta]:
+    def _opened(self, suspects: Sequence[SegmentMeta]) -> list[SegmentMeta]:
         """Those of the segments whose directories show that it is time to rewrite them."""
         store, now_ns = self.store.writer.stores.of_day(self.day), self.clock.now_ns()
         rules = keep_rules(self.periods, now_ns)

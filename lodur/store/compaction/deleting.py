@@ -75,14 +75,15 @@ def begin_deletes(deletions: Deletions, tenant: TenantId, *, cancel_period_ns: i
 def finish_deletes(store: Store, deletions: Deletions, tenant_store: TenantStore, metrics: DeleteMetrics) -> None:
     """Call those requests processed of which nothing is left, as far as this process knows. Raises as `begin_deletes`.
 
-    Another process may have accepted entries before and not flushed them: they are taken when they come.
+    Another process may have accepted entries before and not flushed them, and segments that are set aside may have
+    some: they are taken when they come, or can be read. The trail names such segments.
     """
     tenant, log = tenant_store.tenant, deletions.known(tenant_store.tenant)
     waiting = [request for request in log.requests if request.is_started and not request.is_processed]
     if not waiting:
         return
-    aside = store.set_aside()
-    live = [segment for segment in tenant_store.live() if segment.path not in aside]
+    aside, segments = store.set_aside(), tenant_store.live()
+    live = [segment for segment in segments if segment.path not in aside]
     accepted_from_ns = tenant_store.accepted_from_ns() if tenant_store.has_rows() else None
     done = frozenset(
         request.id
@@ -92,6 +93,17 @@ def finish_deletes(store: Store, deletions: Deletions, tenant_store: TenantStore
     )
     if not done:
         return
+    for request in waiting:
+        unread = [one.path for one in segments if one.path in aside and request.concerns(one)]
+        if request.id in done and unread:
+            # First: once it is processed, nobody would find out.
+            record(deletions.object_store, tenant, request, unread=unread)
+            _log.warning(
+                "segments cannot be read, what a delete request names may be in them",
+                tenant=str(tenant),
+                request=request.id,
+                segments=",".join(unread),
+            )
     log = deletions.change(tenant, partial(_processed, done, deletions.now_ns()))
     for request in log.requests:
         if request.id in done:

@@ -56,6 +56,8 @@ class Trail:
     request: DeleteRequest
     removed: tuple[Removed, ...] = ()
     cancelled: Cancelled | None = None
+    unread: tuple[str, ...] = ()
+    """Paths of segments that may have entries of it and could not be looked at when it was processed."""
     version: int = VERSION
 
     @property
@@ -83,13 +85,14 @@ def record(
     *,
     removed: Sequence[Removed] = (),
     cancelled: Cancelled | None = None,
+    unread: Sequence[str] = (),
 ) -> Trail:
     """Add to a request's trail; the same again changes nothing. Raises as `read_trail`."""
     path = trail_path(tenant, request.id)
     for _ in range(COMMIT_ATTEMPTS_MAX):
         stored = read_sound(store, path, decode_trail)
         known = stored.value if stored is not None else None
-        trail = _with(known or Trail(request), request, removed, cancelled)
+        trail = _with(known or Trail(request), request, removed, cancelled, unread)
         damaged = stored.damaged if stored is not None else None
         if trail == known and damaged is None:
             return trail
@@ -107,7 +110,13 @@ def removed_from(segment: str, removal: Removal) -> Removed:
     return Removed(segment, removal.rows, removal.at_ns, removal.by, removal.into)
 
 
-def _with(trail: Trail, request: DeleteRequest, removed: Sequence[Removed], cancelled: Cancelled | None) -> Trail:
+def _with(
+    trail: Trail,
+    request: DeleteRequest,
+    removed: Sequence[Removed],
+    cancelled: Cancelled | None,
+    unread: Sequence[str],
+) -> Trail:
     known = {one.segment for one in trail.removed}
     fresh = tuple(one for one in removed if one.segment not in known)
     return replace(
@@ -115,6 +124,7 @@ def _with(trail: Trail, request: DeleteRequest, removed: Sequence[Removed], canc
         request=_further(trail.request, request),
         removed=(*trail.removed, *fresh),
         cancelled=trail.cancelled or cancelled,
+        unread=(*trail.unread, *(path for path in unread if path not in trail.unread)),
     )
 
 

@@ -114,6 +114,22 @@ def test_states_and_the_audit_trail_follow_the_compactor(site: Site) -> None:
     assert (told["removed_entries"], told["created_by"]) == (1, "127.0.0.1")
     (removal,) = told["removals"]
     assert removal["into"] == [meta.id for meta in node.tenant_store.live()]
+    assert told["unread_segments"] == []
+
+
+def test_the_audit_trail_names_segments_that_could_not_be_looked_at(site: Site) -> None:
+    node = site.node
+    node.push([line(1)])
+    node.flush()
+    (missing,) = node.tenant_store.live()
+    node.objects.delete(missing.path)
+    assert node.rows() == []
+    site.ask("POST", query='{app="x"}', start=HOUR_AGO)
+    node.clock.advance(86_401.0)
+    node.compact()
+    answer = site.ask("GET", path="deletes/audit")
+    (told,) = answer.json()
+    assert told["unread_segments"] == [missing.path]
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ import bz2
 import gzip
 import json
 import lzma
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -60,6 +61,18 @@ def test_files_of_zstd(cli: Cli, lines: FakeLoki, tmp_path: Path) -> None:
     assert cli("export", '{app="a"}', str(target), *SPAN).exit_code == 0
     with pa.CompressedInputStream(str(target), "zstd") as stream:
         assert len(stream.read().splitlines()) == 15
+
+
+def test_without_a_terminal_a_line_now_and_then_says_how_far_it_is(
+    cli: Cli, lines: FakeLoki, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("lodur.cli.progress_lines.LINE_EVERY_S", 0.0)
+    result = cli("export", '{app="a"}', *SPAN, "--batch", "6")
+    first, *_, last, total = result.stderr.splitlines()
+    assert re.fullmatch(r"\d entries to 2024-10-27T\d\d:\d\d:\d\dZ", first)
+    assert re.fullmatch(r"15 entries to 2024-10-29T\d\d:\d\d:\d\dZ", last)
+    assert total == "exported 15 entries to standard output"
+    assert cli("export", '{app="a"}', *SPAN, "--batch", "6", "-q").stderr == ""
 
 
 def test_parquet(cli: Cli, lines: FakeLoki, tmp_path: Path) -> None:

@@ -65,6 +65,15 @@ def test_a_sound_store(node: Node) -> None:
     assert told["checked"]["rows"] == 100
 
 
+def test_a_line_now_and_then_says_how_far_it_is(node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("lodur.cli.progress_lines.LINE_EVERY_S", 0.0)
+    *said, total = verify(node).stderr.splitlines()
+    assert said[-1].startswith("2 segments, ")
+    assert ", 0 problems; t/" in said[-1]
+    assert total.startswith("2 segments of 2 days")
+    assert verify(node, "-q").stderr == ""
+
+
 def test_any_flipped_bit_of_any_file_is_found(node: Node) -> None:
     """Also where only other programs would meet it."""
     assert write_lease(node.store.stores.oldest(), WRITER, Lease(WRITER), None) is not None

@@ -26,6 +26,10 @@ pub fn file_path(dir: &Path, first_seq: u64) -> PathBuf {
     dir.join(format!("{first_seq:016x}.wal"))
 }
 
+pub fn writer_id_path(dir: &Path) -> PathBuf {
+    dir.join(WRITER_ID_NAME)
+}
+
 /// The directory's WAL files, oldest first; other names are not ours and stay.
 pub fn list(dir: &Path) -> Result<Vec<Listed>> {
     let context = || format!("list the WAL directory {}", dir.display());
@@ -93,29 +97,32 @@ pub fn lock(dir: &Path) -> Result<File> {
     Ok(file)
 }
 
-/// The directory's writer: from `writer-id`, else from the newest readable file, else a new one.
-pub fn writer_id(dir: &Path, files: &[Listed], disk: &dyn Disk) -> Result<WriterId> {
-    let path = dir.join(WRITER_ID_NAME);
-    let context = || format!("read the writer's id {}", path.display());
-    match read_small(&path) {
-        Ok(text) => {
-            if let Some(id) = WriterId::parse(text.trim()) {
-                return Ok(id);
-            }
-        }
-        Err(e) if e.kind() == io::ErrorKind::NotFound => {}
-        Err(e) => return Err(KernelError::io(context(), e)),
+/// The directory's writer, and the text of its `writer-id` where that is damaged, which is then written anew.
+///
+/// Since the newest file is never deleted, an id that no whole header bears is damage: the newest header is believed.
+/// Without headers the text is, and without that the writer is new.
+pub fn writer_id(
+    dir: &Path,
+    headers: impl DoubleEndedIterator<Item = FileHeader> + Clone,
+    disk: &dyn Disk,
+) -> Result<(WriterId, Option<String>)> {
+    let path = writer_id_path(dir);
+    let text = match read_small(&path) {
+        Ok(text) => Some(text),
+        Err(e) if e.kind() == io::ErrorKind::NotFound => None,
+        Err(e) => return Err(KernelError::io(format!("read the writer's id {}", path.display()), e)),
+    };
+    let newest = headers.clone().next_back().map(|header| header.writer);
+    let is_known = |id: &WriterId| newest.is_none() || headers.clone().any(|header| header.writer == *id);
+    if let Some(id) = text.as_ref().and_then(|text| WriterId::parse(text.trim())).filter(is_known) {
+        return Ok((id, None));
     }
-    let known = files.iter().rev().find_map(|file| match read_header(&file.path) {
-        Ok(Some(Ok(header))) => Some(header.writer),
-        _ => None,
-    });
-    let id = match known {
+    let id = match newest {
         Some(id) => id,
         None => WriterId::from_random(random_bytes().map_err(|e| KernelError::io("read random bytes", e))?),
     };
     store_writer_id(dir, id, disk).map_err(|e| KernelError::io(format!("write {}", path.display()), e))?;
-    Ok(id)
+    Ok((id, text))
 }
 
 fn store_writer_id(dir: &Path, id: WriterId, disk: &dyn Disk) -> io::Result<()> {
@@ -123,7 +130,7 @@ fn store_writer_id(dir: &Path, id: WriterId, disk: &dyn Disk) -> io::Result<()> 
     let mut file = File::create(&draft)?;
     file.write_all(format!("{id}\n").as_bytes())?;
     file.sync_all()?;
-    fs::rename(&draft, dir.join(WRITER_ID_NAME))?;
+    fs::rename(&draft, writer_id_path(dir))?;
     disk.sync_dir(dir)
 }
 

@@ -141,6 +141,17 @@ fn foreign(file: &Known) -> Problem {
     }
 }
 
+/// `writer-id` said something else than the writer that the files are of; the message keeps what it was.
+pub fn damaged_id(dir: &Path, text: &str, writer: WriterId) -> Problem {
+    Problem {
+        kind: ProblemKind::Damage,
+        file: directory::writer_id_path(dir).into(),
+        offset: 0,
+        bytes: text.len() as u64,
+        message: format!("writer's id {text:?} is damaged, it is {writer} now"),
+    }
+}
+
 /// Iterator over the records of a directory, by ascending number.
 pub struct Replay {
     waiting: VecDeque<Extent>,

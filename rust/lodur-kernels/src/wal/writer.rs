@@ -76,15 +76,17 @@ impl WalWriter {
         directory::create(dir, &*disk)?;
         let lock = directory::lock(dir)?;
         let listed = directory::list(dir)?;
-        let writer = directory::writer_id(dir, &listed, &*disk)?;
         let newest_name = listed.last().map_or(0, |file| file.first_seq);
         let (unborn, files): (Vec<Known>, Vec<Known>) =
             replay::read_headers(listed)?.into_iter().partition(Known::is_unborn);
+        let headers = files.iter().filter_map(|file| file.header);
+        let (writer, damaged_id) = directory::writer_id(dir, headers, &*disk)?;
         for file in unborn {
             let context = || format!("remove {}", file.listed.path.display());
             disk.remove(&file.listed.path).map_err(|e| KernelError::io(context(), e))?;
         }
-        let (extents, problems) = replay::plan(&files, writer);
+        let (extents, mut problems) = replay::plan(&files, writer);
+        problems.extend(damaged_id.map(|text| replay::damaged_id(dir, &text, writer)));
         let mut chain = Chain::new(dir.to_owned(), disk.into(), writer, lock, options.max_file_bytes);
         let newest_seq = take_over(&mut chain, &files, &extents).max(newest_name);
         if newest_seq > 0 {

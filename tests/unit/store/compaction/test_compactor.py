@@ -332,6 +332,32 @@ def test_expired_segments_are_dropped_without_being_read(node: Node, clock: Manu
     assert node.files() == []
 
 
+@pytest.mark.parametrize("is_missing", [False, True])
+def test_what_is_set_aside_expires_like_all_else(node: Node, clock: ManualClock, *, is_missing: bool) -> None:
+    """A damaged segment and one that is gone; while they have not expired they stay where they are."""
+    filled(node, flushes=9)
+    expiring(node, RetentionPeriods(period_ns=2 * NS_PER_DAY, streams=(StreamRetention((), 1, 3 * NS_PER_DAY),)))
+    broken = node.tenant_store.live()[4]
+    path = node.objects.local_path(broken.path)
+    assert path is not None
+    if is_missing:
+        path.unlink()
+    else:
+        path.write_bytes(bytes(broken.file_bytes))
+    node.compact()
+    assert list(node.store.set_aside()) == [broken.path]
+    pass_days(clock, 2.9)
+    node.compact()
+    assert broken.path in live(node)
+    pass_days(clock, 0.2)
+    node.compact()
+    assert live(node) == []
+    assert node.store.set_aside() == {}
+    clock.advance(2 * 3600 + 1)
+    node.compact()
+    assert node.files() == []
+
+
 def test_nothing_expires_where_retention_is_not_enabled(node: Node, clock: ManualClock) -> None:
     pushed = filled(node)
     node.periods = RetentionPeriods(period_ns=NS_PER_DAY)

@@ -232,6 +232,36 @@ def test_a_damaged_gram_filter_holds_up_no_other_segment(node: Node, clock: Manu
     assert [meta.path for meta in node.tenant_store.live()] == [damaged.path]
     assert node.statuses() == {made: "processed"}
     assert sound.path not in node.store.set_aside()
+    (trail,) = node.deletes.trails(TENANT)
+    assert (trail.unread, [one.segment for one in trail.removed]) == ((damaged.path,), [sound.path])
+
+    # When its file is whole again, the request that was processed is carried out on it too.
+    data[offset] ^= 1
+    file.write_bytes(data)
+    node.stop()
+    node.start()
+    assert (node.rows(), node.counted_rows()) == ([], 4)
+    node.compact()
+    assert node.counted_rows() == 0
+    (trail,) = node.deletes.trails(TENANT)
+    assert (trail.unread, [one.segment for one in trail.removed]) == ((damaged.path,), [sound.path, damaged.path])
+
+
+def test_only_segments_that_may_have_entries_of_a_request_are_told_as_unread(node: Node, clock: ManualClock) -> None:
+    for at_ns in (NOON_NS, NOON_NS + NS_PER_HOUR):
+        node.push(rows("line", at_ns=at_ns))
+        node.flush()
+    missing, other = node.tenant_store.live()
+    for meta in (missing, other):
+        node.objects.delete(meta.path)
+    node.delete('{app="x"}', NOON_NS, NOON_NS + NS_PER_MINUTE)
+    assert node.rows() == []
+    assert set(node.store.set_aside()) == {missing.path, other.path}
+    clock.advance(DAY_S + 1)
+    for _ in range(2):
+        node.compact()
+        (trail,) = node.deletes.trails(TENANT)
+        assert (trail.request.is_processed, trail.unread, trail.removed) == (True, (missing.path,), ())
 
 
 def test_a_segment_that_a_rebuilt_manifest_could_not_read_loses_only_what_was_deleted(

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from lodur.model.clock import ManualClock
-from lodur.model.errors import CorruptData, Unavailable
+from lodur.model.errors import CorruptData, LimitExceeded, Unavailable
 from lodur.model.tenant import TenantId
 from lodur.model.time_span import TimeSpan
 from lodur.query.delete_queries import plan_of_request
@@ -20,7 +20,15 @@ from lodur.store.deletes import deletions as module
 from lodur.store.deletes.audit import Cancelled, Removed, Trail, read_trail, read_trails, record
 from lodur.store.deletes.deletions import AGING_S, KNOWN_MAX_S, STALE_S, Deletions
 from lodur.store.deletes.request_store import commit_log, mended_log, read_log
-from lodur.store.deletes.requests import NO_REQUESTS, DeleteLog, NewRequest, with_added
+from lodur.store.deletes.requests import (
+    NO_REQUESTS,
+    REQUESTS_MAX,
+    DeleteLog,
+    NewRequest,
+    with_added,
+    with_processed,
+    with_started,
+)
 from lodur.store.filesystem_store import FilesystemStore
 from lodur.store.object_store import StoredObject
 
@@ -70,6 +78,19 @@ def ask_elsewhere(store: AbsentStore, request_id: str = "1") -> DeleteLog:
     """A request that another process makes."""
     new = NewRequest(request_id, "{app=`x`}", TimeSpan(0, 1), 0, "", 0)
     return commit_log(store, TENANT, read_log(store, TENANT), lambda log: with_added(log, new)).log
+
+
+def test_a_tenant_has_so_many_requests_as_the_docs_say(store: AbsentStore) -> None:
+    (request,) = with_processed(
+        with_started(ask_elsewhere(store), created_until_ns=0, now_ns=1), frozenset("1"), 2
+    ).requests
+    assert request.is_processed
+    most = DeleteLog(tuple(replace(request, id=str(number)) for number in range(REQUESTS_MAX)))
+    new = NewRequest("one more", "{app=`x`}", TimeSpan(0, 1), 0, "", 0)
+    with pytest.raises(LimitExceeded, match="one request may name much"):
+        with_added(most, new)
+    assert with_added(replace(most, requests=most.requests[1:]), new).find(new.id)
+    assert f"{REQUESTS_MAX:,} requests" in Path("docs/how-to/delete-entries.md").read_text(encoding="utf-8")
 
 
 def test_queries_of_a_store_that_hangs_go_on_with_what_is_known(
@@ -185,13 +206,13 @@ def test_requests_of_which_nothing_is_whole_are_those_of_their_trails(store: Abs
 
 def test_a_damaged_trail_is_restored_or_begun_anew(store: AbsentStore, tmp_path: Path) -> None:
     (request,) = ask_elsewhere(store).requests
-    trail = record(store, TENANT, request, removed=[Removed("t/segments/a", 3, 5, "process", ())])
+    trail = record(store, TENANT, request, removed=[Removed("t/segments/a", 3, 5, "process", ())], unread=["b"])
     file = tmp_path / "store" / "t" / "deletes" / "audit" / f"{request.id}.json"
     data = bytearray(file.read_bytes())
     data[-20] ^= 4
     file.write_bytes(data)
     assert read_trail(store, TENANT, request.id) == trail
-    assert record(store, TENANT, request) == trail
+    assert record(store, TENANT, request, unread=["b"]) == trail
     assert kept_aside(tmp_path) == [bytes(data)]
     file.write_bytes(data[:30])
     assert read_trails(store, TENANT) == []

@@ -6,7 +6,7 @@ use std::thread;
 use super::test_disks::FlakyDisk;
 use super::*;
 use crate::error::KernelError;
-use crate::wal::{MAX_RECORD_BYTES, MAX_TENANT_BYTES};
+use crate::wal::{MAX_RECORD_BYTES, MAX_TENANT_BYTES, ProblemKind};
 
 #[test]
 fn gives_back_what_was_appended() {
@@ -175,12 +175,35 @@ fn the_writer_id_outlives_its_file() {
     append(&wal, b"record");
     let id = wal.writer_id().to_owned();
     drop(wal);
-    for text in ["", "nonsense", "00000000-0000-0000-0000-00000000000"] {
+    for text in ["", "nonsense", "00000000-0000-0000-0000-00000000000", "9f1b1a52-6c0e-4c35-9d43-0f6a3f3c9e11"] {
         std::fs::write(dir.path().join("writer-id"), text).unwrap();
-        assert_eq!(open(dir.path()).0.writer_id(), id);
+        let (wal, replay) = open(dir.path());
+        assert_eq!(wal.writer_id(), id);
+        assert!(matches!(replay.problems(), [told] if told.kind == ProblemKind::Damage && told.message.contains(text)));
     }
     std::fs::remove_file(dir.path().join("writer-id")).unwrap();
     assert_eq!(open(dir.path()).0.writer_id(), id);
+}
+
+#[test]
+fn a_flipped_bit_in_the_writer_id_costs_no_record() {
+    let dir = tempfile::tempdir().unwrap();
+    let (wal, _) = open(dir.path());
+    append(&wal, b"record");
+    let id = wal.writer_id().to_owned();
+    drop(wal);
+    let path = dir.path().join("writer-id");
+    let whole = std::fs::read(&path).unwrap();
+    for bit in 0..8 * whole.len() {
+        let mut flipped = whole.clone();
+        flipped[bit / 8] ^= 1 << (bit % 8);
+        std::fs::write(&path, &flipped).unwrap();
+        let (wal, mut replay) = open(dir.path());
+        assert_eq!((wal.writer_id(), replay.by_ref().count()), (id.as_str(), 1), "bit {bit}");
+        // The end of the line may become another space.
+        let is_told = replay.problems().iter().any(|told| told.file.as_ref() == path);
+        assert!(is_told || std::fs::read(&path).unwrap() == flipped, "bit {bit}");
+    }
 }
 
 #[test]
