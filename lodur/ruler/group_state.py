@@ -109,7 +109,7 @@ def encode_record(record: GroupRecord) -> bytes:
             SUMMED_VERSION, record.owner, record.lease_until_ns, state.evaluated_at_ns, state.duration_s, rules
         )
     )
-    return with_sum(msgspec.json.format(data, indent=1) + b"\n")
+    return with_sum(data)
 
 
 def decode_record(data: bytes, path: str) -> GroupRecord:

@@ -144,7 +144,7 @@ def _unreadable(tenant: TenantId) -> DamagedJson:
 
 def _encoded(namespaces: Namespaces) -> bytes:
     lists = {name: list(groups) for name, groups in sorted(namespaces.items()) if groups}
-    return with_sum(msgspec.json.format(msgspec.json.encode(_Stored(SUMMED_VERSION, lists)), indent=1) + b"\n")
+    return with_sum(msgspec.json.encode(_Stored(SUMMED_VERSION, lists)))
 
 
 def _decoded(data: bytes, path: str) -> Namespaces:

@@ -216,7 +216,7 @@ def segments_between(manifests: Sequence[Manifest], start_ns: int, end_ns: int) 
 
 def encode_manifest(manifest: Manifest) -> bytes:
     """The manifest as a file."""
-    return with_sum(msgspec.json.format(msgspec.json.encode(manifest, order="deterministic"), indent=1) + b"\n")
+    return with_sum(msgspec.json.encode(manifest, order="deterministic"))
 
 
 def decode_manifest(data: bytes, path: str) -> Manifest:

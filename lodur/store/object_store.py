@@ -77,3 +77,8 @@ class ObjectStore(Protocol):
 
     def local_path(self, path: str) -> Path | None:
         """Where the object can be read as a file; None where it lies elsewhere."""
+
+
+def is_remote(store: ObjectStore) -> bool:
+    """Whether its objects are no files of this machine."""
+    return store.local_path("") is None

@@ -26,7 +26,7 @@ from lodur.store.foreign_rows import ForeignRecord
 from lodur.store.journal import Journal
 from lodur.store.manifest import SegmentMeta
 from lodur.store.manifest_store import Committed, fence, sound_manifest, stored_days
-from lodur.store.object_store import ObjectStore
+from lodur.store.object_store import ObjectStore, is_remote
 from lodur.store.object_stores import ObjectStores
 from lodur.store.open_segments import Opened, OpenSegment, OpenSegments, Place, RemoteSegment
 from lodur.store.options import CacheOptions, FlushOptions
@@ -57,8 +57,7 @@ def _nothing() -> None:
 
 def _disk_cache(stores: ObjectStores, options: CacheOptions, metrics: CacheMetrics) -> RangeCache | None:
     """The cache on the disk; None where no store is remote, or none is wanted."""
-    is_remote = any(store.local_path("") is None for store in stores.each())
-    if options.disk_directory is None or not options.disk_bytes_max or not is_remote:
+    if options.disk_directory is None or not options.disk_bytes_max or not any(map(is_remote, stores.each())):
         return None
     return RangeCache(options.disk_directory, options.disk_bytes_max, metrics)
 
@@ -242,8 +241,7 @@ class Store:
         manifest is written anew. Raises as `ObjectStore`, and CorruptData.
         """
         store = self._stores.of_day(day)
-        is_remote = store.local_path("") is None
-        committed = (fence if is_remote else sound_manifest)(store, tenant_store.tenant, day)
+        committed = (fence if is_remote(store) else sound_manifest)(store, tenant_store.tenant, day)
         if committed is not None:
             tenant_store.learn_day(day, committed)
 

@@ -66,8 +66,9 @@ class Sound(Generic[T]):
     """Its bytes where they are not those that were written."""
 
 
-def with_sum(text: bytes) -> bytes:
-    """A document as a file, from its JSON as msgspec formats it."""
+def with_sum(document: bytes) -> bytes:
+    """A document as a file, from its JSON."""
+    text = msgspec.json.format(document, indent=1) + b"\n"
     body = text.removeprefix(b"{\n")
     return _head(body) + body
 

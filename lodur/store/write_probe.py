@@ -7,7 +7,7 @@ A listing alone does not tell: pushes would be acknowledged on the local disk wh
 from __future__ import annotations
 
 from lodur.model.errors import InvalidRequest, Unavailable
-from lodur.store.object_store import ObjectStore
+from lodur.store.object_store import ObjectStore, is_remote
 
 PROBE_PREFIX = "write-probe-"
 """Of an object at the root of the store: tenants and logs are folders there, so that no listing takes it for one."""
@@ -21,7 +21,7 @@ def check_writes(store: ObjectStore, writer_id: str) -> None:
 
     Raises as `ObjectStore`, and InvalidRequest for a store that writes whatever the condition.
     """
-    if store.local_path("") is not None:
+    if not is_remote(store):
         return
     path = f"{PROBE_PREFIX}{writer_id}"
     # An attempt that was refused in the middle has left one.

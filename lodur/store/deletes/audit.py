@@ -99,7 +99,7 @@ def record(
         if damaged is not None:
             kept = put_damaged_aside(store, tenant, f"audit-{request.id}", damaged)
             _log.error("damaged audit trail is written anew", path=path, offset=0, restored=bool(known), kept=kept)
-        data = with_sum(msgspec.json.format(msgspec.json.encode(trail, order="deterministic"), indent=1) + b"\n")
+        data = with_sum(msgspec.json.encode(trail, order="deterministic"))
         if store.replace_if(path, data, stored.version if stored is not None else None) is not None:
             return trail
     raise Unavailable(f"{path}: {COMMIT_ATTEMPTS_MAX} attempts to write met with other writers")

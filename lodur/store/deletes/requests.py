@@ -190,7 +190,7 @@ def requests_between(log: DeleteLog, start_ns: int, end_ns: int) -> Sequence[Del
 
 def encode_log(log: DeleteLog) -> bytes:
     """The log as a file."""
-    return with_sum(msgspec.json.format(msgspec.json.encode(log, order="deterministic"), indent=1) + b"\n")
+    return with_sum(msgspec.json.encode(log, order="deterministic"))
 
 
 def decode_log(data: bytes, path: str) -> DeleteLog:

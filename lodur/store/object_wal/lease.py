@@ -111,7 +111,7 @@ def write_lease(store: ObjectStore, writer_id: str, lease: Lease, known: StoredL
 
 
 def encode_lease(lease: Lease) -> bytes:
-    return with_sum(msgspec.json.format(msgspec.json.encode(lease, order="deterministic"), indent=1) + b"\n")
+    return with_sum(msgspec.json.encode(lease, order="deterministic"))
 
 
 def decode_lease(data: bytes, path: str) -> Lease:
