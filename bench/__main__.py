@@ -105,6 +105,7 @@ def compare_command(old: Path, new: Path) -> None:
 @click.option("--queriers", default=8, show_default=True)
 @click.option("--mb-per-s", default=32.0, show_default=True, help="Raw MB/s of all pushers; 0: as fast as they can.")
 @click.option("--body-kb", default=0, help="Raw KB in each push; 0: as the corpus has them, about 1000.")
+@click.option("--may-sleep", is_flag=True, help="Let idle processors sleep, as they do without root in any case.")
 @click.pass_context
 def concurrency_command(
     context: click.Context,
@@ -117,9 +118,10 @@ def concurrency_command(
     queriers: int,
     mb_per_s: float,
     body_kb: int,
+    may_sleep: bool,
 ) -> None:
     """Push and ask at the same time, count errors, watch the memory."""
-    load = concurrency.Load(seconds, pushers, queriers, mb_per_s, body_kb * 1000)
+    load = concurrency.Load(seconds, pushers, queriers, mb_per_s, body_kb * 1000, may_sleep)
     try:
         found = concurrency.run(_corpus(mb, generator, corpus), directory.resolve(), load)
     except ServerFailed as error:

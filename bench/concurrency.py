@@ -15,12 +15,14 @@ import re
 import threading
 import time
 from collections import Counter
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
 
+from bench.awake import awake
 from bench.bodies import BodyMaker
 from bench.corpus import SEED, Corpus
 from bench.figures import MB, mb_per_s, percentile
@@ -48,6 +50,8 @@ class Load:
     """Of raw lines, all pushers together; 0: as fast as they can."""
     body_bytes: int = 0
     """Of raw lines in each push; 0: as the corpus has them, about a million."""
+    may_sleep: bool = False
+    """The processors, when nothing is to be done."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +70,8 @@ class Outcome:
     halfway_peak_bytes: int
     end_bytes: int
     peak_bytes: int
+    is_awake: bool
+    """The processors were kept from sleeping."""
     stolen_share: float
     """Of the processors' time, what the machine's host gave to others: pushes meanwhile take as much longer."""
     failures: tuple[str, ...]
@@ -85,7 +91,8 @@ def run(corpus: Corpus, directory: Path, load: Load) -> Outcome:
     maker = BodyMaker(corpus, raw_bytes=load.body_bytes, made_before_bytes=load.seconds * load.mb_per_s * MB)
     interval_s = load.pushers * maker.body_bytes / (load.mb_per_s * MB) if load.mb_per_s else 0.0
     pushes, queries = PushLog(), QueryLog()
-    with maker, BenchServer(directory) as server:
+    keeping = nullcontext(False) if load.may_sleep else awake()
+    with maker, BenchServer(directory) as server, keeping as is_awake:
         start_bytes = memory(server.pid).now_bytes
         stolen_before_s = stolen_s()
         start = time.monotonic()
@@ -122,6 +129,7 @@ def run(corpus: Corpus, directory: Path, load: Load) -> Outcome:
         halfway_peak_bytes=halfway_peak_bytes,
         end_bytes=held.now_bytes,
         peak_bytes=held.peak_bytes,
+        is_awake=is_awake,
         stolen_share=stolen_share,
         failures=(*pushes.failures, *queries.failures),
     )
@@ -141,6 +149,7 @@ def print_outcome(outcome: Outcome, console: Console) -> None:
     table.add_row("pushes answered within, by the server's clock", served)
     table.add_row("queries", str(len(outcome.query_s)))
     table.add_row("queries: median, 99th percentile, longest", _spread(outcome.query_s))
+    table.add_row("processors may sleep", "no" if outcome.is_awake else "yes")
     table.add_row("processor time taken by the machine's host", f"{outcome.stolen_share:.1%}")
     table.add_row("memory at the start", f"{outcome.start_bytes / MB:.0f} MB")
     table.add_row("peak memory of the first half", f"{outcome.halfway_peak_bytes / MB:.0f} MB")
