@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from collections.abc import Collection
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
@@ -185,23 +186,30 @@ class Adopter:
         log.info("write-ahead log adopted", objects=adoption.objects, rows=adoption.rows)
 
     def _delete_objects(self, store: ObjectStore, writer_id: str, found: StoredLease) -> None:
-        """Delete what was adopted; what could not be read whole stays for people, and the end stays for a while."""
-        stays = {found.lease.end_number, *found.lease.damaged_numbers}
+        """Delete what was adopted; the end stays for a while."""
+        self._delete_listed(store, writer_id, stays={found.lease.end_number, *found.lease.damaged_numbers})
+        if not self._stopped.is_set():
+            done = replace(found.lease, state=LeaseState.DONE, said_at_ns=self._clock.now_ns())
+            write_lease(store, writer_id, done, found)
+
+    def _delete_listed(self, store: ObjectStore, writer_id: str, *, stays: Collection[int]) -> None:
         numbers = [number for number in listed_numbers(store, writer_id) if number not in stays]
         with ThreadPoolExecutor(DELETES_AT_ONCE, "wal-delete") as threads:
             for deleted in [threads.submit(self._delete, store, object_path(writer_id, one)) for one in numbers]:
                 deleted.result()
-        if not self._stopped.is_set():
-            done = replace(found.lease, state=LeaseState.DONE, said_at_ns=self._clock.now_ns())
-            write_lease(store, writer_id, done, found)
 
     def _delete(self, store: ObjectStore, path: str) -> None:
         if not self._stopped.is_set():
             store.delete(path)
 
     def _forget(self, store: ObjectStore, writer_id: str, lease: Lease) -> None:
-        """Delete what is left of a writer that was done long ago, and segments that it never committed."""
+        """Delete what is left of a writer that was done long ago, and segments that it never committed.
+
+        What could not be read whole stays for people.
+        """
         self._store.delete_orphans_of(writer_id)
-        store.delete(object_path(writer_id, lease.end_number))
-        store.delete(lease_path(writer_id))
-        self._seen.pop(writer_id, None)
+        # Also what the listing before did not show yet.
+        self._delete_listed(store, writer_id, stays=lease.damaged_numbers)
+        if not self._stopped.is_set():
+            store.delete(lease_path(writer_id))
+            self._seen.pop(writer_id, None)

@@ -5,16 +5,17 @@ from __future__ import annotations
 from lodur.kernels.wal import encode_wal_object
 from lodur.store.object_store import ObjectStore
 from lodur.store.object_wal.names import first_seq, object_path
-from lodur.store.object_wal.reading import decoded_object, listed_sizes
+from lodur.store.object_wal.reading import listed_sizes, read_object
 
 
 def end_log(store: ObjectStore, writer_id: str, *, by: str, first_number: int) -> int:
     """Put an object `by` another at the first free number of a log, unless it has one; that number.
 
-    `first_number` is where to look in a log without objects. Raises as `ObjectStore`.
+    `first_number` is that of its lease, before which no number is looked at: a listing may be out of date, and show
+    objects that were deleted with others behind them, where there is a gap now. Raises as `ObjectStore`.
     """
     sizes = listed_sizes(store, writer_id)
-    number = min(sizes, default=first_number)
+    number = max(first_number, min(sizes, default=first_number))
     end = encode_wal_object(by, first_seq(number), [])
     # An object without records can only be what another has ended the log with.
     while sizes.get(number, 0) > len(end):
@@ -22,7 +23,7 @@ def end_log(store: ObjectStore, writer_id: str, *, by: str, first_number: int) -
     while True:
         if store.replace_if(object_path(writer_id, number), end, None) is not None:
             return number
-        found = store.get(object_path(writer_id, number))
-        if found is not None and decoded_object(found.data, writer_id, number).is_end:
+        found = read_object(store, writer_id, number)
+        if found is not None and found.is_end:
             return number
         number += 1

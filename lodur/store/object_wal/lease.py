@@ -47,7 +47,7 @@ class Lease:
     beat: int = 0
     """Grows with each sign of life."""
     first_number: int = 1
-    """Of the objects that are not deleted yet; all before were in committed segments."""
+    """Of the objects that are not deleted, or about to be; all before were in committed segments."""
     end_number: int = 0
     """Of the object that ends the log; 0 as long as none does."""
     damaged_numbers: tuple[int, ...] = ()

@@ -223,13 +223,16 @@ class ObjectWal:
         Raises as `ObjectStore`: the object may then have been made all the same, and it is to be tried again.
         """
         path = object_path(self.writer_id, group.number)
-        if self._store.replace_if(path, data, None) is None:
-            found = self._store.get(path)
-            if found is None or found.data != data:
-                self._fence()
-                return
+        if self._store.replace_if(path, data, None) is None and not self._has_made(path, data):
+            self._fence()
+            return
         group.is_durable = True
         self._settle()
+
+    def _has_made(self, path: str, data: bytes) -> bool:
+        """Whether an earlier attempt made the object; asked twice, for what is read may come damaged once."""
+        answers = (self._store.get(path) for _ in range(2))
+        return any(found is not None and found.data == data for found in answers)
 
     def beat(self) -> None:
         """Give a sign of life. Raises as `ObjectStore`."""
@@ -251,11 +254,14 @@ class ObjectWal:
         self._settle()
 
     def delete_due(self) -> None:
-        """Delete the objects that were trimmed long enough ago. Raises as `ObjectStore`."""
-        now_s = self._clock.monotonic_s()
+        """Delete the objects that were trimmed long enough ago, and that the lease says to be deleted.
+
+        In this order, whoever reads the lease finds no gap behind its first number. Raises as `ObjectStore`.
+        """
+        with self._lease_lock:
+            said_number = self._lease.lease.first_number if self._lease is not None else FIRST_NUMBER
         with self._lock:
-            # The last object shows where the log goes on.
-            due = [number for at_s, number in self._doomed if at_s <= now_s and number < self._last_number]
+            due = [number for _, number in self._doomed if number < said_number]
         paths = [object_path(self.writer_id, number) for number in due]
         list(self._deleters.map(self._store.delete, paths))
         with self._lock:
@@ -282,8 +288,12 @@ class ObjectWal:
                 self._records += sum(len(group.records) for group in done)
 
     def _first_kept(self) -> int:
+        """The first object that is not deleted, or due to be."""
+        now_s = self._clock.monotonic_s()
         with self._lock:
-            return self._first_number
+            # The last object shows where the log goes on.
+            due = [number for at_s, number in self._doomed if at_s <= now_s and number < self._last_number]
+            return due[-1] + 1 if due else self._first_number
 
     def _trust(self, begun_s: float) -> None:
         self._trusted_until_s = begun_s + self._options.lease_s * LEASE_TRUST_RATIO

@@ -50,26 +50,13 @@ def rows_of(number: int, count: int = 1, tenant: str = "t", day: int = 0) -> lis
 
 def pushed(node: WalNode, *numbers: int, day: int = 0) -> list[Row]:
     """Push and acknowledge."""
-    rows = [row for number in numbers for row in rows_of(number, 2, "tu"[number % 2], day)]
-    pushes = [node.push(rows_of(number, 2, "tu"[number % 2], day)) for number in numbers]
-    node.send_all()
-    assert all(push.is_acknowledged for push in pushes)
-    return rows
+    return node.acknowledged(*(rows_of(number, 2, "tu"[number % 2], day) for number in numbers))
 
 
 def follow(node: WalNode) -> list[Row]:
     node.time.advance(2.5)
     node.follower.poll()
     return node.rows()
-
-
-def adopt(node: WalNode) -> None:
-    """Wait until leases have run out for an observer, who gives signs of life itself."""
-    node.adopter.poll()
-    for _ in range(4):
-        node.time.advance(LEASE_S / 3)
-        node.beat()
-    node.adopter.poll()
 
 
 def state_of(node: WalNode, other: WalNode) -> LeaseState | None:
@@ -280,7 +267,7 @@ def test_a_writer_that_was_frozen_acknowledges_nothing_more(writer: WalNode, rea
     writer.time.advance(INTERVAL_S)
     writer.take_group()
     writer.clock.freeze()
-    adopt(reader)
+    reader.adopt_silent()
     assert reader.rows() == sorted(rows)
     writer.clock.thaw()
     # By its own clock its lease is fresh; only the object at its next number tells.
@@ -296,7 +283,7 @@ def test_a_writer_that_was_frozen_acknowledges_nothing_more(writer: WalNode, rea
 
 def test_a_fenced_writer_that_flushes_brings_nothing_twice(writer: WalNode, reader: WalNode) -> None:
     rows = pushed(writer, 1, 2)
-    adopt(reader)
+    reader.adopt_silent()
     for tenant_store in writer.store.tenants():
         tenant_store.freeze()
         for generation in tenant_store.unflushed():
@@ -339,7 +326,7 @@ def test_objects_behind_a_gap_are_not_in_the_log(writer: WalNode, reader: WalNod
     assert not any(push.is_answered() for push in lost)
     assert follow(reader) == sorted(rows)
     writer.die()
-    adopt(reader)
+    reader.adopt_silent()
     assert follow(reader) == sorted(rows)
 
 
@@ -352,12 +339,12 @@ def test_an_adoption_that_was_cut_off_is_begun_anew_by_another(
     for calls in range(3, 60, 4):
         reader.objects.calls_left, reader.objects.is_carried_out = calls, bool(calls % 8 == 3)
         with suppress(Unavailable):
-            adopt(reader)
+            reader.adopt_silent()
         reader.objects.calls_left = None
         if state_of(reader, writer) is LeaseState.ADOPTED:
             break
         assert follow(reader) == sorted(rows)
-    adopt(other)
+    other.adopt_silent()
     assert state_of(reader, writer) is LeaseState.ADOPTED
     assert follow(reader) == sorted(rows)
     assert follow(other) == sorted(rows)
@@ -371,7 +358,7 @@ def test_a_damaged_object_costs_its_records_and_is_kept(writer: WalNode, reader:
     path.write_bytes(path.read_bytes()[:-5] + b"wrong")
     writer.die()
     assert follow(reader) == sorted(rows)
-    adopt(reader)
+    reader.adopt_silent()
     reader.time.advance(READERS_GRACE_S)
     reader.adopter.poll()
     reader.time.advance(READERS_GRACE_S)
@@ -421,12 +408,12 @@ def test_the_log_of_a_lease_of_which_nothing_is_whole_is_adopted_once(
     other = pushed(reader, 7)
     writer.die()
     if is_adopted:
-        adopt(reader)
+        reader.adopt_silent()
     lease_file(writer).write_bytes(b"{")
     assert follow(reader) == sorted(rows + other)
     reader.adopter.poll()
     assert reader.rows() == sorted(rows + other)
-    adopt(reader)
+    reader.adopt_silent()
     assert state_of(reader, writer) is LeaseState.ADOPTED
     assert follow(reader) == sorted(rows + other)
 
@@ -449,7 +436,7 @@ def test_an_object_with_a_record_that_cannot_be_read_is_kept(writer: WalNode, re
     later.join()
     rows += pushed(writer, 3)
     writer.die()
-    adopt(reader)
+    reader.adopt_silent()
     for _ in range(2):
         reader.time.advance(READERS_GRACE_S)
         reader.adopter.poll()
