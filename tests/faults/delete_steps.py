@@ -9,12 +9,13 @@ from lodur.model.clock import ManualClock
 from lodur.model.durations import NS_PER_HOUR, NS_PER_S
 from lodur.model.errors import InvalidRequest, NotFound
 from lodur.model.limits import DeletionMode
+from lodur.model.tenant import TenantId
 from lodur.model.time_span import TimeSpan
 from lodur.store.days import NS_PER_DAY
 from lodur.store.deletes.request_store import read_log
 from lodur.store.deletes.requests import DeleteLog
 from lodur.store.filesystem_store import FilesystemStore
-from tests.compacting_node import TENANT, Row
+from tests.compacting_node import Row
 from tests.faults.deleted import Asked, Deleted, Names
 from tests.faults.faulty_store import Bucket
 from tests.faults.process import CANCEL_PERIOD_NS, Process
@@ -43,9 +44,17 @@ QUERIES: tuple[tuple[str, Names], ...] = (
 
 
 class DeleteSteps:
-    """Requests over the processes of one history."""
+    """Requests of one tenant over the processes of one history."""
 
-    def __init__(self, deleted: Deleted, bucket: Bucket, clock: ManualClock, processes: Mapping[str, Process]) -> None:
+    def __init__(
+        self,
+        tenant: TenantId,
+        deleted: Deleted,
+        bucket: Bucket,
+        clock: ManualClock,
+        processes: Mapping[str, Process],
+    ) -> None:
+        self._tenant = tenant
         self._deleted = deleted
         self._truth = FilesystemStore(bucket.directory)
         self._clock = clock
@@ -58,7 +67,7 @@ class DeleteSteps:
         process.next_id = f"{len(self._deleted.asked) + 1:08x}"
         asked = self._deleted.asked[process.next_id] = Asked(text, span.start_ns, span.end_ns, matches)
         told = f"{process.next_id}: {text} {span}"
-        process.deletes.add(TENANT, text, span, max_interval_ns=0, by="bench")
+        process.deletes.add(self._tenant, text, span, max_interval_ns=0, by="bench")
         asked.is_acknowledged = True
         return told
 
@@ -80,7 +89,7 @@ class DeleteSteps:
         was_possible, asked.may_be_cancelled = asked.may_be_cancelled, True
         told = f"{request_id} force={force}"
         try:
-            process.deletes.cancel(TENANT, request_id, force=force, by="bench")
+            process.deletes.cancel(self._tenant, request_id, force=force, by="bench")
         except NotFound:
             if request is not None:
                 raise Violation(f"a request in force is not found: {request}") from None
@@ -104,7 +113,7 @@ class DeleteSteps:
         """Take in what the store says, and what each process knows of it. Raises Violation."""
         self._deleted.observe(self._log(), self._clock.now_ns())
         for process in self._processes.values():
-            known = {request.id for request in process.deletions.known(TENANT).requests}
+            known = {request.id for request in process.deletions.known(self._tenant).requests}
             self._deleted.seen_by.setdefault(process.name, set()).update(known)
 
     def check_processed(self, process: Process) -> None:
@@ -114,4 +123,4 @@ class DeleteSteps:
             raise Violation(f"requests are not processed: {waiting}")
 
     def _log(self) -> DeleteLog:
-        return read_log(self._truth, TENANT).log
+        return read_log(self._truth, self._tenant).log

@@ -1,7 +1,8 @@
-"""An object store that fails: refuses, forgets to answer, answers late, lists what was, flips bits, dies.
+"""An object store that fails: refuses, forgets to answer, is slow, answers late, lists what was, flips bits, dies.
 
 What happens to a call follows from the seed, the call, its path and how often that was asked in a step of the schedule,
-not from the order in which threads come: a seed gives the same faults again. Start at `FaultyStore`.
+not from the order in which threads come: a seed gives the same faults again. For the same reason time that a call takes
+passes at once only where no other thread is at work, else when the step has ended. Start at `FaultyStore`.
 """
 
 from __future__ import annotations
@@ -37,9 +38,26 @@ class FaultRates:
     """A bit of what is read changes on the way."""
     stale: float = 0.0
     """A listing is as it was some steps before."""
+    slow: float = 0.0
+    """It takes a while, whatever comes of it then."""
 
 
 NO_FAULTS = FaultRates()
+
+
+def slow_percent(seed: int) -> float:
+    """How many calls of a history take a while."""
+    return Random(f"{seed} slow").choice([0.0, 0.0, 1.0, 5.0, 20.0])
+
+
+@dataclass(frozen=True, slots=True)
+class LateWrite:
+    """A call that was answered with an error, and is carried out in a later step."""
+
+    at_step: int
+    spool: Path
+    """Of the process that called."""
+    work: Callable[[], object]
 
 
 @dataclass(slots=True)
@@ -48,24 +66,33 @@ class Bucket:
 
     directory: Path
     steps: int = 0
-    late: list[tuple[int, Callable[[], object]]] = field(default_factory=list)
+    late: list[LateWrite] = field(default_factory=list)
     listings: dict[str, list[tuple[int, list[ListedObject]]]] = field(default_factory=dict)
     names: dict[str, int] = field(default_factory=dict)
     """Numbers of paths in the order in which they were first named: names have random parts."""
+    slow_s: float = 0.0
+    """The longest time that a call beside others took in this step, for which the clock has not moved yet."""
 
-    def step(self) -> None:
+    def step(self, clock: ManualClock) -> None:
         """Some time passes: what is due arrives."""
+        clock.advance(self.slow_s)
+        self.slow_s = 0.0
         self.steps += 1
-        due = [work for at, work in self.late if at <= self.steps]
-        self.late = [one for one in self.late if one[0] > self.steps]
-        for work in due:
-            work()
+        self._carry_out(lambda write: write.at_step <= self.steps)
 
     def settle(self) -> None:
         """Everything arrives."""
-        for _, work in self.late:
-            work()
-        self.late = []
+        self._carry_out(lambda _: True)
+
+    def end_calls(self, spool: Path) -> None:
+        """What the process with this spool has sent arrives."""
+        self._carry_out(lambda write: write.spool == spool)
+
+    def _carry_out(self, is_due: Callable[[LateWrite], bool]) -> None:
+        due = [write for write in self.late if is_due(write)]
+        self.late = [write for write in self.late if not is_due(write)]
+        for write in due:
+            write.work()
 
 
 LISTINGS_KEPT = 4
@@ -94,20 +121,18 @@ class FaultyStore:
         self._throttled_step = 0
 
     def check(self) -> None:
-        self._refuse(self._chance("check", ""), "check", "")
+        self._begin("check", "")
         self.inner.check()
 
     def get(self, path: str) -> StoredObject | None:
-        chance = self._chance("get", path)
-        self._refuse(chance, "get", path)
+        chance = self._begin("get", path)
         found = self.inner.get(path)
         if found is not None and found.data and self._is_flipped(chance, path):
             return StoredObject(_flipped(found.data, chance), found.version)
         return found
 
     def get_ranges(self, path: str, ranges: Sequence[tuple[int, int]]) -> list[bytes]:
-        chance = self._chance("read", path)
-        self._refuse(chance, "read", path)
+        chance = self._begin("read", path)
         parts = self.inner.get_ranges(path, ranges)
         if parts and parts[0] and self._is_flipped(chance, path):
             return [_flipped(parts[0], chance), *parts[1:]]
@@ -117,8 +142,7 @@ class FaultyStore:
         return self.get_ranges(path, ranges)
 
     def put_file(self, path: str, source: Path) -> None:
-        chance = self._chance("put", path)
-        self._refuse(chance, "put", path)
+        chance = self._begin("put", path)
         dies = self._dies(chance)
         kept = self._spool / f"late-{chance.getrandbits(64):x}"
         shutil.copyfile(source, kept)
@@ -131,8 +155,7 @@ class FaultyStore:
         self._end(chance, dies, "put", path)
 
     def replace_if(self, path: str, data: bytes, version: str | None) -> str | None:
-        chance = self._chance("replace", path)
-        self._refuse(chance, "replace", path)
+        chance = self._begin("replace", path)
         dies = self._dies(chance)
         replace_if = self.inner.replace_if
         if self._happens(chance, self.rates.late, "late"):
@@ -143,8 +166,7 @@ class FaultyStore:
         return made
 
     def delete(self, path: str) -> None:
-        chance = self._chance("delete", path)
-        self._refuse(chance, "delete", path)
+        chance = self._begin("delete", path)
         dies = self._dies(chance)
         delete = self.inner.delete
         if self._happens(chance, self.rates.late, "late"):
@@ -154,8 +176,7 @@ class FaultyStore:
         self._end(chance, dies, "delete", path)
 
     def list_objects(self, prefix: str) -> list[ListedObject]:
-        chance = self._chance("list", prefix)
-        self._refuse(chance, "list", prefix)
+        chance = self._begin("list", prefix)
         found = self.inner.list_objects(prefix)
         with self._lock:
             kept = self.bucket.listings.setdefault(prefix, [])
@@ -168,7 +189,7 @@ class FaultyStore:
         return found
 
     def list_folders(self, prefix: str) -> list[str]:
-        self._refuse(self._chance("folders", prefix), "folders", prefix)
+        self._begin("folders", prefix)
         return self.inner.list_folders(prefix)
 
     def spool(self, path: str) -> Path:
@@ -177,6 +198,22 @@ class FaultyStore:
     def local_path(self, path: str) -> Path | None:
         self._check_alive()
         return None if self._is_remote else self.inner.local_path(path)
+
+    def _begin(self, call: str, path: str) -> Random:
+        """What else happens to the call is up to this chance. Raises Unavailable, Crash."""
+        chance = self._chance(call, path)
+        self._refuse(chance, call, path)
+        # None where nothing is slow: the other faults of a seed stay as they are.
+        if self.rates.slow and self._happens(chance, self.rates.slow, "slow"):
+            self._take_time(chance.choice(SLOW_S))
+        return chance
+
+    def _take_time(self, seconds: float) -> None:
+        if _is_alone():
+            self._clock.advance(seconds)
+            return
+        with self._lock:
+            self.bucket.slow_s = max(self.bucket.slow_s, seconds)
 
     def _chance(self, call: str, path: str) -> Random:
         self._check_alive()
@@ -223,7 +260,7 @@ class FaultyStore:
             raise Unavailable(f"{call} {path}: the answer was lost")
 
     def _later(self, chance: Random, work: Callable[[], object]) -> None:
-        self.bucket.late.append((self.bucket.steps + chance.randrange(1, 6), work))
+        self.bucket.late.append(LateWrite(self.bucket.steps + chance.randrange(1, 6), self._spool, work))
 
     def _die(self) -> None:
         self.is_dead = True
@@ -236,6 +273,17 @@ class FaultyStore:
 
 THROTTLED = 0.2
 """Of refusals: from the next step on all calls are refused until the clock moves on."""
+
+
+SLOW_S = (1.0, 3.0, 12.0, 25.0, 31.0, 61.0, 120.0)
+"""Shorter and longer than what time decides on: how long delete requests are taken for known (10 s), a writer believes
+in its lease (20 s) and others do (30 s), readers have for what was replaced and requests for what arrives (60 s)."""
+
+
+def _is_alone() -> bool:
+    """No other thread of the process calls the store meanwhile: a history waits for one compaction, or does a step."""
+    thread = threading.current_thread()
+    return thread is threading.main_thread() or thread.name.startswith("compact")
 
 
 def _flipped(data: bytes, chance: Random) -> bytes:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from lodur.model.durations import NS_PER_HOUR
+from lodur.model.tenant import TenantId
 from lodur.query.evaluate.matrix import Matrix
 from tests.compacting_node import Row
 from tests.faults.process import Process
@@ -20,6 +21,7 @@ STEP_NS = 2 * NS_PER_HOUR
 
 def check_counts(
     process: Process,
+    tenant: TenantId,
     rows: Sequence[Row],
     start_ns: int,
     *,
@@ -30,9 +32,9 @@ def check_counts(
     """What a process counts is what it shows, and the same where results are kept. Raises Violation."""
     start_ns = start_ns // STEP_NS * STEP_NS
     end_ns = (process.clock.now_ns() // STEP_NS + 2) * STEP_NS
-    counted = process.series(COUNTS, start_ns, end_ns, STEP_NS, keeping=False)
-    kept = process.series(COUNTS, start_ns, end_ns, STEP_NS, keeping=True) if keeps else counted
-    if process.known() != known:
+    counted = process.series(tenant, COUNTS, start_ns, end_ns, STEP_NS, keeping=False)
+    kept = process.series(tenant, COUNTS, start_ns, end_ns, STEP_NS, keeping=True) if keeps else counted
+    if process.known(tenant) != known:
         return
     if not _equal(counted, kept):
         raise Violation(f"kept results differ: {_totals(kept)} instead of {_totals(counted)}")

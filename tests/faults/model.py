@@ -30,7 +30,7 @@ class Push:
 
 @dataclass(slots=True)
 class Model:
-    """All pushes that were ever sent."""
+    """All pushes of one tenant that were ever sent."""
 
     deleted: Deleted
     pushes: list[Push] = field(default_factory=list)
@@ -44,6 +44,21 @@ class Model:
     def is_rebuilt(self) -> None:
         """A manifest was rebuilt, or will be: rows in two segments are counted twice until these are merged."""
         self.may_count_twice = self.deleted.is_forgetful = True
+
+    def flushed(self, name: str) -> None:
+        """All that a process had in memory is in segments."""
+        self.deleted.flushed(name)
+        for push in self.pushes:
+            is_whole = push.is_acknowledged and not push.may_be_lost
+            push.is_flushed = push.is_flushed or (push.name == name and is_whole)
+
+    def log_damaged(self, name: str, flips: int) -> None:
+        """A bit of the log of a process has changed; so many were flipped in all logs until now."""
+        self.log_flips = flips
+        for push in self.pushes:
+            # One record is lost at most; which one it may be is not looked up.
+            push.may_be_lost = push.may_be_lost or (push.name == name and not push.is_flushed)
+        self.deleted.log_damaged(name)
 
     def check_each_once(self, found: list[Row]) -> None:
         """No entry is found twice, or was never sent. Raises Violation."""
@@ -62,8 +77,11 @@ class Model:
 
     def check_all(
         self, found: list[Row], *, of: str, sees_others: bool, set_aside: Iterable[str], may_be_gone: frozenset[Row]
-    ) -> None:
-        """Compare what a query of the process `of` found with what it must find. Raises Violation."""
+    ) -> int:
+        """Compare what a query of the process `of` found with what it must find. Raises Violation.
+
+        Gives how many records must have been lost by flipped bits.
+        """
         rows = frozenset(found)
         excused = may_be_gone.union(*(self.at_risk.get(path, frozenset()) for path in set_aside))
         lost = 0
@@ -83,3 +101,4 @@ class Model:
                 raise Violation(f"{len(missing)} of {len(push.rows)} acknowledged entries lost: {push}")
             if push.is_atomic and len(missing) != len(push.rows - excused):
                 raise Violation(f"half of a push: {len(missing)} of {len(push.rows)} missing: {sorted(missing)[:3]}")
+        return lost

@@ -22,6 +22,7 @@ from lodur.model.clock import ManualClock
 from lodur.model.durations import NS_PER_HOUR, NS_PER_MINUTE
 from lodur.model.errors import Unavailable
 from lodur.model.limits import MIB, DeletionMode, IngestLimits, QueryLimits
+from lodur.model.tenant import TenantId
 from lodur.query.answers import MatrixAnswer, StreamsAnswer
 from lodur.query.delete_queries import plan_of_request
 from lodur.query.engine import Engine
@@ -47,6 +48,8 @@ from tests.faults.faulty_store import NO_FAULTS, Bucket, FaultyStore
 from tests.faults.sizes import SMALL, Sizes
 
 JSON = PushForm(PushFormat.LOKI_JSON, ContentEncoding.IDENTITY)
+
+TENANTS = (TENANT, TenantId("u"))
 
 ATTEMPTS_MAX = 30
 """Of what a server tries until it succeeds; then the faults end."""
@@ -140,6 +143,9 @@ class Process:
         # One for all queries: to make one takes longer than most of them.
         self._loop = asyncio.new_event_loop()
         seed = f"{self._seed} {self.starts}"
+        if not self._site.remote:
+            # A kernel ends the calls of a process that dies before it lets another lock the log.
+            self._bucket.end_calls(self._spool)
         self.journal = FaultyJournal(self.wal_directory, Random(seed), self.rates.crashed)
         self.objects = FaultyStore(
             self._bucket, self._spool, seed, self.clock, rates=self.rates, is_remote=self._site.remote
@@ -191,6 +197,9 @@ class Process:
             Engine(self.store, one, self.clock, lambda _: unlimited, self.store, self._cache_metrics)
             for one in (options, keeping)
         )
+        # Known before they are loaded, side by side: in which order they come is then up to no thread.
+        for tenant in TENANTS:
+            self.store.tenant(tenant)
         self._insist(self.store.load)
         self.knows_all_days = not self.objects.stale_lists
         self._replay()
@@ -216,19 +225,20 @@ class Process:
     def tenant_store(self) -> TenantStore:
         return self.store.tenant(TENANT)
 
-    def known(self) -> tuple[frozenset[str], int]:
+    def known(self, tenant: TenantId) -> tuple[frozenset[str], int]:
         """What its answers depend on besides the entries: as long as it is the same, all of them see the same."""
-        return frozenset(self.store.set_aside()), self.deletions.known(TENANT).revision
+        return frozenset(self.store.set_aside()), self.deletions.known(tenant).revision
 
-    def push(self, rows: Sequence[Row]) -> None:
+    def push(self, rows: Sequence[Row], tenant: TenantId = TENANT) -> None:
         """Send a body; returns when it is acknowledged. Raises Unavailable, Crash."""
         streams = [{"stream": {"app": app}, "values": [[str(ts_ns), line]]} for app, ts_ns, line in rows]
-        outcome = self.writer.keep(TENANT, json.dumps({"streams": streams}).encode(), JSON)
+        outcome = self.writer.keep(tenant, json.dumps({"streams": streams}).encode(), JSON)
         assert outcome.status == WHOLE, outcome
 
     def flush(self) -> None:
         """One attempt to bring all rows into segments. Raises as `ObjectStore`, OSError, Crash."""
-        self._flush(self.tenant_store)
+        for tenant_store in self.store.tenants():
+            self._flush(tenant_store)
 
     def _flush(self, tenant_store: TenantStore) -> None:
         tenant_store.freeze()
@@ -245,26 +255,26 @@ class Process:
         if self.objects.stale_lists == stale_lists and self.objects.rates is NO_FAULTS:
             self.knows_all_days = True
 
-    def refresh(self) -> None:
+    def refresh(self, tenant: TenantId) -> None:
         """Learn what other processes have committed. Raises as `ObjectStore`, Crash."""
-        self.deletions.refresh(TENANT)
-        for day in stored_days(self.objects.inner, TENANT):
-            self.store.refresh(self.tenant_store, day)
+        self.deletions.refresh(tenant)
+        for day in stored_days(self.objects.inner, tenant):
+            self.store.refresh(self.store.tenant(tenant), day)
 
-    def rows(self) -> list[Row]:
+    def rows(self, tenant: TenantId = TENANT) -> list[Row]:
         """All entries that a query finds. Raises as `ObjectStore`."""
         start_ns, end_ns = SPAN_NS
         request = RangeRequest(text='{app=~".+"}', start_ns=start_ns, end_ns=end_ns, step_ns=10**9, limit=100_000)
-        answer = self._loop.run_until_complete(self.engine.range((TENANT,), request))
+        answer = self._loop.run_until_complete(self.engine.range((tenant,), request))
         assert isinstance(answer, StreamsAnswer)
         streams = orjson.loads(answer.result.streams_json(categorize=False))
         return sorted((one["stream"]["app"], int(ts_ns), line) for one in streams for ts_ns, line in one["values"])
 
-    def series(self, text: str, start_ns: int, end_ns: int, step_ns: int, *, keeping: bool) -> Matrix:
+    def series(self, tenant: TenantId, text: str, start_ns: int, end_ns: int, step_ns: int, *, keeping: bool) -> Matrix:
         """A metric query, as the engine answers that keeps results or the other. Raises as `ObjectStore`."""
         request = RangeRequest(text, start_ns, end_ns, step_ns, limit=100)
         engine = self.keeping_engine if keeping else self.engine
-        answer = self._loop.run_until_complete(engine.range((TENANT,), request))
+        answer = self._loop.run_until_complete(engine.range((tenant,), request))
         assert isinstance(answer, MatrixAnswer)
         return answer.matrix
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -13,24 +14,26 @@ import structlog
 
 from lodur.model.clock import ManualClock
 from lodur.model.durations import NS_PER_HOUR, NS_PER_S
-from lodur.model.errors import LodurError, Unavailable
+from lodur.model.errors import LodurError
 from lodur.model.matcher import Matcher, MatchOp
 from lodur.store.compaction.options import KEEP_ALL, RetentionPeriods, StreamRetention
 from lodur.store.days import NS_PER_DAY
-from lodur.store.manifest import SegmentMeta, restored_manifest
-from tests.compacting_node import TENANT, Crash, Row
-from tests.faults.delete_steps import DeleteSteps
-from tests.faults.deleted import Deleted
+from lodur.store.manifest import restored_manifest
+from tests.compacting_node import Row
+from tests.faults.bit_flips import chosen_file, flip_bit
 from tests.faults.faulty_journal import no_room
-from tests.faults.faulty_store import NO_FAULTS, Bucket, FaultRates
+from tests.faults.faulty_store import NO_FAULTS, Bucket, FaultRates, slow_percent
 from tests.faults.history import History
 from tests.faults.kept_results import check_counts
+from tests.faults.leftovers import check_files, check_objects
 from tests.faults.merges import watched_merges
 from tests.faults.model import Model, Push
 from tests.faults.new_rows import NewRows
-from tests.faults.process import CANCEL_PERIOD_NS, Process, Site
+from tests.faults.process import CANCEL_PERIOD_NS, TENANTS, Process, Site
 from tests.faults.segment_rows import stored_rows
 from tests.faults.sizes import sizes_of
+from tests.faults.surviving import started, survived
+from tests.faults.tenant_history import TenantHistory
 from tests.faults.violation import Violation
 
 FIRST_NS = 20_000 * NS_PER_DAY + 20 * NS_PER_HOUR
@@ -42,6 +45,15 @@ LOOKS = 0.15
 
 KEPT = 0.5
 """Of the looks are at kept results too."""
+
+OTHERS = 0.25
+"""Of the steps are for the second tenant, where they are for one."""
+
+OTHERS_LARGE = 0.08
+"""The same where lines are long: what may be copied must come together."""
+
+SAME_BODY = 0.2
+"""Of the second tenant's pushes have the rows of one of the first's."""
 
 OLDEST_NS = 60 * NS_PER_HOUR
 """Before the start of a history; no entry is older."""
@@ -74,13 +86,13 @@ class Schedule:
         self._seed = seed
         self.chance = Random(seed)
         self.clock = ManualClock(FIRST_NS)
-        self.model = Model(Deleted(CANCEL_PERIOD_NS))
         self.told: list[str] = []
         """What was done, for who reads of a violation."""
         self.bucket = Bucket(directory / "store")
+        self._log_flips = 0
         self._flipped: dict[str, bytes] = {}
         """What files are in which a bit was flipped, of those that bear no more than one."""
-        rates = _rates(self.chance)
+        rates = replace(_rates(self.chance), slow=slow_percent(seed))
         remote = self.chance.random() < 0.6
         names = ("a", "b") if self.chance.random() < 0.4 else ("a",)
         self.site = Site(remote, self.chance.choice(PERIODS), sizes_of(seed))
@@ -89,9 +101,15 @@ class Schedule:
         for name in names:
             self.processes[name] = Process(self.bucket, directory, name, str(seed), self.clock, self.site)
             self.processes[name].rates = self.processes[name].objects.rates = rates
-        self.deletes = DeleteSteps(self.model.deleted, self.bucket, self.clock, self.processes)
-        self.deletes.choose_mode(self.chance)
+        self.tenants = [TenantHistory(tenant, self.bucket, self.clock, self.processes) for tenant in TENANTS]
+        self.of = self.tenants[0]
+        """Whom the step is for."""
+        self.of.deletes.choose_mode(self.chance)
         self.told.append(f"{rates} {self.site} processes={names} {self.processes['a'].mode}")
+
+    @property
+    def model(self) -> Model:
+        return self.of.model
 
     def run(self) -> None:
         """Raises Violation."""
@@ -103,15 +121,21 @@ class Schedule:
             self.chance = Random(f"{self._seed} {number}")
             (step,) = self.chance.choices(steps, weights)
             process = self.processes[self.chance.choice(list(self.processes))]
-            self.told.append(f"{process.name}: {step.__name__} {len(self.model.pushes)}")
+            self._choose_tenant(number)
+            self.told.append(f"{process.name}: {step.__name__} {self.of.tenant} {len(self.model.pushes)}")
             self._survived(process, step)
-            self.bucket.step()
-            self.deletes.observe()
+            self.bucket.step(self.clock)
+            for one in self.tenants:
+                one.deletes.observe()
             if self.chance.random() < LOOKS:
                 self._survived(process, self.look)
         self.end()
 
-    def _steps(self) -> tuple[tuple[Callable[[Process], None], int, int], ...]:
+    def _choose_tenant(self, number: int) -> None:
+        others = OTHERS_LARGE if self.site.sizes.is_large else OTHERS
+        self.of = self.tenants[Random(f"{self._seed} {number} tenant").random() < others]
+
+    def _steps(self) -> tuple[tuple[Callable[[Process], object], int, int], ...]:
         """Each with how often it comes, in histories of short lines and of long ones."""
         return (
             (self.push, 8, 2),
@@ -136,6 +160,13 @@ class Schedule:
         )
 
     def push(self, process: Process) -> None:
+        known = self.tenants[0].model.pushes
+        if self.of is not self.tenants[0] and known and self.chance.random() < SAME_BODY:
+            mine = {row for push in self.model.pushes for row in push.rows}
+            fresh = [push for push in known if mine.isdisjoint(push.rows)]
+            if fresh:
+                self._push_new(process, sorted(self.chance.choice(fresh).rows))
+                return
         self._push_new(process, self._new.any(self.chance))
 
     def _push_new(self, process: Process, rows: Sequence[Row]) -> None:
@@ -184,18 +215,16 @@ class Schedule:
     def _send(self, process: Process, push: Push) -> None:
         push.starts = process.starts
         push.is_flushed = push.is_flushed and not push.may_be_lost
-        self.model.deleted.sent(process.name, push.rows, self.clock.now_ns(), process.deletions.known(TENANT))
-        process.push(sorted(push.rows))
+        self.model.deleted.sent(process.name, push.rows, self.clock.now_ns(), process.deletions.known(self.of.tenant))
+        process.push(sorted(push.rows), self.of.tenant)
         self.model.deleted.acknowledged(process.name, push.rows)
         push.is_acknowledged = True
         push.may_be_lost = False
 
     def flush(self, process: Process) -> None:
         process.flush()
-        self.model.deleted.flushed(process.name)
-        for push in self.model.pushes:
-            is_whole = push.is_acknowledged and not push.may_be_lost
-            push.is_flushed = push.is_flushed or (push.name == process.name and is_whole)
+        for one in self.tenants:
+            one.model.flushed(process.name)
 
     def compact(self, process: Process) -> None:
         process.compact()
@@ -238,7 +267,7 @@ class Schedule:
         process.start()
 
     def delete(self, process: Process) -> None:
-        self.told.append(f"   {self.deletes.delete(process, self.chance)}")
+        self.told.append(f"   {self.of.deletes.delete(process, self.chance)}")
 
     def carry_out(self, process: Process) -> None:
         """The compactor comes after requests can be cancelled no more."""
@@ -246,11 +275,11 @@ class Schedule:
         process.compact()
 
     def cancel(self, process: Process) -> None:
-        self.told.append(f"   {self.deletes.cancel(process, self.chance)}")
+        self.told.append(f"   {self.of.deletes.cancel(process, self.chance)}")
 
     def choose_mode(self, process: Process) -> None:
         """What requests do for the tenant from now on."""
-        self.deletes.choose_mode(self.chance)
+        self.of.deletes.choose_mode(self.chance)
         self.told.append(f"   {process.mode}")
 
     def fill_disk(self, process: Process) -> None:
@@ -264,23 +293,16 @@ class Schedule:
 
     def flip_object(self, process: Process) -> None:
         """A bit of a segment, a manifest or delete requests changes where it lies."""
-        files = sorted(
-            file
-            for kind in ("segments", "manifest", "deletes")
-            for file in (self.bucket.directory / str(TENANT) / kind).rglob("[!.]*")
-            if file.is_file() and file.stat().st_size
-        )
-        if not files:
+        folders = [f"{self.of.tenant}/{kind}" for kind in ("segments", "manifest", "deletes")]
+        file = chosen_file(self.bucket, folders, self.chance)
+        if file is None:
             return
-        # Names have random parts: sorted by age they are the same for the same seed.
-        files.sort(key=lambda file: self.bucket.names.get(file.relative_to(self.bucket.directory).as_posix(), 0))
-        file = self.chance.choice(files)
         path = file.relative_to(self.bucket.directory).as_posix()
         if file.suffix == ".parquet":
             self.model.at_risk[path] = self._rows_of(path)
         if path in self._flipped and file.read_bytes() == self._flipped[path]:
             return
-        place = self._flip(file)
+        place = flip_bit(file, self.chance)
         if file.parent.name == "manifest" and self.chance.random() < 0.3:
             # Neither the document nor the copy in it is whole then.
             file.write_bytes(file.read_bytes()[: 8 * 40])
@@ -298,12 +320,10 @@ class Schedule:
         files = [file for file in files if file.stat().st_size]
         if files:
             file = self.chance.choice(files)
-            self.told.append(f"   bit {self._flip(file)} of {file.name}")
-            self.model.log_flips += 1
-        for push in self.model.pushes:
-            # One record is lost at most; which one it may be is not looked up.
-            push.may_be_lost = push.may_be_lost or (push.name == process.name and not push.is_flushed)
-        self.model.deleted.log_damaged(process.name)
+            self.told.append(f"   bit {flip_bit(file, self.chance)} of {file.name}")
+            self._log_flips += 1
+        for one in self.tenants:
+            one.model.log_damaged(process.name, self._log_flips)
         process.start()
 
     def flip_cache(self, process: Process) -> None:
@@ -311,18 +331,19 @@ class Schedule:
         files = sorted(file for file in process.cache_directory.rglob("*.ranges") if file.stat().st_size)
         if files:
             file = self.chance.choice(files)
-            self.told.append(f"   bit {self._flip(file)} of {file.name}")
+            self.told.append(f"   bit {flip_bit(file, self.chance)} of {file.name}")
 
     def look(self, process: Process) -> list[Row]:
         """What is deleted stays so, whatever the process has read of others; kept results are those of a scan."""
-        known = process.known()
-        rows = process.rows()
+        known = process.known(self.of.tenant)
+        rows = process.rows(self.of.tenant)
         self.model.check_each_once(rows)
         self.model.check_hidden(rows, of=process.name)
-        if any(line["event"].startswith("damaged manifest was rebuilt") for line in self.logs):
+        if any(self.of.is_rebuilt(line) for line in self.logs):
             self.model.is_rebuilt()
         check_counts(
             process,
+            self.of.tenant,
             rows,
             FIRST_NS - OLDEST_NS,
             known=known,
@@ -331,19 +352,19 @@ class Schedule:
         )
         return rows
 
-    def check(self, process: Process) -> None:
-        """Compare what is found with the model, mostly while faults go on."""
-        process.refresh()
-        self.deletes.observe()
+    def check(self, process: Process) -> int:
+        """Compare what is found with the model, mostly while faults go on; how many records have been lost."""
+        process.refresh(self.of.tenant)
+        self.of.deletes.observe()
         set_aside = process.store.set_aside()
         rows = self.look(process)
         if not process.knows_all_days or process.store.set_aside().keys() != set_aside.keys():
-            return
+            return 0
         # While a flush waits to be tried again, its days are seen as they were before.
-        sees_others = not process.tenant_store.unflushed()
-        known = {request.id: request for request in process.deletions.known(TENANT).requests}
+        sees_others = not process.store.tenant(self.of.tenant).unflushed()
+        known = {request.id: request for request in process.deletions.known(self.of.tenant).requests}
         may_be_gone = self.model.deleted.may_hide(process.name, known, sees_others=sees_others) | self._expired()
-        self.model.check_all(
+        return self.model.check_all(
             rows, of=process.name, sees_others=sees_others, set_aside=set_aside, may_be_gone=frozenset(may_be_gone)
         )
 
@@ -368,14 +389,26 @@ class Schedule:
         self.bucket.settle()
         for process in self.processes.values():
             self.restart(process)
-            self.check(process)
+            self._check_tenants(process)
             self.flush(process)
         self.clock.advance(3 * 86_400)
         for process in self.processes.values():
             self.compact(process)
-            self.check(process)
+            self._check_tenants(process)
         self._rest()
         self._check_objects()
+
+    def _present(self) -> list[TenantHistory]:
+        """The tenants that have sent or asked for anything."""
+        return [one for one in self.tenants if one.model.pushes or one.model.deleted.asked]
+
+    def _check_tenants(self, process: Process) -> None:
+        lost = 0
+        for one in self._present():
+            self.of = one
+            lost += self.check(process)
+        if lost > self._log_flips:
+            raise Violation(f"{lost} records of all tenants are lost by {self._log_flips} flipped bits")
 
     def _rest(self) -> None:
         """Everything that may be deleted is: by requests, by age, and objects that nobody reads any more."""
@@ -384,10 +417,11 @@ class Schedule:
         for _ in range(RESTS):
             self.compact(process)
             self.clock.advance(3600)
-        self.deletes.observe()
-        self.deletes.check_processed(process)
+        for one in self._present():
+            one.deletes.observe()
+            one.deletes.check_processed(process)
         for process in self.processes.values():
-            self.check(process)
+            self._check_tenants(process)
 
     def _check_objects(self) -> None:
         for process in self.processes.values():
@@ -395,60 +429,23 @@ class Schedule:
         for process in self.processes.values():
             process.start()
         process = self.processes["a"]
-        process.refresh()
-        live = {meta.path for meta in process.tenant_store.live()}
-        removed = {
-            one.path
-            for day in process.tenant_store.days()
-            if (known := process.tenant_store.known_day(day)) is not None
-            for one in known.manifest.removed
-        }
-        stored = {listed.path for listed in process.objects.list_objects(f"{TENANT}/segments")}
-        if stored != live | removed:
-            raise Violation(f"objects that nobody knows {stored - live - removed}, missing ones {live - stored}")
-        self._check_files(process.tenant_store.live())
-
-    def _check_files(self, live: Sequence[SegmentMeta]) -> None:
-        """Neither delete requests nor age have left anything behind that they must take."""
-        files = [self.bucket.directory / meta.path for meta in live if meta.path not in self.model.at_risk]
-        found = stored_rows(files)
-        deleted, expired = self.model.deleted.must_be_gone() & found, self._expired() & found
-        if deleted:
-            raise Violation(f"{len(deleted)} deleted entries are in segments still: {sorted(deleted)[:3]}")
-        if expired:
-            raise Violation(f"{len(expired)} expired entries are in segments still: {sorted(expired)[:3]}")
+        for one in self._present():
+            self.of = one
+            process.refresh(self.of.tenant)
+            check_objects(process, self.of.tenant)
+            live = process.store.tenant(self.of.tenant).live()
+            files = [self.bucket.directory / meta.path for meta in live if meta.path not in self.model.at_risk]
+            check_files(files, self.model.deleted.must_be_gone(), self._expired())
 
     def _survived(self, process: Process, step: Callable[[Process], object]) -> None:
-        try:
-            step(process)
-        except (Unavailable, OSError) as error:
-            self.told.append(f"   {error}")
-        except Crash:
-            self.told.append("   crash")
-            self._start_again(process)
-
-    def _start_again(self, process: Process) -> None:
-        for _ in range(100):
-            process.stop()
-            try:
-                process.start()
-                return
-            except Crash:
-                self.told.append("   crash at start")
-        raise Violation("a process that cannot be started")
+        if not survived(lambda: step(process), self.told):
+            started(process.start, self.told, between=process.stop)
 
     def _rows_of(self, path: str) -> frozenset[Row]:
         """The rows of a segment, or all where an earlier flip may have changed it."""
         if path in self.model.at_risk:
             return self.model.at_risk[path]
         return stored_rows([self.bucket.directory / path])
-
-    def _flip(self, file: Path) -> int:
-        data = bytearray(file.read_bytes())
-        place = int(self.chance.random() * 8 * len(data))
-        data[place // 8] ^= 1 << place % 8
-        file.write_bytes(bytes(data))
-        return place
 
     def stop(self) -> None:
         for process in self.processes.values():

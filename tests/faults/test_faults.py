@@ -19,18 +19,18 @@ SEEDS_PER_TEST = 30
 LOG_SEEDS = 24
 
 FOUND = (12, 47, 54, 18, 56, 90, 594, 102188, 103508, 104407, 200583, 308415, 2003348)
-"""Seeds that showed a fault of the product: a commit that was stored after its segment had been taken for an orphan; an
-upload or a deletion of an earlier life that met a segment of the same name; a bit of delete requests that flipped on
-the way; deleted entries that were pushed again and taken for known, as rows or as a body; a damaged gram filter that
-held up the delete requests of its day; a manifest that was rebuilt twice and taken for older than the first time;
-a flush that came again after a rebuilding, and whose segment was merged and about to be deleted; a
-process that deleted what another's rebuilt manifest named; a segment that could not be read for a moment while a
-manifest was rebuilt, whose day was never compacted again; a day that the listing at the start did not have yet, whose
-rows came from the log and from segments; and a commit of a process that had died, which the bucket carried out after a
-start that had not found its segment."""
+"""Seeds that showed a fault of the product, by the schedule of their time: a commit that was stored after its segment
+had been taken for an orphan; an upload or a deletion of an earlier life that met a segment of the same name; a bit of
+delete requests that flipped on the way; deleted entries that were pushed again and taken for known, as rows or as a
+body; a damaged gram filter that held up the delete requests of its day; a manifest that was rebuilt twice and taken for
+older than the first time; a flush that came again after a rebuilding, and whose segment was merged and about to be
+deleted; a process that deleted what another's rebuilt manifest named; a segment that could not be read for a moment
+while a manifest was rebuilt, whose day was never compacted again; a day that the listing at the start did not have yet,
+whose rows came from the log and from segments; and a commit of a process that had died, which the bucket carried out
+after a start that had not found its segment."""
 
 
-COPYING = (42, 48, 239, 261)
+COPYING = (5000018, 5000028, 5000221)
 """Seeds in which all happens to segments with copied blocks that a merge may do. When the schedule has changed, `python
 -m tests.faults --seed S` says of others what their merges did."""
 
