@@ -16,12 +16,13 @@ from pathlib import Path
 
 from prometheus_client import CollectorRegistry
 
-from lodur.app.deletion_modes import deletion_modes
-from lodur.app.limits_in_force import LimitsInForce
+from lodur.app.deletion_modes import deletion_modes, overrides_now
+from lodur.config.overrides import Overrides
 from lodur.config.server_config import ServerConfig
 from lodur.ingest.following import Follower
 from lodur.ingest.recent_pushes import RecentPushes
 from lodur.ingest.replay import Replay
+from lodur.ingest.tenant_states import IngestLimitsOf
 from lodur.model.clock import SystemClock
 from lodur.model.errors import InvalidRequest, LimitExceeded, Unavailable
 from lodur.model.limits import QueryLimits
@@ -42,7 +43,6 @@ from lodur.store.tenant_store import TenantStore
 from lodur.telemetry.ingest_metrics import IngestMetrics
 from lodur.telemetry.log import configure_log
 from lodur.telemetry.object_wal_metrics import ObjectWalMetrics
-from lodur.telemetry.runtime_config_metrics import RuntimeConfigMetrics
 
 STEP_NS = 10**9
 """Of requests for log lines, which have no steps."""
@@ -84,12 +84,14 @@ def opened_logs(
 ) -> Iterator[StoredLogs]:
     """The logs of a tenant. Without a configuration there is no write-ahead log to look at."""
     configure_log(level="warn", is_json=False)
-    mode_of = deletion_modes(config)
+    overrides = overrides_now(config)
     journal = _free_journal(config)
     stores = ObjectStores.of(storage, spool_directory=spool)
-    deletions = Deletions(stores.oldest(), plan_of_request, SystemClock(), mode_of=mode_of)
+    deletions = Deletions(stores.oldest(), plan_of_request, SystemClock(), mode_of=deletion_modes(overrides))
     store = Store(stores, _OfTenant(journal, tenant) if isinstance(journal, Wal) else journal, deletions=deletions)
-    follower = _follower(store, stores, config) if config is not None else None
+    follower = None
+    if config is not None and overrides is not None:
+        follower = _follower(store, stores, config, _ingest_limits(overrides))
     try:
         if follower is not None:
             follower.begin()
@@ -99,8 +101,8 @@ def opened_logs(
         known: dict[int, Committed] = {day: found for day, found in committed.items() if found is not None}
         if known:
             store.tenant(tenant).set_days(known)
-        if config is not None and isinstance(journal, Wal):
-            _replay(store, config)
+        if config is not None and overrides is not None and isinstance(journal, Wal):
+            _replay(store, config, _ingest_limits(overrides))
         if follower is not None:
             follower.poll()
         is_whole = config is None or follower is not None or isinstance(journal, Wal)
@@ -115,7 +117,7 @@ def opened_logs(
         store.close()
 
 
-def _follower(store: Store, stores: ObjectStores, config: ServerConfig) -> Follower | None:
+def _follower(store: Store, stores: ObjectStores, config: ServerConfig, limits_of: IngestLimitsOf) -> Follower | None:
     """Reads the write-ahead logs in the object store, where that is where they are."""
     options = config.ingester.object_wal
     if options is None:
@@ -123,7 +125,7 @@ def _follower(store: Store, stores: ObjectStores, config: ServerConfig) -> Follo
     return Follower(
         store,
         stores,
-        _limits(config).ingest,
+        limits_of,
         options,
         own_id=store.journal.writer_id,
         recent=RecentPushes(),
@@ -144,7 +146,7 @@ def _free_journal(config: ServerConfig | None) -> Journal:
         return NoJournal()
 
 
-def _replay(store: Store, config: ServerConfig) -> None:
+def _replay(store: Store, config: ServerConfig, limits_of: IngestLimitsOf) -> None:
     def flush(_: TenantStore) -> None:
         raise LimitExceeded(
             "the write-ahead log holds more lines than fit into memory: start the server once, which flushes them",
@@ -154,7 +156,7 @@ def _replay(store: Store, config: ServerConfig) -> None:
     memory_bytes = min(config.ingester.wal.replay_max_bytes, config.ingester.head_max_bytes)
     Replay(
         store,
-        _limits(config).ingest,
+        limits_of,
         RecentPushes(),
         learn_day=partial(read_day, store),
         flush=flush,
@@ -176,9 +178,9 @@ def read_day(store: Store, tenant_store: TenantStore, day: int) -> None:
         tenant_store.learn_day(day, committed)
 
 
-def _limits(config: ServerConfig) -> LimitsInForce:
+def _ingest_limits(overrides: Overrides) -> IngestLimitsOf:
     """Those of each tenant: rows were made under them, and are made again when they are read back."""
-    return LimitsInForce(config.runtime, config.tenants, RuntimeConfigMetrics(CollectorRegistry()))
+    return lambda tenant: overrides.of(tenant).limits.ingest
 
 
 class _OfTenant:

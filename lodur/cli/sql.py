@@ -83,7 +83,7 @@ def command(
             from lodur.app.segment_files import SCHEME, SegmentFilesystem, shown_files, stored_tenants
         except ImportError as error:
             raise missing("lodur sql", "sql") from error
-        from lodur.app.deletion_modes import deletion_modes
+        from lodur.app.deletion_modes import deletion_modes, overrides_now
         from lodur.store.object_stores import ObjectStores
         from lodur.telemetry.log import configure_log
 
@@ -93,7 +93,7 @@ def command(
         database.execute("set TimeZone = 'UTC'")
         config = place.config()
         stores = ObjectStores.of(place.storage(config), spool_directory=spool)
-        mode_of = deletion_modes(config)
+        mode_of = deletion_modes(overrides_now(config))
         chosen = [TenantId(name) for name in tenants] or list(stored_tenants(stores))
         if len(chosen) > 1 and not tenants:
             names = ", ".join(tenant.value for tenant in chosen)

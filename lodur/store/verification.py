@@ -57,6 +57,7 @@ class Counts:
     """What was checked so far."""
 
     tenants: int = 0
+    """Those of whom there is something."""
     manifests: int = 0
     segments: int = 0
     bytes: int = 0
@@ -71,6 +72,8 @@ class Verification:
         self._stores = stores
         self._only = only
         self._on_progress = on_progress
+        self._objects = 0
+        """Of tenants, looked at so far."""
         self.counts = Counts()
 
     def run(self) -> Iterator[Finding]:
@@ -78,14 +81,19 @@ class Verification:
         tenants: dict[TenantId, None] = {}
         for store in self._stores.each():
             for tenant in stored_tenants(store) if self._only is None else [self._only]:
-                tenants[tenant] = None
+                before = self._objects
                 yield from self._counted(self._tenant(store, tenant))
+                if self._objects > before:
+                    # Other folders are named as tenants could be: that of the write-ahead logs is.
+                    tenants[tenant] = None
             if self._only is None:
-                yield from self._counted(_documents(store, LOGS, LEASES, "leases"))
+                yield from self._counted(self._documents(store, LOGS, LEASES, "leases"))
         self.counts.tenants = len(tenants)
 
     def _counted(self, findings: Iterator[Finding]) -> Iterator[Finding]:
         for finding in findings:
+            # What was put aside is no tenant's alone: damaged leases are too.
+            self._objects += finding.kind is FindingKind.UNKNOWN
             self.counts.losses += finding.kind in LOSSES
             yield finding
 
@@ -95,6 +103,7 @@ class Verification:
             if self._stores.of_day(day) is not store:
                 continue
             self.counts.manifests += 1
+            self._objects += 1
             manifest, damage = self._manifest(store, tenant, day)
             if damage is not None:
                 yield damage
@@ -112,11 +121,20 @@ class Verification:
             for unknown in unknown_objects(store, tenant):
                 yield Finding(FindingKind.UNKNOWN, tenant.value, unknown.path, unknown.text)
         if store is self._stores.oldest():
-            yield from _documents(store, tenant.value, deletes_folder(tenant), "delete requests")
-        yield from _documents(store, tenant.value, f"{tenant}/rules", "rules")
-        yield from _documents(store, tenant.value, f"{tenant}/state/ruler", "states of rules")
+            yield from self._documents(store, tenant.value, deletes_folder(tenant), "delete requests")
+        yield from self._documents(store, tenant.value, f"{tenant}/rules", "rules")
+        yield from self._documents(store, tenant.value, f"{tenant}/state/ruler", "states of rules")
         for kept in store.list_objects(f"{tenant}/damaged"):
             yield Finding(FindingKind.ASIDE, tenant.value, kept.path, f"{kept.size_bytes} bytes of a damaged file")
+
+    def _documents(self, store: ObjectStore, tenant: str, folder: str, what: str) -> Iterator[Finding]:
+        """What is wrong with the documents of a folder."""
+        for listed in store.list_objects(folder):
+            self._objects += 1
+            path = listed.path
+            # What came damaged over the network only is whole when it is read again.
+            if _document_damage(store, path, what) and (text := _document_damage(store, path, what)):
+                yield Finding(FindingKind.DAMAGED, tenant, path, text, 0)
 
     def _manifest(self, store: ObjectStore, tenant: TenantId, day: int) -> tuple[Manifest | None, Finding | None]:
         """The manifest, and what is wrong with it; neither where it is gone by now."""
@@ -159,15 +177,6 @@ class Verification:
                 return None
             return Finding(FindingKind.MISSING, tenant.value, meta.path, f"{meta.path}: there is no such object")
         return Finding(FindingKind.DAMAGED, tenant.value, meta.path, f"{meta.path}: {wrong}") if wrong else None
-
-
-def _documents(store: ObjectStore, tenant: str, folder: str, what: str) -> Iterator[Finding]:
-    """What is wrong with the documents of a folder."""
-    for listed in store.list_objects(folder):
-        path = listed.path
-        # What came damaged over the network only is whole when it is read again.
-        if _document_damage(store, path, what) and (text := _document_damage(store, path, what)):
-            yield Finding(FindingKind.DAMAGED, tenant, path, text, 0)
 
 
 def _document_damage(store: ObjectStore, path: str, what: str) -> str:

@@ -83,7 +83,7 @@ CACHE_SMALL = Setting(
     "lodur.cache.small_ranges_max_bytes",
     SIZE,
     "64MiB",
-    "Parts of filters of remote segments in memory.",
+    "Ranges of remote segments of up to 16 KiB each in memory, such as parts of their filters.",
 )
 CACHE_DISK = Setting(
     "lodur.cache.disk_max_bytes",

@@ -70,13 +70,14 @@ RETENTION_ENABLED = Setting(
     "compactor.retention_enabled",
     BOOL,
     "false",
-    "Drop what is older than its retention period. Without it everything is kept.",
+    "Drop what is older than its retention period, and take delete requests. Without it everything is kept.",
 )
 RETENTION_DELAY = Setting(
     "compactor.retention_delete_delay",
     DURATION,
     "2h",
-    "How long the objects of segments with expired entries stay in the store once nobody reads them.",
+    "How long the objects of segments with expired entries stay in the store after these were dropped or written anew; "
+    "at least `lodur.compactor.reader_grace`.",
 )
 RETENTION_INTERVAL = Setting(
     "compactor.apply_retention_interval",
@@ -94,7 +95,7 @@ PARALLELISM = Setting(
     "compactor.max_compaction_parallelism",
     POSITIVE,
     "1",
-    "Days of a tenant that are compacted at the same time.",
+    "Days, of whichever tenants, that are compacted at the same time.",
 )
 DELETE_STORE = Setting(
     "compactor.delete_request_store",

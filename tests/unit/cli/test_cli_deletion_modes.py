@@ -68,3 +68,23 @@ def test_overrides_that_cannot_be_read_end_the_command(offline: Cli, directory: 
     asked = offline(*words, "--config-file", str(config))
     assert asked.exit_code != 0
     assert "overrides.yaml" in asked.stderr
+
+
+@pytest.mark.parametrize("wal", ["disk", "object"])
+def test_overrides_are_read_once(offline: Cli, directory: Path, monkeypatch: pytest.MonkeyPatch, wal: str) -> None:
+    """One answer for what is hidden and for the rows of the write-ahead log, and large files take a while."""
+    config = directory / "lodur.yaml"
+    config.write_text(CONFIG.format(directory=directory, common="disabled") + f"lodur: {{wal: {wal}}}\n")
+    (directory / "overrides.yaml").write_text(OVERRIDES % (TENANT.value, "filter-only"))
+    (directory / "data" / "wal").mkdir(parents=True)
+    read: list[Path] = []
+
+    def counted(file: Path) -> bytes:
+        read.append(file)
+        return file.read_bytes()
+
+    monkeypatch.setattr("lodur.config.overrides._read", counted)
+    span = ("--from", "1730000000", "--to", "1730003600", "--format", "raw", "-q")
+    asked = offline("export", '{app="a"}', *span, "--config-file", str(config), "--org-id", TENANT.value)
+    assert (asked.exit_code, asked.stdout) == (0, "plain\n")
+    assert read == [directory / "overrides.yaml"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -17,8 +18,9 @@ from lodur.ruler.leases import Leases
 from lodur.ruler.rule_store import ObjectRules, with_group
 from lodur.ruler.written import WrittenGroup, WrittenRule
 from lodur.store.days import NS_PER_DAY
+from lodur.store.manifest_store import commit
 from lodur.store.object_wal.lease import Lease, write_lease
-from lodur.store.object_wal.names import lease_path
+from lodur.store.object_wal.names import lease_path, object_path
 from tests.compacting_node import Node
 
 NOW_NS = 20_000 * NS_PER_DAY + 3600 * 10**9
@@ -124,6 +126,19 @@ def test_a_store_that_cannot_be_read(node: Node) -> None:
     assert result.exit_code == 3
     assert "the store could not be checked" in result.stderr
     assert "version 99 is not known" in result.stderr
+
+
+def test_folders_without_anything_of_a_tenant_are_not_counted(node: Node) -> None:
+    """That of the write-ahead logs is named as a tenant could be, and there may be one of that name."""
+    objects = node.store.stores.oldest()
+    assert write_lease(objects, WRITER, Lease(WRITER), None) is not None
+    assert objects.replace_if(object_path(WRITER, 1), b"x", None) is not None
+    assert objects.replace_if("wal/damaged/lease-1.json", b"x", None) is not None
+    (node.directory / node.target / "lost+found").mkdir()
+    assert " of 2 days and 1 tenants, " in verify(node).stderr
+    assert json.loads(verify(node, "--tenant", "u", "-o", "json").stdout)["checked"]["tenants"] == 0
+    commit(objects, TenantId("wal"), 20_000, None, lambda manifest: replace(manifest, covered={WRITER: 1}))
+    assert " of 3 days and 2 tenants, " in verify(node).stderr
 
 
 def test_what_was_put_aside_is_told(node: Node) -> None:
