@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from lodur.store.compaction.policy import OPEN_DAY_INPUTS_MIN
 from lodur.store.object_wal.lease import Lease, LeaseState, encode_lease
 from lodur.store.object_wal.names import lease_path, object_path
 from tests.conftest import StartLodur
@@ -90,7 +91,7 @@ def test_four_permissions_are_enough(
     server = lodur_server(config_text=text + COMPACTION.format(grace="0s"))
     client = connect(server)
     lines: list[str] = []
-    for number in range(6):
+    for number in range(OPEN_DAY_INPUTS_MIN):  # as many are merged at any time of the day
         body, pushed = push_body(1, number, now_ns)
         assert client.push(body) == 204
         lines += pushed
