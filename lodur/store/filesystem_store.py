@@ -45,9 +45,10 @@ class FilesystemStore:
                     left.unlink(missing_ok=True)
 
     def get(self, path: str) -> StoredObject | None:
-        with _told(self._file(path), "cannot be read"):
+        file = self._file(path)
+        with _told(file, "cannot be read"):
             try:
-                data = self._file(path).read_bytes()
+                data = file.read_bytes()
             except (FileNotFoundError, NotADirectoryError):
                 return None
         return StoredObject(data, _version(data))
@@ -91,11 +92,7 @@ class FilesystemStore:
     def list_objects(self, prefix: str) -> list[ListedObject]:
         folder = self._file(prefix)
         with _told(folder, "cannot be listed"):
-            found = [
-                ListedObject(file.relative_to(self._directory).as_posix(), file.stat().st_size)
-                for file in folder.rglob("*")
-                if not file.name.startswith(".") and file.is_file()
-            ]
+            found = list(_listed(str(folder), f"{prefix}/" if prefix else ""))
         return sorted(found, key=lambda listed: listed.path)
 
     def list_folders(self, prefix: str) -> list[str]:
@@ -123,6 +120,25 @@ class FilesystemStore:
         self._make_folder(folder.parent)
         folder.mkdir(exist_ok=True)
         _sync(folder.parent)
+
+
+def _listed(folder: str, prefix: str) -> Iterator[ListedObject]:
+    """The objects below a folder, any of which may be deleted meanwhile. Raises OSError for what cannot be read."""
+    try:
+        with os.scandir(folder) as found:
+            entries = list(found)
+    except (FileNotFoundError, NotADirectoryError):
+        return
+    for entry in entries:
+        path = f"{prefix}{entry.name}"
+        if entry.is_dir(follow_symlinks=False):
+            yield from _listed(entry.path, f"{path}/")
+        elif not entry.name.startswith(".") and entry.is_file():
+            try:
+                size_bytes = entry.stat().st_size
+            except FileNotFoundError:
+                continue
+            yield ListedObject(path, size_bytes)
 
 
 @contextmanager

@@ -40,8 +40,9 @@ from lodur.telemetry.store_metrics import CacheMetrics
 LOAD_TENANTS = 8
 """Tenants read at the same time at start: a thousand of them would else take a minute of waiting for listings."""
 
-LOAD_THREADS = 16
-"""Manifests read at the same time at start: they wait for the network."""
+LOAD_THREADS = 32
+"""Manifests read at the same time at start: they wait for the network. Those of a directory are read one by one: nothing
+waits there, and threads would only wait for each other."""
 
 SOURCES_ATTEMPTS_MAX = 5
 """Each failed one means that another process has replaced segments meanwhile, which takes it seconds."""
@@ -111,10 +112,17 @@ class Store:
         if self._disk_cache is not None:
             self._disk_cache.load()
         tenants = self._stored_tenants()
-        with ThreadPoolExecutor(LOAD_TENANTS, "load-tenant") as threads:
-            # Taken one by one, so that the first failure is raised.
-            for _ in threads.map(self._load_tenant, tenants):
-                pass
+        if any(map(is_remote, self._stores.each())):
+            with (
+                ThreadPoolExecutor(LOAD_THREADS, "load-manifest") as threads,
+                ThreadPoolExecutor(LOAD_TENANTS, "load-tenant") as tenant_threads,
+            ):
+                # Taken one by one, so that the first failure is raised.
+                for _ in tenant_threads.map(lambda tenant: self._load_tenant(tenant, threads), tenants):
+                    pass
+        else:
+            for tenant in tenants:
+                self._load_tenant(tenant, None)
         if self.deletions is not None:
             self.deletions.note_stored(tenants)
 
@@ -354,7 +362,7 @@ class Store:
         places = [(store, day) for store in self._stores.each() for day in stored_days(store, tenant)]
         return [(store, day) for store, day in places if self._stores.of_day(day) is store]
 
-    def _load_tenant(self, tenant: TenantId) -> None:
+    def _load_tenant(self, tenant: TenantId, threads: ThreadPoolExecutor | None) -> None:
         if self.deletions is not None:
             bring_requests(self._stores, tenant)
             self._note_requests(tenant)
@@ -373,8 +381,8 @@ class Store:
         def read(place: tuple[ObjectStore, int]) -> tuple[int, Committed | None]:
             return place[1], sound_manifest(place[0], tenant, place[1])
 
-        with ThreadPoolExecutor(LOAD_THREADS, "load-manifest") as threads:
-            days = {day: committed for day, committed in threads.map(read, places) if committed is not None}
+        read_all = threads.map(read, places) if threads is not None else map(read, places)
+        days = {day: committed for day, committed in read_all if committed is not None}
         if days:
             self.tenant(tenant).set_days(days)
         named = {path for committed in days.values() for path in _named(committed)}
