@@ -1,4 +1,4 @@
-"""A store that answers nobody for a while: that kills no writer."""
+"""A store that answers nobody for a while: that kills no writer, and a writer that could not begin meanwhile begins."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from lodur.model.clock import ManualClock
 from lodur.model.errors import Unavailable
 from lodur.store.days import NS_PER_DAY
 from lodur.store.object_wal.lease import LeaseState, read_lease
+from lodur.store.object_wal.writing import ObjectWal
 from tests.wal_node import OPTIONS, Row, WalNode
 
 NOW_NS = 20_000 * NS_PER_DAY + NS_PER_DAY // 2
@@ -65,3 +66,21 @@ def test_a_writer_that_died_in_an_outage_is_adopted_after_it(tmp_path: Path) -> 
         backend.adopter.poll()
     assert state_of(backend, writer) is LeaseState.ADOPTED
     assert backend.rows() == rows
+
+
+def test_a_writer_whose_first_lease_was_adopted_before_it_knew_of_it_begins_anew(tmp_path: Path) -> None:
+    """Its making was answered with an error, and the next attempt comes only after the time of a lease."""
+    time = ManualClock(NOW_NS)
+    node = WalNode(tmp_path, time)
+    wal = ObjectWal(node.objects, OPTIONS, node.clock)
+    fenced: list[str] = []
+    wal.on_fenced = lambda: fenced.append(wal.writer_id)
+    node.objects.calls_left, node.objects.is_carried_out = 0, True
+    with pytest.raises(Unavailable):
+        wal.register()
+    node.adopt_silent()
+    wal.register()
+    assert fenced == [wal.writer_id]
+    with pytest.raises(Unavailable, match="taken this one for dead"):
+        wal.append("t", 0, NOW_NS, b"")
+    wal.close()
