@@ -1,4 +1,4 @@
-"""A start with many tenants: their manifests are read side by side, and each tenant has its own."""
+"""A start with many tenants: manifests that lie elsewhere are read side by side, and each tenant has its own."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ DEADLINE_S = 20.0
 
 
 class MeetingStore(FilesystemStore):
-    """A store in which whoever lists objects waits for somebody else who does."""
+    """A store elsewhere in which whoever lists objects waits for somebody else who does."""
 
     def __init__(self, directory: Path) -> None:
         super().__init__(directory)
@@ -38,6 +38,9 @@ class MeetingStore(FilesystemStore):
         with self._lock:
             self._inside -= 1
         return super().list_objects(prefix)
+
+    def local_path(self, path: str) -> Path | None:
+        return None
 
 
 def fill(directory: Path) -> None:
