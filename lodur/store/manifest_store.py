@@ -13,6 +13,7 @@ from lodur.store.days import day_name, parse_day_name
 from lodur.store.manifest import DamagedManifest, Manifest, decode_manifest, encode_manifest, restored_manifest
 from lodur.store.manifest_repair import keep_damaged, rebuilt_manifest
 from lodur.store.object_store import ObjectStore
+from lodur.store.settled_reads import read_settled
 
 COMMIT_ATTEMPTS_MAX = 20
 """Each lost attempt means that another process has committed: with this many there is something else wrong."""
@@ -61,17 +62,12 @@ def sound_manifest(store: ObjectStore, tenant: TenantId, day: int, known: Commit
     path = manifest_path(tenant, day)
     known_revision = known.manifest.revision if known is not None else 0
     for _ in range(COMMIT_ATTEMPTS_MAX):
-        found = store.get(path)
-        if found is None:
+        settled = read_settled(store, path, decode_manifest, DamagedManifest)
+        if settled is None:
             return None
-        try:
-            return Committed(decode_manifest(found.data, path), found.version)
-        except DamagedManifest as error:
-            damage = error
-        # What came damaged over the network only is whole when it is read again.
-        again = store.get(path)
-        if again is None or again.data != found.data:
-            continue
+        found, read = settled
+        if not isinstance(read, DamagedManifest):
+            return Committed(read, found.version)
         kept = keep_damaged(store, tenant, day, found.data)
         restored = restored_manifest(found.data, path)
         manifest = restored or rebuilt_manifest(store, tenant, day, found.data, known_revision=known_revision)
@@ -80,8 +76,8 @@ def sound_manifest(store: ObjectStore, tenant: TenantId, day: int, known: Commit
             _log.error(
                 "damaged manifest was restored" if restored else "damaged manifest was rebuilt from its day's segments",
                 path=path,
-                offset=damage.offset,
-                err=str(damage),
+                offset=read.offset,
+                err=str(read),
                 segments=len(manifest.segments),
                 rows=sum(segment.rows for segment in manifest.segments),
                 kept=kept,

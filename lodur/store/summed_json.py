@@ -18,12 +18,10 @@ from typing import Generic, TypeVar
 import msgspec
 import structlog
 
-from lodur.model.errors import CorruptData, LodurError, Unavailable
+from lodur.model.errors import CorruptData, LodurError
 from lodur.model.tenant import TenantId
 from lodur.store.object_store import ObjectStore
-
-READ_ATTEMPTS_MAX = 20
-"""Each failed one means that the bytes came damaged, and others when they were read again."""
+from lodur.store.settled_reads import read_settled
 
 SUMMED_VERSION = 2
 """Of the documents that `check_summed` is for: their version 1 had no checksum."""
@@ -121,21 +119,16 @@ def read_sound(store: ObjectStore, path: str, decode: Callable[[bytes, str], T])
 
     `decode` raises DamagedJson for damage. Raises what else it does, and as `ObjectStore`.
     """
-    for _ in range(READ_ATTEMPTS_MAX):
-        found = store.get(path)
-        if found is None:
-            return None
+    settled = read_settled(store, path, decode, DamagedJson)
+    if settled is None:
+        return None
+    found, read = settled
+    if not isinstance(read, DamagedJson):
+        return Sound(read, found.version)
+    for file in restored_files(found.data):
         with suppress(DamagedJson):
-            return Sound(decode(found.data, path), found.version)
-        # What came damaged over the network only is whole when it is read again.
-        again = store.get(path)
-        if again is None or again.data != found.data:
-            continue
-        for file in restored_files(found.data):
-            with suppress(DamagedJson):
-                return Sound(decode(file, path), found.version, damaged=found.data)
-        return Sound(None, found.version, damaged=found.data)
-    raise Unavailable(f"{path}: {READ_ATTEMPTS_MAX} attempts to read met with other writers or with damage")
+            return Sound(decode(file, path), found.version, damaged=found.data)
+    return Sound(None, found.version, damaged=found.data)
 
 
 def put_damaged_aside(store: ObjectStore, folder: TenantId | str, name: str, damaged: bytes) -> str:

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import structlog
 
 from lodur.kernels.wal import WalProblem, WalRecord, decode_wal_object
-from lodur.model.errors import CorruptData, Unavailable
+from lodur.model.errors import CorruptData
 from lodur.store.object_store import ObjectStore
 from lodur.store.object_wal.names import object_number, object_path, writer_folder
-from lodur.store.summed_json import READ_ATTEMPTS_MAX
+from lodur.store.settled_reads import read_settled
 
 _log = structlog.get_logger(__name__)
 
@@ -29,51 +30,59 @@ class ReadObject:
     """Not all of it could be read; that was logged."""
 
 
+class _DamagedObject(Exception):
+    """Not all of an object could be read."""
+
+    def __init__(self, read: ReadObject, problems: CorruptData | Sequence[WalProblem]) -> None:
+        super().__init__()
+        self.read = read
+        self.problems = problems
+
+
 def read_object(store: ObjectStore, writer_id: str, number: int) -> ReadObject | None:
     """An object of a log; None where there is none. What is damaged in it is logged and left out.
 
     Raises as `ObjectStore`.
     """
     path = object_path(writer_id, number)
-    for _ in range(READ_ATTEMPTS_MAX):
-        found = store.get(path)
-        if found is None:
-            return None
-        read, problems = _decoded(found.data, writer_id, number)
-        if read.is_damaged:
-            # What came damaged over the network only is whole when it is read again.
-            again = store.get(path)
-            if again is None or again.data != found.data:
-                continue
-            _report(path, problems)
-        return read
-    raise Unavailable(f"{path}: {READ_ATTEMPTS_MAX} attempts to read met with damage")
+    settled = read_settled(store, path, partial(_decoded, writer_id, number), _DamagedObject)
+    if settled is None:
+        return None
+    _, read = settled
+    return _reported(path, read) if isinstance(read, _DamagedObject) else read
 
 
 def decoded_object(data: bytes, writer_id: str, number: int) -> ReadObject:
     """`read_object` of bytes that are here."""
-    read, problems = _decoded(data, writer_id, number)
-    _report(object_path(writer_id, number), problems)
+    path = object_path(writer_id, number)
+    try:
+        return _decoded(writer_id, number, data, path)
+    except _DamagedObject as damaged:
+        return _reported(path, damaged)
+
+
+def _decoded(writer_id: str, number: int, data: bytes, path: str) -> ReadObject:
+    """What bytes say. Raises _DamagedObject."""
+    try:
+        by, records, problems = decode_wal_object(data, Path(path))
+    except CorruptData as error:
+        raise _DamagedObject(ReadObject(number, (), is_damaged=True), error) from error
+    read = ReadObject(number, tuple(records), is_end=by != writer_id, is_damaged=bool(problems))
+    if problems:
+        raise _DamagedObject(read, problems)
     return read
 
 
-def _decoded(data: bytes, writer_id: str, number: int) -> tuple[ReadObject, CorruptData | Sequence[WalProblem]]:
-    """What bytes say, and what is wrong with them."""
-    try:
-        by, records, problems = decode_wal_object(data, Path(object_path(writer_id, number)))
-    except CorruptData as error:
-        return ReadObject(number, (), is_damaged=True), error
-    return ReadObject(number, tuple(records), is_end=by != writer_id, is_damaged=bool(problems)), problems
-
-
-def _report(path: str, problems: CorruptData | Sequence[WalProblem]) -> None:
-    if isinstance(problems, CorruptData):
-        _log.error("object of a write-ahead log cannot be read, it is left out", file=path, err=str(problems))
-        return
-    for problem in problems:
+def _reported(path: str, damaged: _DamagedObject) -> ReadObject:
+    """What is left of an object; the damage is logged."""
+    if isinstance(damaged.problems, CorruptData):
+        _log.error("object of a write-ahead log cannot be read, it is left out", file=path, err=str(damaged.problems))
+        return damaged.read
+    for problem in damaged.problems:
         _log.error(
             "write-ahead log is damaged", file=path, offset=problem.offset, bytes=problem.bytes, err=problem.message
         )
+    return damaged.read
 
 
 def listed_sizes(store: ObjectStore, writer_id: str) -> dict[int, int]:
