@@ -129,7 +129,7 @@ class Adopter:
         """A log that makes trouble must not keep others from being adopted."""
         try:
             self._look(store, writer_id)
-        except LodurError as error:
+        except (LodurError, OSError) as error:
             self._seen.pop(writer_id, None)
             self._metrics.adoption_failures.inc()
             _log.warning("write-ahead log is looked at again later", writer=writer_id, err=str(error))

@@ -1,7 +1,11 @@
-"""A store that answers nobody for a while: that kills no writer, and a writer that could not begin meanwhile begins."""
+"""A store that answers nobody for a while: it kills no writer, and one that could not begin meanwhile begins.
+
+And a disk without room for the segments of a log that is adopted.
+"""
 
 from __future__ import annotations
 
+import errno
 from contextlib import suppress
 from pathlib import Path
 
@@ -11,6 +15,7 @@ from lodur.ingest.adopting import LOOKS_PER_LEASE
 from lodur.model.clock import ManualClock
 from lodur.model.errors import Unavailable
 from lodur.store.days import NS_PER_DAY
+from lodur.store.filesystem_store import FilesystemStore
 from lodur.store.object_wal.lease import LeaseState, read_lease
 from lodur.store.object_wal.writing import ObjectWal
 from tests.wal_node import OPTIONS, Row, WalNode
@@ -29,6 +34,34 @@ def row_of(number: int) -> Row:
 def state_of(node: WalNode, other: WalNode) -> LeaseState | None:
     found = read_lease(node.objects, other.wal.writer_id)
     return found.lease.state if found else None
+
+
+class FullOnce(FilesystemStore):
+    """A store beside a disk on which no segment can be prepared the first time."""
+
+    def __init__(self, directory: Path) -> None:
+        super().__init__(directory)
+        self.is_full = True
+
+    def spool(self, path: str) -> Path:
+        if self.is_full:
+            self.is_full = False
+            raise OSError(errno.ENOSPC, "no space left on device")
+        return super().spool(path)
+
+
+def test_a_log_for_which_there_is_no_room_does_not_keep_others_from_being_adopted(tmp_path: Path) -> None:
+    time = ManualClock(NOW_NS)
+    writers = [WalNode(tmp_path, time) for _ in range(2)]
+    rows = [row for number, writer in enumerate(writers) for row in writer.acknowledged([row_of(number)])]
+    backend = WalNode(tmp_path, time, faulty=FullOnce(tmp_path))
+    for writer in writers:
+        writer.wal.close()
+    backend.adopter.poll()
+    assert {state_of(backend, writer) for writer in writers} == {LeaseState.ADOPTING, LeaseState.ADOPTED}
+    backend.adopt_silent()
+    assert LeaseState.ADOPTING not in {state_of(backend, writer) for writer in writers}
+    assert WalNode(tmp_path, time).rows() == rows
 
 
 @pytest.mark.parametrize("calls", [0, 1])
