@@ -188,6 +188,10 @@ class LokiClient:
         return Unavailable(f"cannot reach {url}: {what}; --addr or LODUR_ADDR names another server")
 
 
+_NO_SUCH_REQUEST = "could not find delete request"
+"""In Loki's words: a 404 that tells of no wrong address."""
+
+
 def refusal(connection: Connection, answer: Answer) -> LodurError:
     """The error that stands for an answer other than 2xx."""
     said = answer.text or "no reason given"
@@ -195,6 +199,8 @@ def refusal(connection: Connection, answer: Answer) -> LodurError:
     match answer.status:
         case 401 | 403:
             return Unauthenticated(f"{message}; name a tenant with --org-id, or credentials with --username/--password")
+        case 404 if _NO_SUCH_REQUEST in said:
+            return NotFound(message)
         case 404:
             return NotFound(f"{message}; is this the address of a Loki-compatible server?")
         case 429:

@@ -6,13 +6,13 @@ import bz2
 import gzip
 import lzma
 import os
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO, Protocol, cast
 
 from lodur.cli.extras import arrow
+from lodur.cli.terminal import standard_output
 from lodur.model.errors import InvalidRequest
 
 
@@ -73,20 +73,35 @@ def compression_of(name: str) -> str:
 def opened_target(name: str) -> Iterator[ByteSink]:
     """Standard output for `-`; else a file, which gets its name when all is written, and is gone when it is not."""
     if name == "-":
-        yield sys.stdout.buffer
-        sys.stdout.buffer.flush()
+        with standard_output() as output:
+            yield output
         return
-    target = Path(name)
-    unfinished = target.with_name(f"{target.name}.tmp")
     try:
-        with unfinished.open("wb") as file:
+        with unfinished_file(name) as path, path.open("wb") as file:
             with _compressed(file, compression_of(name)) as sink:
                 yield sink
             file.flush()
-            os.fsync(file.fileno())
-        os.replace(unfinished, target)
+            if path.is_file():
+                os.fsync(file.fileno())
     except OSError as error:
-        raise InvalidRequest(f"{error.filename or unfinished} cannot be written: {error.strerror or error}") from error
+        raise InvalidRequest(f"{error.filename or name} cannot be written: {error.strerror or error}") from error
+
+
+@contextmanager
+def unfinished_file(name: str) -> Iterator[Path]:
+    """Where to write what gets its name when it is complete.
+
+    A device or a pipe is written to as it is, and a link stays one: what it points to is replaced.
+    """
+    given = Path(name)
+    if given.exists() and not given.is_file():
+        yield given
+        return
+    target = Path(os.path.realpath(given)) if given.is_symlink() else given
+    unfinished = target.with_name(f"{target.name}.tmp")
+    try:
+        yield unfinished
+        os.replace(unfinished, target)
     finally:
         unfinished.unlink(missing_ok=True)
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import sys
 import tempfile
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -20,6 +19,7 @@ from pathlib import Path
 
 import click
 
+from lodur.cli.terminal import standard_output
 from lodur.model.durations import NS_PER_S
 from lodur.model.errors import InvalidRequest, Unavailable
 from lodur.model.time_span import TimeSpan
@@ -97,9 +97,8 @@ def _collect(parts: Sequence[Part], under_way: Sequence[Future[None]], options: 
     for part, future in zip(parts, under_way, strict=True):
         future.result()
         if options.is_merged:
-            with part.path.open("rb") as file:
-                shutil.copyfileobj(file, sys.stdout.buffer)
-            sys.stdout.buffer.flush()
+            with part.path.open("rb") as file, standard_output() as output:
+                shutil.copyfileobj(file, output)
             if not options.keep:
                 part.path.unlink()
 

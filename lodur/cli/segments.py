@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -14,6 +15,7 @@ import click
 from lodur.cli.store_options import StorePlace, opened_stores, store_options
 from lodur.cli.terminal import write_err, write_out
 from lodur.model.byte_size import format_byte_size
+from lodur.model.errors import CorruptData
 from lodur.model.tenant import TenantId
 
 if TYPE_CHECKING:
@@ -102,7 +104,7 @@ def inspect(where: Where, name: str) -> None:
         for stored in _days(stores, where):
             for segment in stored.manifest.segments:
                 if segment.id == name or segment.path.endswith(name):
-                    with opened_whole(stored.store, segment) as whole:
+                    with _problems_told(segment), opened_whole(stored.store, segment) as whole:
                         sizes, streams = whole.sizes, whole.streams()
                         facts = [
                             ("path", segment.path),
@@ -128,6 +130,18 @@ def inspect(where: Where, name: str) -> None:
                     write_out("".join(f"{rows:>12}  {labels}\n" for labels, rows in largest))
                     return
     raise click.ClickException(f"there is no live segment '{name}'; `lodur segments ls` lists them")
+
+
+@contextmanager
+def _problems_told(segment: SegmentMeta) -> Iterator[None]:
+    from lodur.store.whole_segments import DamagedSegment, MissingSegment
+
+    try:
+        yield
+    except (DamagedSegment, CorruptData) as error:
+        raise click.ClickException(f"{segment.path} is damaged: {error}") from error
+    except MissingSegment as error:
+        raise click.ClickException(f"{segment.path} is missing") from error
 
 
 @command.command(name="verify")

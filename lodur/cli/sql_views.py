@@ -5,16 +5,14 @@ DuckDB reads the segments as they lie; nothing is loaded beforehand. Start at `c
 
 from __future__ import annotations
 
-import errno
 import os
-import sys
 import threading
 from collections.abc import Mapping, Sequence
 from enum import Enum
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lodur.cli.terminal import write_out
+from lodur.cli.export_files import unfinished_file
+from lodur.cli.terminal import standard_output, write_out
 from lodur.model.errors import InvalidRequest
 from lodur.model.time_span import TimeSpan
 
@@ -139,12 +137,8 @@ class Statements:
         if self._target == "-":
             self._stream(query, options)
             return ""
-        unfinished = Path(f"{self._target}.tmp")
-        try:
-            self._database.execute(f"copy (\n{query}\n) to {quoted_text(str(unfinished))} ({options})")
-            os.replace(unfinished, self._target)
-        finally:
-            unfinished.unlink(missing_ok=True)
+        with unfinished_file(self._target) as path:
+            self._database.execute(f"copy (\n{query}\n) to {quoted_text(str(path))} ({options}, USE_TMP_FILE false)")
         return ""
 
     def _stream(self, query: str, options: str) -> None:
@@ -152,19 +146,19 @@ class Statements:
         import duckdb
 
         read_end, write_end = os.pipe()
-        unread = threading.Event()
-        forwarding = threading.Thread(target=_forward, args=(read_end, unread))
+        failures: list[OSError | InvalidRequest] = []
+        forwarding = threading.Thread(target=_forward, args=(read_end, failures))
         forwarding.start()
         try:
             self._database.execute(f"copy (\n{query}\n) to '/dev/fd/{write_end}' ({options}, USE_TMP_FILE false)")
         except duckdb.Error:
-            if not unread.is_set():
+            if not failures:
                 raise
         finally:
             os.close(write_end)
             forwarding.join()
-        if unread.is_set():
-            raise BrokenPipeError(errno.EPIPE, os.strerror(errno.EPIPE))
+        if failures:
+            raise failures[0]
 
     def _table(self, query: str) -> str:
         cursor = self._database.execute(f"select columns(*)::varchar from (\n{query}\n)")
@@ -184,12 +178,12 @@ def _cell(value: str | None) -> str:
     return text if len(text) <= CELL_CHARS_MAX else f"{text[: CELL_CHARS_MAX - 1]}…"
 
 
-def _forward(read_end: int, unread: threading.Event) -> None:
-    """Print what comes through a pipe; where nobody reads any more, let the writer find out."""
+def _forward(read_end: int, failures: list[OSError | InvalidRequest]) -> None:
+    """Print what comes through a pipe; where that fails, let the writer find out, whose pipe breaks."""
     with open(read_end, "rb", buffering=0) as pipe:
         try:
-            while data := pipe.read(PIPE_BYTES):
-                sys.stdout.buffer.write(data)
-            sys.stdout.buffer.flush()
-        except BrokenPipeError:
-            unread.set()
+            with standard_output() as output:
+                while data := pipe.read(PIPE_BYTES):
+                    output.write(data)
+        except (OSError, InvalidRequest) as error:
+            failures.append(error)

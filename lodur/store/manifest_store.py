@@ -115,11 +115,13 @@ def commit(
     already changed: an attempt whose answer was lost may have been stored.
     """
     path = manifest_path(tenant, day)
+    # Somebody may have deleted the manifest, or put an older one back: what is committed is newer than what was known.
+    known_revision = known.manifest.revision if known is not None else 0
     for _ in range(COMMIT_ATTEMPTS_MAX):
         manifest = change(known.manifest if known else Manifest(day_name(day)))
         if known is not None and manifest == known.manifest:
             return known
-        manifest = replace(manifest, revision=manifest.revision + 1)
+        manifest = replace(manifest, revision=max(manifest.revision, known_revision) + 1)
         version = store.replace_if(path, encode_manifest(manifest), known.version if known else None)
         if version is not None:
             return Committed(manifest, version)

@@ -204,6 +204,8 @@ class RangeCache:
 
     def _has_room(self, size_bytes: int) -> bool:
         try:
+            # Whoever emptied the cache may have taken its directory too.
+            self._directory.mkdir(parents=True, exist_ok=True)
             disk = shutil.disk_usage(self._directory)
         except OSError:
             return False

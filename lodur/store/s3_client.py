@@ -9,6 +9,7 @@ from __future__ import annotations
 import ipaddress
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,9 +18,11 @@ from urllib.parse import urlsplit
 from obstore.store import S3Store
 
 from lodur.model.clock import Clock, SystemClock
+from lodur.model.errors import InvalidRequest
 from lodur.store.aws_profiles import AwsProfile, find_profile
 from lodur.store.http_clients import client_config, retry_config
 from lodur.store.options import S3Options
+from lodur.store.s3_checks import key_problem, s3_problem
 
 if TYPE_CHECKING:
     # Typed dictionaries that do not exist at run time.
@@ -32,14 +35,23 @@ PROFILE_READ_AGAIN = timedelta(minutes=5)
 """A profile's keys may be replaced by whoever wrote them."""
 
 _REGION_VARIABLES = ("AWS_REGION", "AWS_DEFAULT_REGION")
+_KEY_VARIABLES = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
 
 
 def s3_client(options: S3Options, *, clock: Clock | None = None) -> S3Store:
-    """A client of the bucket. Raises InvalidRequest for an AWS profile or a file of certificates that is no use."""
+    """A client of the bucket.
+
+    Raises InvalidRequest for an AWS profile or a file of certificates that is no use, and for what `s3_checks` refuses.
+    """
     profile = None if options.access_key_id else find_profile(os.environ, Path.home())
+    options = replace(options, region=_region(options, profile))
+    from_environment = _KEY_VARIABLES if profile is None and not options.access_key_id else ()
+    keys = (key_problem(name, os.environ.get(name, "")) for name in from_environment)
+    if problem := s3_problem(options) or next(filter(None, keys), ""):
+        raise InvalidRequest(problem)
     config: S3Config = {
         "bucket": options.bucket,
-        "region": _region(options, profile),
+        "region": options.region,
         "virtual_hosted_style_request": not _names_bucket_in_path(options),
         "conditional_put": "etag",
         # One object is deleted at a time: the bulk request would only ask more of the store.

@@ -109,7 +109,7 @@ WAL_INTERVAL = Setting(
     "lodur.object_wal.interval",
     POSITIVE_DURATION,
     "250ms",
-    "At most one object is written in so long by each process that takes pushes.",
+    "At most one object is written in so long by each process that takes pushes; 3s at most, for pushes wait for it.",
 )
 WAL_GROUP_BYTES = Setting(
     "lodur.object_wal.group_bytes",

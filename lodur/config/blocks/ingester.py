@@ -26,6 +26,9 @@ from lodur.store.options import FlushOptions, SegmentCodec
 
 TYPE_NAMES = {"ingester": "ingester.Config", "ingester.wal": "ingester.WALConfig"}
 
+INTERVAL_MAX_S = 3.0
+"""Of the object WAL: pushes are refused while a group has waited for five seconds, of which its request takes some."""
+
 LEASE_MIN_S = 3.0
 """A request that is answered late must not cost a process its life."""
 
@@ -184,6 +187,9 @@ def _object_wal_options(values: Values) -> ObjectWalOptions | None:
         follow_max_bytes=values.get(WAL_FOLLOW_BYTES),
         lease_s=values.get(WAL_LEASE) / 1e9,
     )
+    refused = "CONFIG ERROR: invalid lodur config: object_wal"
+    if options.interval_s > INTERVAL_MAX_S:
+        raise ConfigError(f"{refused}.interval must be {INTERVAL_MAX_S:g}s or less, for pushes wait for it")
     if options.lease_s < LEASE_MIN_S:
-        raise ConfigError(f"CONFIG ERROR: invalid lodur config: object_wal.lease must be {LEASE_MIN_S:g}s or more")
+        raise ConfigError(f"{refused}.lease must be {LEASE_MIN_S:g}s or more")
     return options

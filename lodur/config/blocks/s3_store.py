@@ -18,6 +18,7 @@ from lodur.config.kinds import BOOL, SECRET, SECRET_URL, TEXT, TEXTS, choice
 from lodur.config.schema import Entry, Setting, inert_keys
 from lodur.config.values import Values
 from lodur.store.options import S3Options
+from lodur.store.s3_checks import s3_problem
 
 _SSE = {"": "", "SSE-S3": "AES256", "SSE-KMS": "aws:kms"}
 
@@ -85,7 +86,8 @@ def s3_settings(block: str, flag_block: str = "") -> S3Settings:
             at(block, "s3"),
             SECRET_URL,
             "",
-            "`s3://key:secret@region/bucket`, or an endpoint for the region; a prefix may follow.",
+            "`s3://key:secret@region/bucket`, or an endpoint for the region, also as `http://` and `https://`; "
+            "a prefix may follow.",
             flag("url"),
         ),
         buckets=Setting(at(block, "bucketnames"), TEXTS, "", "The bucket; one.", flag("buckets")),
@@ -132,8 +134,8 @@ def s3_options(values: Values, settings: S3Settings) -> S3Options:
     """The bucket that some settings describe. Raises BadValue without a secret in it."""
     url = _s3_url(values.get(settings.url))
     host = (url.hostname or "") if url else ""
-    is_region = "." not in host and not (url and url.port)
-    endpoint = values.get(settings.endpoint) or ("" if is_region or not url else url.netloc.rpartition("@")[2])
+    is_region = url is None or (url.scheme == "s3" and "." not in host and not url.port)
+    endpoint = values.get(settings.endpoint) or ("" if is_region or not url else _endpoint_of(url))
     insecure = values.get(settings.insecure)
     endpoint_url = endpoint if not endpoint or "://" in endpoint else f"{'http' if insecure else 'https'}://{endpoint}"
     access_key_id = values.get(settings.access_key_id) or unquote((url and url.username) or "")
@@ -144,7 +146,7 @@ def s3_options(values: Values, settings: S3Settings) -> S3Options:
     if values.get(settings.sse_key) and values.get(settings.sse_type) != "SSE-KMS":
         raise BadValue(Problem(0, "sse.kms_key_id is given, set sse.type to SSE-KMS"))
     bucket, prefix = _bucket_and_prefix(values.get(settings.buckets), url.path.strip("/") if url else "")
-    return S3Options(
+    options = S3Options(
         bucket=bucket,
         region=values.get(settings.region) or (host if is_region else ""),
         endpoint_url=endpoint_url,
@@ -162,6 +164,15 @@ def s3_options(values: Values, settings: S3Settings) -> S3Options:
         http=http_options(values, settings.client),
         retries=retry_options(values, settings.client),
     )
+    if problem := s3_problem(options):
+        raise BadValue(Problem(0, problem))
+    return options
+
+
+def _endpoint_of(url: SplitResult) -> str:
+    """The server that a URL names; `s3` leaves open whether with TLS, as `endpoint` without a scheme does."""
+    server = url.netloc.rpartition("@")[2]
+    return server if url.scheme == "s3" else f"{url.scheme}://{server}"
 
 
 def _s3_url(text: str) -> SplitResult | None:
@@ -170,7 +181,7 @@ def _s3_url(text: str) -> SplitResult | None:
     refused = BadValue(Problem(0, "s3 is not a URL such as s3://key:secret@region/bucket (a key's / is written %2F)"))
     try:
         url = urlsplit(text)
-        usable = url.scheme == "s3" and bool(url.hostname) and url.port != 0
+        usable = url.scheme in ("s3", "http", "https") and bool(url.hostname) and url.port != 0
     except ValueError:
         raise refused from None
     if not usable:

@@ -22,7 +22,7 @@ from lodur.config.blocks.reasons import NO_CHUNKS, NO_INDEX_SHIPPING
 from lodur.config.blocks.s3_store import s3_options, s3_settings
 from lodur.config.blocks.schema_periods import SchemaPeriod
 from lodur.config.blocks.uniform_store import NO_CLIENT, PREFIX, USE_UNIFORM, with_uniform_store
-from lodur.config.errors import BadValue, ConfigError
+from lodur.config.errors import BadValue, ConfigError, Problem
 from lodur.config.kinds import DURATION, POSITIVE, SHOWN_CHARS_MAX, TEXT
 from lodur.config.records import record_map
 from lodur.config.schema import Entry, InertKey, MisplacedKey, RemovedKey, Schema, Setting, inert_keys
@@ -49,6 +49,9 @@ TYPE_NAMES = {
     "storage_config.named_stores": "storage.NamedStores",
     **uniform_store.TYPE_NAMES,
 }
+
+KINDS = ("filesystem", "s3", "aws", "gcs", "azure", "inmemory")
+"""What `object_store` may say besides the names of named stores."""
 
 DIRECTORY = Setting(
     "storage_config.filesystem.directory",
@@ -203,12 +206,7 @@ class _UnknownStore(Exception):
 
 def _object_store(values: Values, name: str) -> ObjectStoreOptions:
     prefix = values.get(PREFIX) if values.get(USE_UNIFORM) else ""
-    named: dict[str, ObjectStoreOptions] = {
-        **dict(values.get(NAMED_S3)),
-        **dict(values.get(NAMED_GCS)),
-        **dict(values.get(NAMED_AZURE)),
-        **{store: filesystem_options(directory, Path()) for store, directory in values.get(NAMED_FILESYSTEM)},
-    }
+    named = _named_stores(values)
     if name in named:
         return named[name]
     match name:
@@ -224,11 +222,29 @@ def _object_store(values: Values, name: str) -> ObjectStoreOptions:
         case "azure":
             return replace(azure_options(values, AZURE), prefix=prefix)
         case _:
-            known = ", ".join(("filesystem", "s3", "aws", "gcs", "azure", "inmemory", *named))
+            known = ", ".join((*KINDS, *named))
             shown = name[:SHOWN_CHARS_MAX]
             raise _UnknownStore(
                 f"unrecognized object_store '{shown}' in schema_config.configs.object_store, use one of {known}"
             )
+
+
+def _named_stores(values: Values) -> dict[str, ObjectStoreOptions]:
+    """The named stores of all kinds. Raises BadValue for a name that means two."""
+    directories = values.get(NAMED_FILESYSTEM)
+    stores: tuple[tuple[str, ObjectStoreOptions], ...] = (
+        *values.get(NAMED_S3),
+        *values.get(NAMED_GCS),
+        *values.get(NAMED_AZURE),
+        *((name, filesystem_options(directory, Path())) for name, directory in directories),
+    )
+    named: dict[str, ObjectStoreOptions] = {}
+    for name, options in stores:
+        if name in named or name in KINDS:
+            what = "the name of two stores" if name in named else "a kind of store"
+            raise BadValue(Problem(0, f"'{name[:SHOWN_CHARS_MAX]}' in named_stores is {what}, use another name"))
+        named[name] = options
+    return named
 
 
 def _rooted(options: ObjectStoreOptions, base: Path) -> ObjectStoreOptions:

@@ -95,6 +95,11 @@ def test_host_that_has_no_address(offline: Cli) -> None:
     [
         (401, "no org id\n", "answered 401: no org id; name a tenant with --org-id"),
         (404, "404 page not found\n", "answered 404: 404 page not found; is this the address of a Loki-compatible"),
+        (
+            404,
+            "could not find delete request with given id\n",
+            "answered 404: could not find delete request with given id\n",
+        ),
         (429, "too many outstanding requests", "answered 429: too many outstanding requests"),
         (500, "", "answered 500: no reason given"),
         (503, "Ingester not ready", "answered 503: Ingester not ready"),

@@ -6,6 +6,7 @@ import bz2
 import gzip
 import json
 import lzma
+import os
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -54,6 +55,26 @@ def test_files_by_their_names(
     assert (result.exit_code, result.stderr) == (0, "")
     assert opened(target.read_bytes()).decode() == "".join(f"line {n}\n" for n in range(15))
     assert list(tmp_path.iterdir()) == [target]
+
+
+def test_a_pipe_is_written_to_and_stays(cli: Cli, lines: FakeLoki, tmp_path: Path) -> None:
+    pipe = tmp_path / "x.log"
+    os.mkfifo(pipe)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    assert cli("export", '{app="a"}', str(pipe), *SPAN, "-q").exit_code == 0
+    assert os.read(reader, 65536).decode() == "".join(f"line {n}\n" for n in range(15))
+    os.close(reader)
+    assert pipe.is_fifo()
+    assert list(tmp_path.iterdir()) == [pipe]
+
+
+def test_a_link_stays_one(cli: Cli, lines: FakeLoki, tmp_path: Path) -> None:
+    (tmp_path / "there").mkdir()
+    (tmp_path / "x.log").symlink_to("there/y")
+    assert cli("export", '{app="a"}', str(tmp_path / "x.log"), *SPAN, "-q").exit_code == 0
+    assert (tmp_path / "x.log").is_symlink()
+    assert (tmp_path / "there/y").read_text().startswith("line 0\n")
+    assert [path.name for path in (tmp_path / "there").iterdir()] == ["y"]
 
 
 def test_files_of_zstd(cli: Cli, lines: FakeLoki, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -114,3 +115,15 @@ def test_options_may_stand_behind_the_sub_command(node: Node) -> None:
     one = live(node)[0].id
     assert segments(node, "inspect", one, "--tenant", "t").exit_code == 0
     assert segments(node, "inspect", "--tenant", "other", one).exit_code == 1
+
+
+def test_damaged_and_missing_segments_are_told_when_described(node: Node) -> None:
+    merged, flushed = live(node)
+    root = node.directory / node.target
+    os.truncate(root / merged.path, 300)
+    (root / flushed.path).unlink()
+    result = segments(node, "inspect", merged.id)
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert result.stderr.startswith(f"Error: {merged.path} is damaged: ")
+    result = segments(node, "inspect", flushed.id)
+    assert (result.exit_code, result.stderr) == (1, f"Error: {flushed.path} is missing\n")

@@ -278,6 +278,14 @@ def test_the_compactor_has_settings_of_its_own(tmp_path: Path) -> None:
             "CONFIG ERROR: invalid lodur config: ingester.head_max_bytes must not be below flush_bytes",
         ),
         (
+            "lodur: {wal: object, object_wal: {interval: 3001ms}}",
+            "CONFIG ERROR: invalid lodur config: object_wal.interval must be 3s or less, for pushes wait for it",
+        ),
+        (
+            "lodur: {wal: object, object_wal: {interval: 3s, lease: 2s}}",
+            "CONFIG ERROR: invalid lodur config: object_wal.lease must be 3s or more",
+        ),
+        (
             "server: {http_tls_config: {cert_file: /c}}",
             "CONFIG ERROR: invalid server config: http_tls_config needs both cert_file and key_file",
         ),

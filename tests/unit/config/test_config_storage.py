@@ -37,6 +37,9 @@ def store(text: str) -> ObjectStoreOptions:
     return period.object_store
 
 
+ENDPOINT_REFUSED = "endpoint is no address of a server, use one such as minio:9000 or https://s3.example.com"
+
+
 @pytest.mark.parametrize(
     ("text", "options"),
     [
@@ -84,6 +87,39 @@ def store(text: str) -> ObjectStoreOptions:
                 kms_key_id="k",
             ),
         ),
+        (
+            "s3: 'http://loki:super%2Fsecret@minio:9000/logs', s3forcepathstyle: true",
+            S3Options(
+                "logs",
+                endpoint_url="http://minio:9000",
+                access_key_id="loki",
+                secret_access_key="super/secret",
+                path_style=True,
+                allow_http=True,
+            ),
+        ),
+        (
+            "s3: https://loki:supersecret@minio./logs, insecure: true",
+            S3Options(
+                "logs",
+                endpoint_url="https://minio.",
+                access_key_id="loki",
+                secret_access_key="supersecret",
+                path_style=True,
+                allow_http=True,
+            ),
+        ),
+        (
+            "s3: http://loki:supersecret@minio/logs, endpoint: 'https://s3.example.com'",
+            S3Options(
+                "logs",
+                endpoint_url="https://s3.example.com",
+                access_key_id="loki",
+                secret_access_key="supersecret",
+                path_style=True,
+            ),
+        ),
+        ("bucketnames: 'tenant:Old_Bucket'", S3Options("tenant:Old_Bucket")),
         ("s3: s3://eu-west-3/logs, bucketnames: other", S3Options("other", region="eu-west-3")),
         ("s3: s3://eu-west-3/logs/loki/a", S3Options("logs", region="eu-west-3", prefix="loki/a")),
         (
@@ -126,10 +162,34 @@ def test_s3(text: str, options: S3Options) -> None:
             "secret_access_key is given without access_key_id, set both or neither",
         ),
         ("bucketnames: a, sse: {kms_key_id: k}", "sse.kms_key_id is given, set sse.type to SSE-KMS"),
-        ("s3: http://hush@x/y", "s3 is not a URL such as s3://key:secret@region/bucket (a key's / is written %2F)"),
+        ("s3: ftp://hush@x/y", "s3 is not a URL such as s3://key:secret@region/bucket (a key's / is written %2F)"),
         (
             "s3: 's3://k:hu/sh@x:y/z'",
             "s3 is not a URL such as s3://key:secret@region/bucket (a key's / is written %2F)",
+        ),
+        ("s3: 'http://k:hush@a b:9000/y'", ENDPOINT_REFUSED),
+        ("bucketnames: a, endpoint: 'https://<minio host>:9000'", ENDPOINT_REFUSED),
+        ("bucketnames: a, endpoint: 'htp:/minio :9000'", ENDPOINT_REFUSED),
+        ("bucketnames: a, endpoint: 'https://minio:port'", ENDPOINT_REFUSED),
+        (
+            "bucketnames: <CHUNK BUCKET NAME>, region: x",
+            "'<CHUNK BUCKET NAME>' is no name of a bucket, use letters, digits, '.', '-', '_'",
+        ),
+        (
+            "bucketnames: a, region: <S3 BUCKET REGION>",
+            "'<S3 BUCKET REGION>' is no name of a region, use one such as eu-west-3",
+        ),
+        (
+            'bucketnames: a, access_key_id: "k\\n", secret_access_key: hush',
+            "access_key_id has a character that no key has, such as a line break at its end",
+        ),
+        (
+            'bucketnames: a, access_key_id: k, secret_access_key: "hush\\n"',
+            "secret_access_key has a character that no key has, such as a line break at its end",
+        ),
+        (
+            "bucketnames: a, access_key_id: k, secret_access_key: hush, session_token: hu sh",
+            "session_token has a character that no key has, such as a line break at its end",
         ),
     ],
 )
@@ -320,3 +380,19 @@ def test_no_secret_is_in_a_repr() -> None:
         "loki.yaml",
     )
     assert "hush" not in repr(build_server_config(values, base=BASE, now_ns=30_000 * DAY_NS, cores=1))
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        (
+            "aws: {cold: {bucketnames: b}}, filesystem: {cold: {directory: /d}}",
+            "'cold' in named_stores is the name of two",
+        ),
+        ("filesystem: {s3: {directory: /d}}", "'s3' in named_stores is a kind of store, use another name"),
+        ("gcs: {inmemory: {bucket_name: b}}", "'inmemory' in named_stores is a kind of store, use another name"),
+    ],
+)
+def test_named_stores_whose_names_mean_two(text: str, reason: str) -> None:
+    with pytest.raises(ConfigError, match=f"^CONFIG ERROR: invalid storage_config config: {reason}"):
+        store(f"storage_config: {{filesystem: {{directory: /x}}, named_stores: {{{text}}}}}")

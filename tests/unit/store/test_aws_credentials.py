@@ -12,6 +12,7 @@ from lodur.model.errors import InvalidRequest, LodurError, Unauthenticated
 from lodur.store.aws_profiles import AwsProfile, find_profile
 from lodur.store.cloud_clients import open_object_store
 from lodur.store.options import HttpOptions, RetryOptions, S3Options
+from lodur.store.s3_client import s3_client
 from tests.servers.s3 import S3Server
 from tests.servers.small_servers import PlainServer, TlsServer
 
@@ -206,3 +207,31 @@ def test_a_pod_identity_hands_out_the_keys_of_its_role(tmp_path: Path, monkeypat
         open_object_store(options, spool_directory=tmp_path / "spool").check()
     assert machine.asked == [("GET", "/v1/credentials", "jwt-of-the-pod")]
     assert machine.sessions == ["token-of-session"]
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "reason"),
+    [
+        ("AWS_ACCESS_KEY_ID", "hush\n", "AWS_ACCESS_KEY_ID has a character that no key has"),
+        ("AWS_SECRET_ACCESS_KEY", "hush\n", "AWS_SECRET_ACCESS_KEY has a character that no key has"),
+        ("AWS_SESSION_TOKEN", "hüsh", "AWS_SESSION_TOKEN has a character that no key has"),
+        ("AWS_REGION", "<your region>", "'<your region>' is no name of a region"),
+    ],
+)
+def test_variables_that_no_request_can_carry_are_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, value: str, reason: str
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv(name, value)
+    with pytest.raises(InvalidRequest, match=reason) as raised:
+        s3_client(S3Options("logs"))
+    assert value not in str(raised.value) or name == "AWS_REGION"
+
+
+def test_variables_of_keys_do_not_matter_where_others_are_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "k\n")
+    s3_client(S3Options("logs", access_key_id="k", secret_access_key="s"))
+    write(tmp_path, "credentials", f"[logs]\n{KEYS}")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("AWS_PROFILE", "logs")
+    s3_client(S3Options("logs"))

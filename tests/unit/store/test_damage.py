@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -245,4 +246,25 @@ def test_a_manifest_that_is_rebuilt_again_and_again_is_taken_for_newer(node: Nod
         node.push(rows(name))
         node.flush()
     assert {line for _, _, line in node.rows()} >= {line for name in "abcde" for _, _, line in rows(name)}
+    node.stop()
+
+
+def test_what_is_flushed_is_seen_after_a_tenants_directory_was_deleted(node: Node) -> None:
+    shutil.rmtree(node.directory / node.target / TENANT.value)
+    node.push(rows("c"))
+    node.flush()
+    assert node.rows() == rows("c")
+    node.stop()
+
+
+def test_what_is_flushed_is_seen_after_an_older_manifest_was_put_back(node: Node) -> None:
+    older = manifest_file(node).read_bytes()
+    node.push(rows("c"))
+    node.flush()
+    manifest_file(node).write_bytes(older)
+    node.push(rows("d"))
+    node.flush()
+    assert sorted(node.rows()) == sorted([*rows("a"), *rows("b"), *rows("d")])
+    restart(node)
+    assert sorted(node.rows()) == sorted([*rows("a"), *rows("b"), *rows("d")])
     node.stop()
