@@ -14,6 +14,10 @@ export CARGO_TARGET_DIR ?= $(CURDIR)/rust/target
 # Trust the authorities that the machine trusts, as pip and cargo do.
 export UV_SYSTEM_CERTS ?= 1
 
+# The tests start Lodur some hundred times, and pytest rewrites each of their modules in each process. Where the
+# environment forbids bytecode (as images of containers do), half of every start would be the compiler's.
+unexport PYTHONDONTWRITEBYTECODE
+
 # One optimised profile for the extension, the wheel and the Rust tests: dependencies are compiled once.
 CARGO_FLAGS := --release --locked --manifest-path rust/Cargo.toml
 
