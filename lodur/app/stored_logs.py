@@ -89,9 +89,8 @@ def opened_logs(
     stores = ObjectStores.of(storage, spool_directory=spool)
     deletions = Deletions(stores.oldest(), plan_of_request, SystemClock(), mode_of=deletion_modes(overrides))
     store = Store(stores, _OfTenant(journal, tenant) if isinstance(journal, Wal) else journal, deletions=deletions)
-    follower = None
-    if config is not None and overrides is not None:
-        follower = _follower(store, stores, config, _ingest_limits(overrides))
+    limits_of = _ingest_limits(overrides)
+    follower = _follower(store, stores, config, limits_of)
     try:
         if follower is not None:
             follower.begin()
@@ -101,8 +100,8 @@ def opened_logs(
         known: dict[int, Committed] = {day: found for day, found in committed.items() if found is not None}
         if known:
             store.tenant(tenant).set_days(known)
-        if config is not None and overrides is not None and isinstance(journal, Wal):
-            _replay(store, config, _ingest_limits(overrides))
+        if config is not None and isinstance(journal, Wal):
+            _replay(store, config, limits_of)
         if follower is not None:
             follower.poll()
         is_whole = config is None or follower is not None or isinstance(journal, Wal)
@@ -117,9 +116,11 @@ def opened_logs(
         store.close()
 
 
-def _follower(store: Store, stores: ObjectStores, config: ServerConfig, limits_of: IngestLimitsOf) -> Follower | None:
+def _follower(
+    store: Store, stores: ObjectStores, config: ServerConfig | None, limits_of: IngestLimitsOf
+) -> Follower | None:
     """Reads the write-ahead logs in the object store, where that is where they are."""
-    options = config.ingester.object_wal
+    options = config.ingester.object_wal if config is not None else None
     if options is None:
         return None
     return Follower(

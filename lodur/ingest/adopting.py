@@ -23,7 +23,7 @@ from lodur.ingest.tenant_states import IngestLimitsOf
 from lodur.model.clock import Clock
 from lodur.model.durations import NS_PER_HOUR
 from lodur.model.errors import LodurError
-from lodur.store.object_store import ObjectStore
+from lodur.store.object_store import ListedObject, ObjectStore
 from lodur.store.object_stores import ObjectStores
 from lodur.store.object_wal.adopted_rows import AdoptionLost
 from lodur.store.object_wal.ending import end_log
@@ -50,7 +50,11 @@ _log = structlog.get_logger(__name__)
 
 @dataclass(slots=True)
 class _Seen:
-    """A lease as it was last seen to change, by this process's monotonic clock."""
+    """A lease as it was last seen to change, by this process's monotonic clock.
+
+    Forgotten when a look fails: a store that does not answer here does not take the signs of life of others either, and
+    when it is back, they need a while to give one.
+    """
 
     stored: StoredLease
     since_s: float
@@ -97,12 +101,19 @@ class Adopter:
         """Look at all leases once, and do what is due. Raises as `ObjectStore` where they cannot be listed."""
         listed: set[str] = set()
         for store in self._stores.each():
-            for one in store.list_objects(LEASES):
+            for one in self._listed_leases(store):
                 writer_id = lease_writer(one.path)
                 if writer_id is not None and writer_id != self._own_id:
                     listed.add(writer_id)
                     self._try_look(store, writer_id)
         self._seen = {writer_id: seen for writer_id, seen in self._seen.items() if writer_id in listed}
+
+    def _listed_leases(self, store: ObjectStore) -> list[ListedObject]:
+        try:
+            return store.list_objects(LEASES)
+        except LodurError:
+            self._seen.clear()
+            raise
 
     def _try_poll(self) -> None:
         try:
@@ -119,6 +130,7 @@ class Adopter:
         try:
             self._look(store, writer_id)
         except LodurError as error:
+            self._seen.pop(writer_id, None)
             self._metrics.adoption_failures.inc()
             _log.warning("write-ahead log is looked at again later", writer=writer_id, err=str(error))
 

@@ -30,7 +30,7 @@ from lodur.store.journal import NOTICE, WalRecord
 from lodur.store.object_store import ObjectStore
 from lodur.store.object_stores import ObjectStores
 from lodur.store.object_wal.lease import LeaseState, read_lease
-from lodur.store.object_wal.names import LEASES, lease_writer
+from lodur.store.object_wal.names import FIRST_NUMBER, LEASES, lease_writer
 from lodur.store.object_wal.options import ObjectWalOptions
 from lodur.store.object_wal.reading import ReadObject, listed_numbers, read_object
 from lodur.store.store import Store
@@ -172,12 +172,12 @@ class Follower:
             self._must_reload = True
             self._finished.add(writer_id)
             return
-        numbers = listed_numbers(store, writer_id)
-        first = min(numbers, default=found.lease.first_number)
-        if first > 1:
+        # What the listing begins with may be gone by now, or have others before it that are on their way still.
+        first = found.lease.first_number
+        if first > FIRST_NUMBER:
             self._must_reload = True
-        now_s = self._clock.monotonic_s()
-        self._followed[writer_id] = _Followed(writer_id, store, first, max(numbers, default=0), now_s)
+        listed_number = max(listed_numbers(store, writer_id), default=0)
+        self._followed[writer_id] = _Followed(writer_id, store, first, listed_number, self._clock.monotonic_s())
 
     def _advance(self, followed: _Followed) -> None:
         """Read on until there is nothing more."""
@@ -188,27 +188,27 @@ class Follower:
             read = partial(read_object, followed.store, followed.writer_id)
             objects = list(self._threads.map(read, numbers)) if count > 1 else [read(followed.next_number)]
             for number, found in zip(numbers, objects, strict=True):
-                if found is not None:
-                    self._take(followed, found)
-                elif number <= followed.listed_number:
-                    # It was there: its rows are in segments since.
-                    self._must_reload = True
-                else:
+                if found is None:
                     if not self._has_jumped(followed):
                         return
                     break
+                self._take(followed, found)
                 if followed.is_ended:
                     return
                 followed.next_number = number + 1
 
     def _has_jumped(self, followed: _Followed) -> bool:
-        """Whether the next object is deleted, and there are others behind it, where reading goes on then."""
+        """Whether the next object is deleted, and there are others behind it, where reading goes on then.
+
+        One with others behind it may also be on its way still: the lease tells.
+        """
         now_s = self._clock.monotonic_s()
-        if now_s - followed.looked_s < LEASE_LOOK_S:
+        if followed.next_number > followed.listed_number and now_s - followed.looked_s < LEASE_LOOK_S:
             return False
         found = read_lease(followed.store, followed.writer_id)
         followed.looked_s = now_s
-        if found is None or found.lease.state is LeaseState.DONE:
+        if found is None or found.lease.state in (LeaseState.ADOPTED, LeaseState.DONE):
+            # Also the end was there before: all rows are in segments.
             followed.is_ended = self._must_reload = True
         elif found.lease.first_number > followed.next_number:
             followed.next_number = found.lease.first_number

@@ -41,8 +41,8 @@ LOAD_TENANTS = 8
 """Tenants read at the same time at start: a thousand of them would else take a minute of waiting for listings."""
 
 LOAD_THREADS = 32
-"""Manifests read at the same time at start: they wait for the network. Those of a directory are read one by one: nothing
-waits there, and threads would only wait for each other."""
+"""Manifests read at the same time at start: they wait for the network. Those of a directory are read one by one:
+nothing waits there, and threads would only wait for each other."""
 
 SOURCES_ATTEMPTS_MAX = 5
 """Each failed one means that another process has replaced segments meanwhile, which takes it seconds."""

@@ -37,6 +37,9 @@ class FindingKind(StrEnum):
     """The bytes of something damaged, kept for people."""
 
 
+FOLDERS = ("manifest", "deletes", "rules", "state", "segments")
+"""Of a tenant's, all but those of what was put aside, which is no tenant's alone: damaged leases are too."""
+
 LOSSES = frozenset({FindingKind.DAMAGED, FindingKind.MISSING})
 
 
@@ -72,28 +75,22 @@ class Verification:
         self._stores = stores
         self._only = only
         self._on_progress = on_progress
-        self._objects = 0
-        """Of tenants, looked at so far."""
         self.counts = Counts()
 
     def run(self) -> Iterator[Finding]:
         """What is wrong, as it is found. Raises as `ObjectStore`, and CorruptData for manifests of later versions."""
-        tenants: dict[TenantId, None] = {}
+        tenants: set[TenantId] = set()
         for store in self._stores.each():
             for tenant in stored_tenants(store) if self._only is None else [self._only]:
-                before = self._objects
                 yield from self._counted(self._tenant(store, tenant))
-                if self._objects > before:
-                    # Other folders are named as tenants could be: that of the write-ahead logs is.
-                    tenants[tenant] = None
+                if _has_objects(store, tenant):
+                    tenants.add(tenant)
             if self._only is None:
-                yield from self._counted(self._documents(store, LOGS, LEASES, "leases"))
+                yield from self._counted(_documents(store, LOGS, LEASES, "leases"))
         self.counts.tenants = len(tenants)
 
     def _counted(self, findings: Iterator[Finding]) -> Iterator[Finding]:
         for finding in findings:
-            # What was put aside is no tenant's alone: damaged leases are too.
-            self._objects += finding.kind is FindingKind.UNKNOWN
             self.counts.losses += finding.kind in LOSSES
             yield finding
 
@@ -103,7 +100,6 @@ class Verification:
             if self._stores.of_day(day) is not store:
                 continue
             self.counts.manifests += 1
-            self._objects += 1
             manifest, damage = self._manifest(store, tenant, day)
             if damage is not None:
                 yield damage
@@ -121,20 +117,11 @@ class Verification:
             for unknown in unknown_objects(store, tenant):
                 yield Finding(FindingKind.UNKNOWN, tenant.value, unknown.path, unknown.text)
         if store is self._stores.oldest():
-            yield from self._documents(store, tenant.value, deletes_folder(tenant), "delete requests")
-        yield from self._documents(store, tenant.value, f"{tenant}/rules", "rules")
-        yield from self._documents(store, tenant.value, f"{tenant}/state/ruler", "states of rules")
+            yield from _documents(store, tenant.value, deletes_folder(tenant), "delete requests")
+        yield from _documents(store, tenant.value, f"{tenant}/rules", "rules")
+        yield from _documents(store, tenant.value, f"{tenant}/state/ruler", "states of rules")
         for kept in store.list_objects(f"{tenant}/damaged"):
             yield Finding(FindingKind.ASIDE, tenant.value, kept.path, f"{kept.size_bytes} bytes of a damaged file")
-
-    def _documents(self, store: ObjectStore, tenant: str, folder: str, what: str) -> Iterator[Finding]:
-        """What is wrong with the documents of a folder."""
-        for listed in store.list_objects(folder):
-            self._objects += 1
-            path = listed.path
-            # What came damaged over the network only is whole when it is read again.
-            if _document_damage(store, path, what) and (text := _document_damage(store, path, what)):
-                yield Finding(FindingKind.DAMAGED, tenant, path, text, 0)
 
     def _manifest(self, store: ObjectStore, tenant: TenantId, day: int) -> tuple[Manifest | None, Finding | None]:
         """The manifest, and what is wrong with it; neither where it is gone by now."""
@@ -177,6 +164,20 @@ class Verification:
                 return None
             return Finding(FindingKind.MISSING, tenant.value, meta.path, f"{meta.path}: there is no such object")
         return Finding(FindingKind.DAMAGED, tenant.value, meta.path, f"{meta.path}: {wrong}") if wrong else None
+
+
+def _has_objects(store: ObjectStore, tenant: TenantId) -> bool:
+    """Whether there is something of a tenant: other folders are named as tenants could be, that of the WALs is."""
+    return any(store.list_objects(f"{tenant}/{folder}") for folder in FOLDERS)
+
+
+def _documents(store: ObjectStore, tenant: str, folder: str, what: str) -> Iterator[Finding]:
+    """What is wrong with the documents of a folder."""
+    for listed in store.list_objects(folder):
+        path = listed.path
+        # What came damaged over the network only is whole when it is read again.
+        if _document_damage(store, path, what) and (text := _document_damage(store, path, what)):
+            yield Finding(FindingKind.DAMAGED, tenant, path, text, 0)
 
 
 def _document_damage(store: ObjectStore, path: str, what: str) -> str:

@@ -16,7 +16,7 @@ from lodur.kernels.push_decode import DecodedPush
 from lodur.model.tenant import TenantId
 from lodur.store.days import day_span
 from lodur.store.manifest import Flushed, Manifest, with_flushed
-from lodur.store.manifest_store import Committed, commit, read_manifest
+from lodur.store.manifest_store import Committed, commit, sound_manifest
 from lodur.store.store import Store
 
 
@@ -46,7 +46,8 @@ class AdoptedRows:
         days = push.days()
         for day in days:
             if day not in rows.known:
-                rows.known[day] = read_manifest(self._store.writer.stores.of_day(day), tenant, day)
+                known = self._store.tenant(tenant).known_day(day)
+                rows.known[day] = sound_manifest(self._store.writer.stores.of_day(day), tenant, day, known)
         spans = [day_span(day) for day in days if self._covered(rows, day) >= seq]
         rows.accepted_from_ns = min(accepted_at_ns, rows.accepted_from_ns or accepted_at_ns)
         rows.head.insert(push, skip=[(span.start_ns, span.end_ns) for span in spans])

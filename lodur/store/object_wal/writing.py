@@ -121,6 +121,9 @@ class ObjectWal:
             return
         # The answer to an earlier attempt was lost, and the next sign of life is the first that is trusted.
         self._lease = self._lost_beat(first)
+        if self._lease is None:
+            # That attempt was so long ago that the log was adopted since.
+            self._fence()
         self.beat()
 
     def append(self, tenant: str, kind: int, accepted_at_ns: int, payload: bytes) -> int:

@@ -60,6 +60,15 @@ def test_overrides_of_the_tenant_decide(
     assert exported.stdout.splitlines() == shown
 
 
+def test_without_a_configuration_what_was_deleted_is_hidden(offline: Cli, directory: Path) -> None:
+    place = ("--directory", str(directory / "store"))
+    asked = offline("sql", "select line from logs", "-o", "csv", *place)
+    assert (asked.exit_code, asked.stdout.splitlines()) == (0, ["line", "plain"]), asked.stderr
+    span = ("--from", "1730000000", "--to", "1730003600", "--format", "raw", "-q")
+    exported = offline("export", '{app="a"}', *span, *place, "--org-id", TENANT.value)
+    assert (exported.exit_code, exported.stdout) == (0, "plain\n"), exported.stderr
+
+
 @pytest.mark.parametrize("words", [("sql", "select 1"), ("export", '{app="a"}', "--org-id", TENANT.value)])
 def test_overrides_that_cannot_be_read_end_the_command(offline: Cli, directory: Path, words: tuple[str, ...]) -> None:
     config = directory / "lodur.yaml"

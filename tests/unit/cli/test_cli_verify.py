@@ -141,6 +141,12 @@ def test_folders_without_anything_of_a_tenant_are_not_counted(node: Node) -> Non
     assert " of 3 days and 2 tenants, " in verify(node).stderr
 
 
+@pytest.mark.parametrize("path", ["segments/2024-01-31/x.parquet", "deletes/x", "rules/x", "state/ruler/x"])
+def test_a_tenant_may_have_anything_of_its_own_alone(node: Node, path: str) -> None:
+    assert node.store.stores.oldest().replace_if(f"alone/{path}", b"x", None) is not None
+    assert " of 2 days and 2 tenants, " in verify(node).stderr
+
+
 def test_what_was_put_aside_is_told(node: Node) -> None:
     manifest = files(node)[-1]
     manifest.write_bytes(manifest.read_bytes()[:-1])

@@ -1,4 +1,4 @@
-"""A start with many tenants: their manifests are read side by side, and each tenant has its own."""
+"""A start with many tenants: manifests that lie elsewhere are read side by side, and each tenant has its own."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ DEADLINE_S = 20.0
 
 
 class MeetingStore(FilesystemStore):
-    """As in a bucket, there are no local files; whoever lists objects waits for somebody else who does."""
+    """A store elsewhere in which whoever lists objects waits for somebody else who does."""
 
     def __init__(self, directory: Path) -> None:
         super().__init__(directory)
@@ -39,7 +39,7 @@ class MeetingStore(FilesystemStore):
             self._inside -= 1
         return super().list_objects(prefix)
 
-    def local_path(self, path: str) -> None:
+    def local_path(self, path: str) -> Path | None:
         return None
 
 

@@ -4,6 +4,8 @@ for Azure and Google; and whose day is whose."""
 from __future__ import annotations
 
 import asyncio
+import errno
+import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -140,6 +142,39 @@ def test_objects_and_folders_are_listed(store: ObjectStore) -> None:
     assert [listed.size_bytes for listed in store.list_objects("b")] == [2, 2, 2]
     assert store.list_folders("") == ["a", "b", "b!"]
     assert store.list_folders("b") == ["manifest", "segments"]
+
+
+def test_a_folder_is_listed_while_objects_of_it_come_and_go(tmp_path: Path) -> None:
+    store = FilesystemStore(tmp_path)
+    put(store, "a/stays", b"1")
+
+    def come_and_go() -> None:
+        for _ in range(3000):
+            (tmp_path / "a" / "goes").write_bytes(b"12")
+            (tmp_path / "a" / "goes").unlink()
+
+    with ThreadPoolExecutor(1) as pool:
+        writing = pool.submit(come_and_go)
+        found = {listed.path for _ in iter(writing.done, True) for listed in store.list_objects("a")}
+        writing.result()
+    assert "a/stays" in found
+
+
+def test_objects_of_a_folder_that_cannot_be_listed_are_not_left_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = FilesystemStore(tmp_path)
+    put(store, "a/b/x", b"1")
+    scandir = os.scandir
+
+    def refusing(path: str) -> object:
+        if Path(path).name == "b":
+            raise PermissionError(errno.EACCES, "permission denied")
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", refusing)
+    with pytest.raises(Unavailable, match="cannot be listed: permission denied"):
+        store.list_objects("a")
 
 
 def test_deleted_objects_are_gone(store: ObjectStore) -> None:

@@ -418,6 +418,21 @@ def test_the_log_of_a_lease_of_which_nothing_is_whole_is_adopted_once(
     assert follow(reader) == sorted(rows + other)
 
 
+def test_a_damaged_manifest_does_not_keep_a_log_from_being_adopted(writer: WalNode, reader: WalNode) -> None:
+    rows = pushed(writer, 2)
+    writer.flush()
+    rows += pushed(writer, 4)
+    (manifest,) = (writer.directory / "t" / "manifest").glob("*.json")
+    data = bytearray(manifest.read_bytes())
+    data[len(data) // 2] ^= 1
+    manifest.write_bytes(data)
+    writer.die()
+    reader.adopt_silent()
+    assert state_of(reader, writer) is LeaseState.ADOPTED
+    assert follow(reader) == sorted(rows)
+    assert WalNode(writer.directory, writer.time).rows() == sorted(rows)
+
+
 def test_a_writer_whose_lease_is_lost_to_damage_acknowledges_nothing_more(writer: WalNode, reader: WalNode) -> None:
     rows = pushed(writer, 1)
     lease_file(writer).write_bytes(b"{")
