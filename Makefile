@@ -14,6 +14,10 @@ export CARGO_TARGET_DIR ?= $(CURDIR)/rust/target
 # Trust the authorities that the machine trusts, as pip and cargo do.
 export UV_SYSTEM_CERTS ?= 1
 
+# The tests start Lodur some hundred times, and pytest rewrites each of their modules in each process. Where the
+# environment forbids bytecode (as images of containers do), half of every start would be the compiler's.
+unexport PYTHONDONTWRITEBYTECODE
+
 # One optimised profile for the extension, the wheel and the Rust tests: dependencies are compiled once.
 CARGO_FLAGS := --release --locked --manifest-path rust/Cargo.toml
 
@@ -22,6 +26,11 @@ TEST_PROCESSES_MAX := 4
 
 RUST_SOURCES := rust/Cargo.toml rust/Cargo.lock $(shell find rust -name '*.rs' -not -path 'rust/target/*') $(wildcard rust/*/Cargo.toml)
 PYTHON_SOURCES := lodur tests scripts $(wildcard bench)
+
+# Two targets at a time, for each has stretches of one processor or of none; each says what it has to say when it is
+# done. Where make was called with -j, that counts.
+side_by_side = $(if $(findstring jobserver,$(MAKEFLAGS)),,--jobs=$(or $(JOBS),2)) \
+  $(if $(filter output-sync,$(.FEATURES)),--output-sync=target)
 
 step = @printf '\033[1m==> %s\033[0m\n' "$(1)" >&2
 
@@ -37,9 +46,11 @@ run: setup ## set up, then start a server on port 3100 and an agent that ships t
 	@exec $(BIN)/lodur dev
 
 .PHONY: test
-test: check test-rust test-servers ## everything CI runs: checks, Rust tests, all Python tests (JOBS=1: one after the other)
+test: ## everything CI runs: checks, Rust tests, all Python tests (JOBS=1: one after the other)
+	@$(MAKE) $(side_by_side) setup test-servers
+	@$(MAKE) $(side_by_side) check test-rust
 	$(call step,Python tests)
-	@$(BIN)/python -m pytest -n $(or $(JOBS),auto) --maxprocesses $(TEST_PROCESSES_MAX) --dist loadfile
+	@$(BIN)/python -m pytest -n $(or $(JOBS),auto) --maxprocesses $(TEST_PROCESSES_MAX) --dist loadfile --no-loadscope-reorder
 
 .PHONY: check
 check: check-format check-types check-layers check-rust ## formatting, lint, types, layers; Python and Rust (-k goes on after a failure)
@@ -73,7 +84,7 @@ test-rust: ## the Rust tests alone
 	@cargo test $(CARGO_FLAGS) --workspace
 
 .PHONY: test-servers
-test-servers: setup ## build and fetch the servers and clients that the tests start; what needs one that is not to be had is skipped
+test-servers: $(STAMPS)/packages ## build and fetch the servers and clients that the tests start; what needs one that is not to be had is skipped
 	$(call step,test servers and clients)
 	@$(BIN)/python -m scripts.install_test_servers || echo 'the tests that need it will be skipped' >&2
 	@$(BIN)/python -m scripts.install_alertmanager || echo 'the tests that need it will be skipped' >&2

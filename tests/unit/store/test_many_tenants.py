@@ -34,7 +34,7 @@ class MeetingStore(FilesystemStore):
             self._inside += 1
             if self._inside == 2:
                 self.have_met.set()
-        self.have_met.wait(DEADLINE_S)
+        assert self.have_met.wait(DEADLINE_S), "nobody else lists objects meanwhile"
         with self._lock:
             self._inside -= 1
         return super().list_objects(prefix)
