@@ -27,10 +27,10 @@ TEST_PROCESSES_MAX := 4
 RUST_SOURCES := rust/Cargo.toml rust/Cargo.lock $(shell find rust -name '*.rs' -not -path 'rust/target/*') $(wildcard rust/*/Cargo.toml)
 PYTHON_SOURCES := lodur tests scripts $(wildcard bench)
 
-# Two targets at a time, for each has stretches of one processor or of none; each says what it has to say when it is
-# done. Where make was called with -j, that counts.
+# Two targets at a time, for each has stretches of one processor or of none; what a command says comes when it is done.
+# Where make was called with -j, that counts.
 side_by_side = $(if $(findstring jobserver,$(MAKEFLAGS)),,--jobs=$(or $(JOBS),2)) \
-  $(if $(filter output-sync,$(.FEATURES)),--output-sync=target)
+  $(if $(filter output-sync,$(.FEATURES)),--output-sync=line)
 
 step = @printf '\033[1m==> %s\033[0m\n' "$(1)" >&2
 
