@@ -73,6 +73,8 @@ impl Deletes {
 /// The requests that accept a stream of one source, by place in its `Deletes`.
 pub struct Prepared {
     rules: Vec<PreparedRule>,
+    /// Those of `rules` that mean whole streams, by the start of their spans.
+    whole: Vec<usize>,
     count: usize,
 }
 
@@ -144,7 +146,9 @@ impl Prepared {
                 rules.push(PreparedRule { place, rule: Arc::clone(rule), accepted, blocks: OnceLock::new() });
             }
         }
-        (!rules.is_empty()).then_some(Prepared { rules, count: deletes.len() })
+        let mut whole: Vec<usize> = (0..rules.len()).filter(|at| rules[*at].rule.pipeline.is_none()).collect();
+        whole.sort_by_key(|at| rules[*at].rule.span.start);
+        (!rules.is_empty()).then_some(Prepared { rules, whole, count: deletes.len() })
     }
 
     /// How many requests there are, those that accept no stream included.
@@ -161,9 +165,20 @@ impl Prepared {
         self.rules.iter().find(covers).map(|one| one.place)
     }
 
-    /// Whether a row is deleted by its stream and time alone.
-    pub fn covers(&self, stream: u32, ts_ns: i64) -> bool {
-        self.covering(stream, ts_ns, ts_ns).is_some()
+    /// Whether requests delete, one after the other or one alone, all rows of a stream between two times (both
+    /// included), whatever they are.
+    pub fn cover(&self, stream: u32, first_ts_ns: i64, last_ts_ns: i64) -> bool {
+        let mut covered_to_ns = first_ts_ns;
+        for one in self.whole.iter().map(|at| &self.rules[*at]).filter(|one| one.accepts(stream)) {
+            if one.rule.span.start > covered_to_ns {
+                return false;
+            }
+            covered_to_ns = covered_to_ns.max(one.rule.span.end);
+            if covered_to_ns > last_ts_ns {
+                return true;
+            }
+        }
+        false
     }
 
     /// Clear the rows of loaded timestamps that are deleted by stream and time; `found` is told place and number.

@@ -99,7 +99,7 @@ impl Selected<'_> {
 
     /// Whether a row of the head is deleted by its stream and time alone.
     pub fn is_deleted(&self, stream: u32, ts_ns: i64) -> bool {
-        self.deletes.as_ref().is_some_and(|deletes| deletes.covers(stream, ts_ns))
+        self.deletes.as_ref().is_some_and(|deletes| deletes.cover(stream, ts_ns, ts_ns))
     }
 
     /// The open needs of a block whose rows have the labels at stake from their lines alone.
@@ -139,7 +139,7 @@ pub fn select_needed<'a>(sources: &'a [Source], selector: &Selector, needs: &Nee
             let open_needs = (0..needs.len()).filter(|need| is_open(*need, needs, source, &mut accepted)).collect();
             let deletes = source.deletes().and_then(|deletes| Prepared::of(deletes, source.streams()));
             if let (Some(deletes), Some((first, last))) = (&deletes, source.ts_range()) {
-                let gone = |stream: usize| deletes.covering(stream as u32, first, last).is_some();
+                let gone = |stream: usize| deletes.cover(stream as u32, first, last);
                 accepted.iter_mut().enumerate().for_each(|(stream, yes)| *yes = *yes && !gone(stream));
             }
             let any = accepted.iter().any(|yes| *yes);
@@ -281,7 +281,7 @@ fn wanted_blocks(selected: &Selected<'_>, segment: &Segment, ts_range: &Range<i6
 }
 
 pub fn is_wanted(selected: &Selected<'_>, run: &RunEntry, ts_range: &Range<i64>) -> bool {
-    let is_gone = |deletes: &Prepared| deletes.covering(run.stream, run.first_ts_ns, run.last_ts_ns).is_some();
+    let is_gone = |deletes: &Prepared| deletes.cover(run.stream, run.first_ts_ns, run.last_ts_ns);
     selected.accepted[run.stream as usize]
         && run.last_ts_ns >= ts_range.start
         && run.first_ts_ns < ts_range.end
