@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 import secrets
 import signal
 import socket
@@ -522,7 +523,10 @@ class Server:
             if not isinstance(journal, Wal):
                 return None
             stats = journal.stats()
-            used_ratio = 0.0 if self._disk is None else self._disk.used_ratio()
+            try:
+                used_ratio = 0.0 if self._disk is None else self._disk.used_ratio()
+            except Unavailable:
+                used_ratio = math.nan
             return WalSize(stats.files, stats.bytes, stats.records, stats.fsyncs, used_ratio)
 
         self.registry.register(SizeCollector(tenants, wal))

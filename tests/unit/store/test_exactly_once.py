@@ -380,3 +380,10 @@ def test_a_full_disk_refuses_pushes(tmp_path: Path) -> None:
     disk = DiskSpace(tmp_path, full_ratio=0.0, clock=ManualClock())
     assert disk.is_full()
     assert not DiskSpace(tmp_path, full_ratio=1.0, clock=ManualClock()).is_full()
+
+
+def test_a_directory_that_is_gone_is_no_disk_with_room(tmp_path: Path) -> None:
+    disk = DiskSpace(tmp_path / "gone", full_ratio=1.0, clock=ManualClock())
+    for _ in range(2):
+        with pytest.raises(Unavailable, match="gone cannot be used: no such file or directory"):
+            disk.is_full()
