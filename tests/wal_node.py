@@ -326,6 +326,17 @@ class WalNode:
 
     def rows(self) -> list[Row]:
         """All entries that a query finds here, each of which lies in one source only. Raises as the store."""
+        stored = -1
+        while stored != self._stored_rows():
+            # A push that is answered meanwhile puts its rows into the head on its own thread.
+            stored = self._stored_rows()
+            found = self._shown_rows()
+        # The query shows equal entries once; where they are stored twice, metrics would count them twice.
+        is_all_shown = self.deletions is None or not any(self.deletions.known(tenant).requests for tenant in TENANTS)
+        assert not is_all_shown or stored == len(found), found
+        return found
+
+    def _shown_rows(self) -> list[Row]:
         start_ns, end_ns = FOREVER_NS
         request = RangeRequest(text='{app=~".+"}', start_ns=start_ns, end_ns=end_ns, step_ns=10**9, limit=100_000)
         found: list[Row] = []
@@ -336,9 +347,6 @@ class WalNode:
             assert isinstance(answer, StreamsAnswer)
             for one in json.loads(answer.result.streams_json(categorize=False)):
                 found += [(tenant.value, one["stream"]["app"], int(ts_ns), line) for ts_ns, line in one["values"]]
-        # The query shows equal entries once; where they are stored twice, metrics would count them twice.
-        is_all_shown = self.deletions is None or not any(self.deletions.known(tenant).requests for tenant in TENANTS)
-        assert not is_all_shown or self._stored_rows() == len(found), sorted(found)
         return sorted(found)
 
     def _stored_rows(self) -> int:
