@@ -37,8 +37,9 @@ AGING_S = 5.0
 STALE_S = 10.0
 """After which a query waits until it is read again: so late at most another process' request has effect here."""
 
-WAIT_S = 2.0
-"""So long a query waits for the store at most; where it was in vain, those of the next `STALE_S` do not wait."""
+WAIT_S = 1.0
+"""So long a query waits for the store at most, for others' lines are to be seen within two seconds; where it was in
+vain, those of the next `STALE_S` do not wait, nor any while the store has not answered what it was asked before."""
 
 KNOWN_MAX_S = 3600.0
 """So long queries go on with the requests that are known while the store does not answer; then they fail, for another
@@ -68,6 +69,14 @@ class _Known:
     sets: dict[tuple[int, ...], Deletes] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class _Reading:
+    """Of a tenant's requests, under way beside queries."""
+
+    log: asyncio.Future[DeleteLog]
+    begun_s: float
+
+
 class Deletions:
     """All tenants' requests. Methods may be called from any thread; `fresh` is for the event loop."""
 
@@ -85,7 +94,7 @@ class Deletions:
         self._mode_of = mode_of
         self._lock = threading.Lock()
         self._tenants: dict[TenantId, _Known] = {}
-        self._reading: dict[TenantId, asyncio.Future[DeleteLog]] = {}
+        self._reading: dict[TenantId, _Reading] = {}
         self._threads = ThreadPoolExecutor(READ_THREADS, "read-deletes")
         self._tried_s: dict[TenantId, float] = {}
         """When the store was asked last and did not answer, or not in time."""
@@ -138,9 +147,10 @@ class Deletions:
         usable, asked_s = self._usable(tenant, now_s)
         if usable is not None and now_s - asked_s < AGING_S:
             return usable
-        reading = self._read_beside(tenant)
-        if usable is not None and now_s - asked_s < STALE_S:
+        begun = self._read_beside(tenant, now_s)
+        if usable is not None and (now_s - asked_s < STALE_S or now_s - begun.begun_s >= WAIT_S):
             return usable
+        reading = begun.log
         # A query that is cancelled, or waits no longer, leaves the reading to others.
         await asyncio.wait((reading,), timeout=WAIT_S)
         error = reading.exception() if reading.done() and not reading.cancelled() else None
@@ -169,13 +179,13 @@ class Deletions:
             log = found.stored.log if now_s - found.read_at_s < KNOWN_MAX_S else None
             return log, max(found.read_at_s, tried_s)
 
-    def _read_beside(self, tenant: TenantId) -> asyncio.Future[DeleteLog]:
+    def _read_beside(self, tenant: TenantId, now_s: float) -> _Reading:
         """The reading of a tenant's requests that is under way, begun where there is none."""
         reading = self._reading.get(tenant)
         if reading is None:
-            loop = asyncio.get_running_loop()
-            reading = self._reading[tenant] = loop.run_in_executor(self._threads, self.refresh, tenant)
-            reading.add_done_callback(partial(self._read, tenant))
+            log = asyncio.get_running_loop().run_in_executor(self._threads, self.refresh, tenant)
+            reading = self._reading[tenant] = _Reading(log, now_s)
+            log.add_done_callback(partial(self._read, tenant))
         return reading
 
     def change(self, tenant: TenantId, change: Callable[[DeleteLog], DeleteLog]) -> DeleteLog:

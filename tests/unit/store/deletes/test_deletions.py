@@ -35,6 +35,9 @@ from lodur.store.object_store import StoredObject
 TENANT = TenantId("t")
 WAIT_S = 0.05
 
+LATER_QUERIES = 100
+"""In all the time that known requests are good for."""
+
 
 class AbsentStore(FilesystemStore):
     """A store that hangs until it is let go, or refuses."""
@@ -119,6 +122,26 @@ def test_queries_of_a_store_that_hangs_go_on_with_what_is_known(
         while len((await deletions.fresh(TENANT)).requests) < 2 and time.monotonic() < deadline_s:
             clock.advance(AGING_S)
         assert len((await deletions.fresh(TENANT)).requests) == 2
+
+    asyncio.run(queries())
+
+
+def test_one_query_waits_for_a_store_that_hangs_however_long_it_does(
+    store: AbsentStore, deletions: Deletions, clock: ManualClock
+) -> None:
+    known = ask_elsewhere(store)
+
+    async def queries() -> None:
+        assert await deletions.fresh(TENANT) == known
+        store.answers.clear()
+        clock.advance(STALE_S)
+        assert await deletions.fresh(TENANT) == known
+        begun_s = time.monotonic()
+        for _ in range(LATER_QUERIES):
+            clock.advance(STALE_S)
+            assert await deletions.fresh(TENANT) == known
+        assert time.monotonic() - begun_s < LATER_QUERIES * WAIT_S / 2
+        store.answers.set()
 
     asyncio.run(queries())
 
