@@ -195,6 +195,8 @@ class WalNode:
     """In place of one that differs with each run."""
     knows_deletes: bool = False
     """Whether it knows of delete requests."""
+    older: tuple[ObjectStore, int] | None = None
+    """Of an earlier period, and when that ended."""
     _frozen_work: threading.Thread | None = None
 
     def __post_init__(self) -> None:
@@ -202,10 +204,14 @@ class WalNode:
         self.objects = FailingStore(self.directory)
         objects = self.faulty or self.objects
         stores = ObjectStores([(-(2**63), objects)])
+        if self.older is not None:
+            older, until_ns = self.older
+            stores = ObjectStores([(-(2**63), older), (until_ns, objects)])
         self.wal = ObjectWal(objects, self.options, self.clock, writer_id=self.writer_id)
         self.deletions = Deletions(objects, plan_of_request, self.clock) if self.knows_deletes else None
         self.store = Store(stores, self.wal, deletions=self.deletions)
-        metrics, own_id = ObjectWalMetrics(CollectorRegistry()), self.wal.writer_id
+        self.registry = CollectorRegistry()
+        metrics, own_id = ObjectWalMetrics(self.registry), self.wal.writer_id
         self.shown_rows = 0
         self.follower = Follower(
             self.store,
@@ -337,7 +343,10 @@ class WalNode:
         return found
 
     def _shown_rows(self) -> list[Row]:
-        start_ns, end_ns = FOREVER_NS
+        return self.rows_between(*FOREVER_NS)
+
+    def rows_between(self, start_ns: int, end_ns: int) -> list[Row]:
+        """What a query of a span finds here. Raises as the store."""
         request = RangeRequest(text='{app=~".+"}', start_ns=start_ns, end_ns=end_ns, step_ns=10**9, limit=100_000)
         found: list[Row] = []
         for tenant in TENANTS:

@@ -185,6 +185,8 @@ class SharedLog:
         """Wait for threads; `run` has returned."""
         if self.follower is not None:
             self.follower.close()
+        if self.adopter is not None:
+            self.adopter.close()
 
     async def _discover(self) -> None:
         while not self._stopped.is_set():
@@ -194,10 +196,16 @@ class SharedLog:
                 await asyncio.to_thread(self._try_discover)
 
     def _try_discover(self) -> None:
-        try:
-            self._store.discover(all_days=False)
-        except LodurError as error:
-            _log.warning("new tenants and days cannot be looked for, trying again", err=str(error))
+        for objects in self._stores.each():
+            try:
+                self._store.discover_in(objects, all_days=False)
+            except LodurError as error:
+                _log.warning(
+                    "new tenants and days cannot be looked for, trying again",
+                    object_store=self._stores.name_of(objects),
+                    retry_in_s=DISCOVER_EVERY_S,
+                    err=str(error),
+                )
 
     def _warn_of_logs(self) -> None:
         """Say that rows lie in logs that nobody reads any more, as after a change of the configuration."""

@@ -6,6 +6,7 @@ Start at `Adoption.run`.
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from dataclasses import replace
 
 import structlog
@@ -31,7 +32,7 @@ _log = structlog.get_logger(__name__)
 
 
 class Adoption:
-    """One adoption; the lease is held. Blocks."""
+    """One adoption; the lease is held. Blocks. `check_place` raises Unavailable for a store that is away."""
 
     def __init__(
         self,
@@ -41,6 +42,7 @@ class Adoption:
         lease: StoredLease,
         *,
         decoder: RecordDecoder,
+        check_place: Callable[[ObjectStore], None],
         flush_bytes: int,
         lease_s: float,
         stopped: threading.Event,
@@ -57,7 +59,7 @@ class Adoption:
         self._clock = clock
         self._metrics = metrics
         self._beaten_s = clock.monotonic_s()
-        self._rows = AdoptedRows(store, writer_id)
+        self._rows = AdoptedRows(store, writer_id, check_place)
         self._up_to_seq = 0
         self.objects = 0
         self.rows = 0

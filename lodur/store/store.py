@@ -56,6 +56,15 @@ def _nothing() -> None:
     """Nobody counts."""
 
 
+def _nothing_read(_: ObjectStore) -> None:
+    """Nobody waits for it."""
+
+
+def _nothing_missing(_start_ns: int, _end_ns: int) -> str:
+    """Nobody follows what other processes do."""
+    return ""
+
+
 def _disk_cache(stores: ObjectStores, options: CacheOptions, metrics: CacheMetrics) -> RangeCache | None:
     """The cache on the disk; None where no store is remote, or none is wanted."""
     if options.disk_directory is None or not options.disk_bytes_max or not any(map(is_remote, stores.each())):
@@ -96,6 +105,8 @@ class Store:
         self.deletions = deletions
         self.refusal = ""
         """Why queries would miss rows; empty as long as they would not."""
+        self.refusal_of_span: Callable[[int, int], str] = _nothing_missing
+        """The same of queries between two times."""
 
     @property
     def stores(self) -> ObjectStores:
@@ -158,14 +169,22 @@ class Store:
 
         Raises as `ObjectStore`, and CorruptData.
         """
-        for tenant in self._stored_tenants():
+        for store in self._stores.each():
+            self.discover_in(store, all_days=all_days)
+
+    def discover_in(
+        self, store: ObjectStore, *, all_days: bool, on_read: Callable[[ObjectStore], None] = _nothing_read
+    ) -> None:
+        """`discover` what lies in one of the stores; no other is asked. `on_read` is told of each manifest."""
+        for tenant in self._tenants_in([store]):
             known = self._known(tenant)
-            for store, day in self._stored_places(tenant):
+            for day in self._days_in(store, tenant):
                 day_known = known.known_day(day) if known is not None else None
                 if all_days or day_known is None:
                     committed = sound_manifest(store, tenant, day, day_known)
                     if committed is not None:
                         self.adopt(self.tenant(tenant), day, committed)
+                    on_read(store)
 
     def delete_orphans_of(self, writer_id: str) -> None:
         """Delete what a writer that is gone for good left without a commit. Blocks.
@@ -182,10 +201,12 @@ class Store:
     async def sources(self, tenant: TenantId, start_ns: int, end_ns: int) -> Sequence[HeadView | OpenSegment]:
         """All that may hold rows with `start_ns <= timestamp < end_ns`, oldest first; each row in one source only.
 
-        Raises Unavailable where a remote store cannot be reached.
+        Raises Unavailable where a remote store cannot be reached, or has manifests that could not be read.
         """
         if self.refusal:
             raise Unavailable(self.refusal, retry_after_s=1.0)
+        if refusal := self.refusal_of_span(start_ns, end_ns):
+            raise Unavailable(refusal, retry_after_s=1.0)
         tenant_store = self._known(tenant)
         if tenant_store is None:
             return []
@@ -344,7 +365,10 @@ class Store:
         return None if is_stale else opened.segments
 
     def _stored_tenants(self) -> list[TenantId]:
-        names = sorted({name for store in self._stores.each() for name in store.list_folders("")})
+        return self._tenants_in(self._stores.each())
+
+    def _tenants_in(self, stores: Sequence[ObjectStore]) -> list[TenantId]:
+        names = sorted({name for store in stores for name in store.list_folders("")})
         tenants: list[TenantId] = []
         for name in names:
             try:
@@ -357,10 +381,9 @@ class Store:
         with self._lock:
             return self._tenants.get(tenant)
 
-    def _stored_places(self, tenant: TenantId) -> list[tuple[ObjectStore, int]]:
-        """The days that have a manifest where it is looked for, and where that is."""
-        places = [(store, day) for store in self._stores.each() for day in stored_days(store, tenant)]
-        return [(store, day) for store, day in places if self._stores.of_day(day) is store]
+    def _days_in(self, store: ObjectStore, tenant: TenantId) -> list[int]:
+        """The days that have a manifest in a store and are looked for there."""
+        return [day for day in stored_days(store, tenant) if self._stores.of_day(day) is store]
 
     def _load_tenant(self, tenant: TenantId, threads: ThreadPoolExecutor | None) -> None:
         if self.deletions is not None:

@@ -22,7 +22,16 @@ class ObjectWalMetrics:
             "lodur_wal_followed_records_total", "Records read from other writers' logs.", registry=registry
         )
         self.follow_failures = Counter(
-            "lodur_wal_follow_failures_total", "Looks at other writers' logs that failed.", registry=registry
+            "lodur_wal_follow_failures_total",
+            "Looks at other writers' logs and manifests that failed, by the object store that they lie in.",
+            ["store"],
+            registry=registry,
+        )
+        self.follow_age = Gauge(
+            "lodur_wal_follow_age_seconds",
+            "Since the last look at other writers' logs and manifests that did not fail, by object store.",
+            ["store"],
+            registry=registry,
         )
         self.adopted = Counter(
             "lodur_wal_adopted_total", "Logs of dead writers that were brought into segments.", registry=registry
@@ -31,7 +40,10 @@ class ObjectWalMetrics:
             "lodur_wal_adopted_rows_total", "Rows that were brought into segments so.", registry=registry
         )
         self.adoption_failures = Counter(
-            "lodur_wal_adoption_failures_total", "Adoptions that failed and are tried again.", registry=registry
+            "lodur_wal_adoption_failures_total",
+            "Looks for logs of dead writers, and adoptions, that failed and are tried again, by object store.",
+            ["store"],
+            registry=registry,
         )
         self.damaged = Counter(
             "lodur_wal_damaged_objects_total", "Objects of logs that could not be read whole.", registry=registry

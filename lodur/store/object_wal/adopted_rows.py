@@ -7,7 +7,7 @@ made only where it still covers as much. Start at `AdoptedRows`; not for several
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -17,6 +17,7 @@ from lodur.model.tenant import TenantId
 from lodur.store.days import day_span
 from lodur.store.manifest import Flushed, Manifest, with_flushed
 from lodur.store.manifest_store import Committed, commit, sound_manifest
+from lodur.store.object_store import ObjectStore
 from lodur.store.store import Store
 
 
@@ -33,11 +34,12 @@ class _TenantRows:
 
 
 class AdoptedRows:
-    """Rows of one writer's records, taken in their order."""
+    """Rows of one writer's records, taken in their order. `check_place` raises Unavailable for a store that is away."""
 
-    def __init__(self, store: Store, writer_id: str) -> None:
+    def __init__(self, store: Store, writer_id: str, check_place: Callable[[ObjectStore], None]) -> None:
         self._store = store
         self._writer_id = writer_id
+        self._check_place = check_place
         self._tenants: dict[TenantId, _TenantRows] = {}
 
     def take(self, tenant: TenantId, push: DecodedPush, seq: int, *, accepted_at_ns: int) -> None:
@@ -47,7 +49,7 @@ class AdoptedRows:
         for day in days:
             if day not in rows.known:
                 known = self._store.tenant(tenant).known_day(day)
-                rows.known[day] = sound_manifest(self._store.writer.stores.of_day(day), tenant, day, known)
+                rows.known[day] = sound_manifest(self._place(day), tenant, day, known)
         spans = [day_span(day) for day in days if self._covered(rows, day) >= seq]
         rows.accepted_from_ns = min(accepted_at_ns, rows.accepted_from_ns or accepted_at_ns)
         rows.head.insert(push, skip=[(span.start_ns, span.end_ns) for span in spans])
@@ -68,18 +70,22 @@ class AdoptedRows:
                 for day in frozen.days():
                     yield self._flush_day(tenant, rows, frozen, day, up_to_seq)
 
+    def _place(self, day: int) -> ObjectStore:
+        store = self._store.writer.stores.of_day(day)
+        self._check_place(store)
+        return store
+
     def _covered(self, rows: _TenantRows, day: int) -> int:
         committed = rows.known[day]
         return committed.manifest.covered.get(self._writer_id, 0) if committed is not None else 0
 
     def _flush_day(self, tenant: TenantId, rows: _TenantRows, frozen: FrozenHead, day: int, up_to_seq: int) -> int:
-        writer = self._store.writer
+        writer, store = self._store.writer, self._place(day)
         # A name of this process's own: two that adopt one log must not write one object.
         segment_id = f"{writer.prefix()}-a{uuid.uuid4().hex[:15]}"
         segment = writer.write_day(tenant, frozen, day, segment_id, accepted_from_ns=rows.accepted_from_ns or 0)
         if segment is None:
             return 0
-        store = writer.stores.of_day(day)
         change = partial(_adopted, Flushed(segment, self._writer_id, up_to_seq), self._covered(rows, day))
         committed = commit(store, tenant, day, rows.known[day], change)
         manifest = committed.manifest

@@ -17,7 +17,7 @@ from obstore.store import MemoryStore
 from lodur.model.errors import InvalidRequest, LodurError, NotFound, Unauthenticated, Unavailable
 from lodur.store.cloud_clients import open_object_store
 from lodur.store.cloud_store import CloudStore, CloudTraits
-from lodur.store.days import day_of, day_span
+from lodur.store.days import NS_PER_DAY, day_of, day_span
 from lodur.store.filesystem_store import FilesystemStore
 from lodur.store.object_store import ObjectStore
 from lodur.store.object_stores import ObjectStores
@@ -309,3 +309,27 @@ def test_periods_of_one_place_share_a_client(tmp_path: Path) -> None:
     place = FilesystemOptions(tmp_path)
     options = StorageOptions((PeriodOptions(0, place), PeriodOptions(10, place)))
     assert len(ObjectStores.of(options, spool_directory=tmp_path / "spool").each()) == 1
+
+
+def test_a_span_lies_in_the_stores_of_its_days(tmp_path: Path) -> None:
+    first, second, third = (FilesystemStore(tmp_path / name) for name in ("first", "second", "third"))
+    noon_ns = NS_PER_DAY // 2
+    # The day on whose noon the third one begins belongs to the second still.
+    stores = ObjectStores([(0, first), (10 * NS_PER_DAY, second), (20 * NS_PER_DAY + noon_ns, third)])
+    assert stores.of_span(0, 10 * NS_PER_DAY) == (first,)
+    assert stores.of_span(0, 10 * NS_PER_DAY + 1) == (first, second)
+    assert stores.of_span(-(2**63), 2**63 - 1) == (first, second, third)
+    assert stores.of_span(20 * NS_PER_DAY, 21 * NS_PER_DAY) == (second,)
+    assert stores.of_span(20 * NS_PER_DAY, 21 * NS_PER_DAY + 1) == (second, third)
+    assert stores.of_span(30 * NS_PER_DAY, 30 * NS_PER_DAY) == ()
+    for start_ns, end_ns in ((-5, 3), (9, 31), (12, 12), (19, 23)):
+        days = range(day_of(start_ns * NS_PER_DAY), day_of(end_ns * NS_PER_DAY - 1) + 1)
+        by_day = tuple(dict.fromkeys(stores.of_day(day) for day in days))
+        assert stores.of_span(start_ns * NS_PER_DAY, end_ns * NS_PER_DAY) == by_day
+
+
+def test_buckets_of_one_name_are_told_apart(tmp_path: Path) -> None:
+    options = [S3Options("logs", endpoint_url=f"http://{host}", region="x", allow_http=True) for host in ("a", "b")]
+    periods = [PeriodOptions(number, option) for number, option in enumerate([*options, options[0]])]
+    stores = ObjectStores.of(StorageOptions(tuple(periods)), spool_directory=tmp_path)
+    assert [stores.name_of(store) for store in stores.each()] == ["s3 bucket logs", "s3 bucket logs (2)"]

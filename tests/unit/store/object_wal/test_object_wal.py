@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from lodur.ingest.adopting import DONE_KEPT_NS, READERS_GRACE_S
+from lodur.ingest.store_adopting import DONE_KEPT_NS, READERS_GRACE_S
 from lodur.model.clock import ManualClock
 from lodur.model.errors import Unavailable
 from lodur.store.days import NS_PER_DAY

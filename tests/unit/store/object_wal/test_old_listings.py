@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from lodur.ingest.adopting import DONE_KEPT_NS, READERS_GRACE_S
+from lodur.ingest.store_adopting import DONE_KEPT_NS, READERS_GRACE_S
 from lodur.model.clock import ManualClock
 from lodur.store.days import NS_PER_DAY
 from lodur.store.filesystem_store import FilesystemStore

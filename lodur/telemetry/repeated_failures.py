@@ -1,0 +1,29 @@
+"""Failures of what is tried again and again: told once when they begin or become others, and once when they are over.
+
+Each attempt that fails is for a counter; the log has the changes. Start at `RepeatedFailures.is_new`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+
+class RepeatedFailures:
+    """For one thread at a time. What is tried has a name."""
+
+    def __init__(self) -> None:
+        self._last: dict[str, type[Exception]] = {}
+
+    def is_new(self, name: str, error: Exception) -> bool:
+        """Note a failure; whether the last attempt did not fail, or in another way."""
+        is_new = self._last.get(name) is not type(error)
+        self._last[name] = type(error)
+        return is_new
+
+    def is_over(self, name: str) -> bool:
+        """Note a success; whether the last attempt failed."""
+        return self._last.pop(name, None) is not None
+
+    def keep(self, names: Collection[str]) -> None:
+        """Forget all others: they are not tried any more."""
+        self._last = {name: error for name, error in self._last.items() if name in names}
