@@ -28,6 +28,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from bench.corpus import CACHE, find_generator, prepare
 from bench.process_facts import cpu_s
+from bench.server import STILL_FLUSHING
 from lodur.kernels.segment import Segment
 from lodur.store.days import day_name, day_of
 from lodur.store.manifest import Manifest, SegmentMeta, encode_manifest
@@ -268,8 +269,12 @@ def _push(server: LodurServer, bodies: Sequence[Path]) -> None:
         answer = connection.getresponse()
         if answer.read() or answer.status != 204:
             raise click.ClickException(f"a push was answered with {answer.status}")
-    connection.request("POST", "/flush")
-    connection.getresponse().read()
+    status = int(STILL_FLUSHING)
+    while status == STILL_FLUSHING:
+        connection.request("POST", "/flush")
+        answer = connection.getresponse()
+        answer.read()
+        status = answer.status
     connection.close()
 
 

@@ -13,6 +13,7 @@ import subprocess
 import sys
 import time
 from dataclasses import dataclass
+from http import HTTPStatus
 from pathlib import Path
 from types import TracebackType
 
@@ -24,6 +25,9 @@ STOP_S_MAX = 60.0
 REQUEST_S_MAX = 600.0
 POLL_S = 0.05
 LOG_TAIL_BYTES = 4_000
+
+STILL_FLUSHING = HTTPStatus.GATEWAY_TIMEOUT
+"""What `/flush` is answered with after a while, and goes on."""
 
 FOLDER = "lodur-bench"
 """Emptied at every start; its name is such that nobody keeps anything else in it."""
@@ -134,6 +138,8 @@ class BenchServer:
     def flush(self) -> None:
         """Bring all rows into segments. Raises ServerFailed."""
         answer = self.ask("POST", "/flush")
+        while answer.status == STILL_FLUSHING:
+            answer = self.ask("POST", "/flush")
         if answer.status >= 300:
             raise ServerFailed(f"/flush answered {answer.status}: {answer.body[:200]!r}\n{self._log_tail()}")
 

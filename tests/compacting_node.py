@@ -210,7 +210,8 @@ class Node:
 
     def delete(self, query: str, start_ns: int, end_ns: int) -> str:
         """Make a delete request; its id."""
-        return self.deletes.add(TENANT, query, TimeSpan(start_ns, end_ns), max_interval_ns=0, by="test").id
+        new = self.deletes.new_request(query, TimeSpan(start_ns, end_ns), max_interval_ns=0, by="test")
+        return self.deletes.add(TENANT, new).id
 
     def statuses(self) -> dict[str, str]:
         """How far each request has got."""

@@ -25,7 +25,7 @@ def query_endpoint(handler: Handler, *, body_max_bytes: int) -> Endpoint:
     async def endpoint(request: Request) -> Response:
         try:
             params = await read_params(request, body_max_bytes=body_max_bytes)
-            return await _while_connected(request, handler(request, params))
+            return await while_connected(request, handler(request, params))
         except LodurError as error:
             return error_response(error)
         except ClientDisconnect:
@@ -34,7 +34,8 @@ def query_endpoint(handler: Handler, *, body_max_bytes: int) -> Endpoint:
     return endpoint
 
 
-async def _while_connected(request: Request, answer: Awaitable[Response]) -> Response:
+async def while_connected(request: Request, answer: Awaitable[Response]) -> Response:
+    """The answer, which is cancelled when the client disconnects; nobody asks for the body any more."""
     work = asyncio.ensure_future(answer)
     gone = asyncio.ensure_future(_disconnected(request))
     try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import orjson
 from starlette.requests import Request
@@ -14,7 +15,8 @@ from lodur.api.endpoint import query_endpoint
 from lodur.api.errors import error_response, text_response
 from lodur.api.loki_query import json_response
 from lodur.api.params import Params
-from lodur.model.errors import InvalidRequest
+from lodur.api.timely import ANSWER_WITHIN_S
+from lodur.model.errors import DeadlineExceeded, InvalidRequest
 from lodur.telemetry.log import LevelSwitch
 
 _NO_CONTENT = 204
@@ -29,6 +31,11 @@ FORM_MAX_BYTES = 4096
 """Of a form with the name of a level."""
 
 
+Flush: TypeAlias = Callable[[float | None], Awaitable[int]]
+"""Bring all rows into segments; returns when they are there, or after so many seconds. Of how many tenants not all are.
+"""
+
+
 @dataclass(slots=True)
 class ShutdownMark:
     """Whether the next stop is to flush all rows, whatever the configuration says. It is forgotten with the process."""
@@ -37,10 +44,15 @@ class ShutdownMark:
 
 
 def routes(
-    flush: Callable[[], Awaitable[None]], stop: Callable[[], None], log_level: LevelSwitch, mark: ShutdownMark
+    flush: Flush,
+    stop: Callable[[], None],
+    log_level: LevelSwitch,
+    mark: ShutdownMark,
+    *,
+    within_s: float = ANSWER_WITHIN_S,
 ) -> list[Route]:
-    """The routes of this module. `flush` returns when all rows are in segments, `stop` begins the shutdown."""
-    pages = _Pages(flush, stop, log_level, mark)
+    """The routes of this module. `stop` begins the shutdown; `/flush` is answered in time."""
+    pages = _Pages(flush, stop, log_level, mark, within_s)
     return [
         Route("/", pages.root, methods=["GET"]),
         Route("/flush", pages.flush_rows, methods=["GET", "POST"]),
@@ -54,16 +66,23 @@ def routes(
 
 @dataclass(frozen=True, slots=True)
 class _Pages:
-    flush: Callable[[], Awaitable[None]]
+    flush: Flush
     stop: Callable[[], None]
     log_level: LevelSwitch
     mark: ShutdownMark
+    within_s: float
 
     async def root(self, _: Request) -> Response:
         return text_response("lodur\n", status=200)
 
     async def flush_rows(self, _: Request) -> Response:
-        await self.flush()
+        left = await self.flush(self.within_s)
+        if left:
+            late = DeadlineExceeded(
+                f"rows of {left} tenants are not in segments after {self.within_s:g} s; what was begun goes on: ask "
+                "again, and where that does not help see the server's log for failed flushes"
+            )
+            return error_response(late, newline=True)
         return Response(status_code=_NO_CONTENT)
 
     async def shutdown(self, request: Request) -> Response:
@@ -73,7 +92,8 @@ class _Pages:
         except InvalidRequest as error:
             return error_response(error, newline=True)
         if flushes:
-            await self.flush()
+            # Who stops a machine for good waits for its rows, however long that takes.
+            await self.flush(None)
         if stops:
             self.stop()
         return Response(status_code=_NO_CONTENT)

@@ -16,10 +16,12 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from lodur.api.access.authentication import USER_KEY
+from lodur.api.endpoint import while_connected
 from lodur.api.errors import AnsweredError, error_response
 from lodur.api.loki_query import json_response
 from lodur.api.params import Params, parse_rfc3339, query_params
 from lodur.api.tenant import Tenancy
+from lodur.api.timely import ANSWER_WITHIN_S, Timely
 from lodur.logql.tree import LogQuery
 from lodur.model.clock import Clock
 from lodur.model.durations import NS_PER_MS, NS_PER_S, format_go_duration, parse_go_duration
@@ -31,7 +33,11 @@ from lodur.query.delete_queries import parse_deletion
 from lodur.store.delete_service import DeleteService, ListedRequest, status_text
 from lodur.store.deletes.audit import Trail
 
+PATH = "/loki/api/v1/delete"
+
 ID_HEADER = "X-Delete-Request-ID"
+
+LIST_HINT = f"GET {PATH} lists the requests that are in force"
 
 _FORBIDDEN = 403
 _NO_CONTENT = 204
@@ -42,14 +48,13 @@ _TRUE = frozenset({"1", "t", "T", "true", "TRUE", "True"})
 Answer = Callable[[Request, TenantId], Awaitable[Response]]
 
 
-def routes(service: DeleteService, tenancy: Tenancy, clock: Clock) -> list[Route]:
-    """The routes of this module."""
-    pages = _Pages(service, tenancy, clock)
-    path = "/loki/api/v1/delete"
+def routes(service: DeleteService, tenancy: Tenancy, clock: Clock, *, within_s: float = ANSWER_WITHIN_S) -> list[Route]:
+    """The routes of this module, which answer in time whatever the object store does."""
+    pages = _Pages(service, tenancy, clock, Timely(within_s))
     return [
-        Route(path, pages.endpoint(pages.add), methods=["POST", "PUT"]),
-        Route(path, pages.endpoint(pages.show), methods=["GET"]),
-        Route(path, pages.endpoint(pages.cancel), methods=["DELETE"]),
+        Route(PATH, pages.endpoint(pages.add), methods=["POST", "PUT"]),
+        Route(PATH, pages.endpoint(pages.show), methods=["GET"]),
+        Route(PATH, pages.endpoint(pages.cancel), methods=["DELETE"]),
         Route("/lodur/api/v1/deletes/audit", pages.endpoint(pages.audit), methods=["GET"]),
         Route("/loki/api/v1/cache/generation_numbers", pages.generation, methods=["GET"]),
     ]
@@ -60,6 +65,7 @@ class _Pages:
     service: DeleteService
     tenancy: Tenancy
     clock: Clock
+    timely: Timely
 
     def endpoint(self, answer: Answer) -> Callable[[Request], Awaitable[Response]]:
         """The answer for those who may make requests; refusals end with a newline, as in Loki."""
@@ -71,7 +77,7 @@ class _Pages:
                     raise InvalidRequest("Retention is not enabled")
                 if self.service.mode_of(tenant) is DeletionMode.DISABLED:
                     raise AnsweredError("deletion is not available for this tenant", status=_FORBIDDEN)
-                return await answer(request, tenant)
+                return await while_connected(request, answer(request, tenant))
             except LodurError as error:
                 return error_response(error, newline=True)
 
@@ -85,23 +91,33 @@ class _Pages:
         query = await asyncio.to_thread(parse_deletion, text)
         span = _span(params, self.clock.now_ns())
         interval_ns = _interval(params, query, span, self.service.options.max_interval_ns)
-        made = await asyncio.to_thread(
-            self.service.add, tenant, text, span, max_interval_ns=interval_ns, by=_asker(request)
+        service = self.service
+        new = await asyncio.to_thread(service.new_request, text, span, max_interval_ns=interval_ns, by=_asker(request))
+        made_id = await self.timely.answer(
+            lambda watch: service.add(tenant, new, watch).id,
+            what=f"the making of delete request {new.id}",
+            hint=LIST_HINT,
+            done=lambda: new.id,
         )
-        return Response(status_code=_NO_CONTENT, headers={ID_HEADER: made.id})
+        return Response(status_code=_NO_CONTENT, headers={ID_HEADER: made_id})
 
     async def show(self, _: Request, tenant: TenantId) -> Response:
-        found = await asyncio.to_thread(self.service.all, tenant)
+        found = await self.timely.answer(lambda _: self.service.all(tenant), what="the reading of delete requests")
         return json_response(orjson.dumps([_listed(one) for one in found]))
 
     async def cancel(self, request: Request, tenant: TenantId) -> Response:
         params = query_params(request)
-        force = params.text("force") in _TRUE
-        await asyncio.to_thread(self.service.cancel, tenant, params.text("request_id"), force=force, by=_asker(request))
+        request_id, force, by = params.text("request_id"), params.text("force") in _TRUE, _asker(request)
+        await self.timely.answer(
+            lambda watch: self.service.cancel(tenant, request_id, force=force, by=by, watch=watch),
+            what="the cancellation of a delete request",
+            hint=LIST_HINT,
+            done=lambda: None,
+        )
         return Response(status_code=_NO_CONTENT)
 
     async def audit(self, _: Request, tenant: TenantId) -> Response:
-        trails = await asyncio.to_thread(self.service.trails, tenant)
+        trails = await self.timely.answer(lambda _: self.service.trails(tenant), what="the reading of audit trails")
         return json_response(orjson.dumps([_told(trail) for trail in trails]))
 
     async def generation(self, request: Request) -> Response:

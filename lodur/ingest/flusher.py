@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import os
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
@@ -99,15 +99,36 @@ class Flusher:
         for tenant_store in self._store.tenants():
             tenant_store.settle()
 
-    async def flush_all(self) -> None:
-        """Flush every row that is here now; returns when they are in committed segments, whatever it takes."""
-        waiting: Sequence[asyncio.Task[None]] = list(self._running.values())
-        await asyncio.gather(*waiting)
-        for tenant_store in self._store.tenants():
+    async def flush_all(self, within_s: float | None = None) -> int:
+        """Flush every row that is here now; of how many tenants some are not in committed segments when it returns.
+
+        It returns when they are, whatever it takes, or after a while. What was begun then goes on. The same again adds
+        nothing to it.
+        """
+        begun = [
+            asyncio.create_task(self._flush_tenant(tenant_store))
+            for tenant_store in self._store.tenants()
             # Of many tenants most have nothing to flush.
-            if tenant_store.head_size().rows or tenant_store.unflushed():
-                self._start(tenant_store, FlushReason.FORCED)
-        await asyncio.gather(*list(self._running.values()))
+            if tenant_store in self._running or tenant_store.head_size().rows or tenant_store.unflushed()
+        ]
+        if not begun:
+            return 0
+        try:
+            done, pending = await asyncio.wait(begun, timeout=within_s)
+        finally:
+            # Who waits is cancelled, never a flush: that would go on beside the next one of its tenant.
+            for waiting in begun:
+                waiting.cancel()
+        return len(pending) + sum(not task.result() for task in done)
+
+    async def _flush_tenant(self, tenant_store: TenantStore) -> bool:
+        """Flush a tenant's rows after the flush that is under way, which may not have all; whether none are left."""
+        running = self._running.get(tenant_store)
+        if running is not None:
+            await asyncio.wait((running,))
+        if tenant_store.head_size().rows or tenant_store.unflushed():
+            await asyncio.wait((self._start(tenant_store, FlushReason.FORCED),))
+        return not tenant_store.unflushed()
 
     async def stop(self, *, flush: bool) -> bool:
         """End the flushes under way, with one attempt for all rows where `flush`; whether nothing is left in memory.
@@ -153,11 +174,14 @@ class Flusher:
             )
         return facts
 
-    def _start(self, tenant_store: TenantStore, reason: FlushReason, *, calm: bool = False) -> None:
-        if tenant_store not in self._running:
+    def _start(self, tenant_store: TenantStore, reason: FlushReason, *, calm: bool = False) -> asyncio.Task[None]:
+        """Begin a flush, unless one of the tenant is under way; that which is."""
+        task = self._running.get(tenant_store)
+        if task is None:
             threads = self._calm_threads if calm else self._threads
             task = asyncio.create_task(self._flush_on_thread(threads, tenant_store, reason))
             self._running[tenant_store] = task
+        return task
 
     async def _flush_on_thread(
         self, threads: ThreadPoolExecutor, tenant_store: TenantStore, reason: FlushReason

@@ -9,12 +9,16 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 
+import structlog
+
 from lodur.model.clock import Clock
 from lodur.model.durations import NS_PER_HOUR, format_go_duration
+from lodur.model.errors import LodurError
 from lodur.model.limits import DeletionMode
 from lodur.model.tenant import TenantId
 from lodur.model.time_span import TimeSpan
 from lodur.store.deletes.audit import Cancelled, Trail, read_trails, record
+from lodur.store.deletes.commit_watch import CommitWatch
 from lodur.store.deletes.deletions import Deletions
 from lodur.store.deletes.requests import (
     DeleteLog,
@@ -25,6 +29,8 @@ from lodur.store.deletes.requests import (
 )
 from lodur.store.store import Store
 from lodur.telemetry.delete_metrics import DeleteMetrics
+
+_log = structlog.get_logger(__name__)
 
 LATE_TEXT = (
     "Cancellation of partially completed delete request or delete request past the deadline of {} since its creation "
@@ -84,20 +90,29 @@ class DeleteService:
         """What requests do for a tenant."""
         return self._deletions.mode_of(tenant)
 
-    def add(self, tenant: TenantId, query: str, span: TimeSpan, *, max_interval_ns: int, by: str) -> DeleteRequest:
-        """Make a request for what the query shows in the span, whose end is included; it has effect on return.
+    def new_request(self, query: str, span: TimeSpan, *, max_interval_ns: int, by: str) -> NewRequest:
+        """A request for what the query shows in the span, whose end is included; without effect yet.
 
-        Raises InvalidRequest for a query that is none, LimitExceeded, and as `ObjectStore`.
+        Raises InvalidRequest for a query that is none.
         """
         new = NewRequest(self._new_id(), query, span, self._clock.now_ns(), by, max_interval_ns)
         (draft,) = with_added(DeleteLog(), new).requests
         self._deletions.compile(draft)
+        return new
+
+    def add(self, tenant: TenantId, new: NewRequest, watch: CommitWatch | None = None) -> DeleteRequest:
+        """Make a request; it has effect on return. The same again changes nothing.
+
+        Raises LimitExceeded, DeadlineExceeded where the watch calls it off, and as `ObjectStore`.
+        """
+        watch = watch or CommitWatch()
         self._store.tenant(tenant)
-        log = self._deletions.change(tenant, partial(_added, new))
+        log = self._deletions.change(tenant, partial(_added, new, watch))
+        watch.done()
+        self._metrics.received.labels(tenant.value).inc()
         request = log.find(new.id)
         assert request is not None
-        record(self._deletions.object_store, tenant, request)
-        self._metrics.received.labels(tenant.value).inc()
+        self._record(tenant, request)
         return request
 
     def all(self, tenant: TenantId) -> list[ListedRequest]:
@@ -117,23 +132,46 @@ class DeleteService:
         }
         return sorted(told.values(), key=lambda trail: trail.request.number)
 
-    def cancel(self, tenant: TenantId, request_id: str, *, force: bool, by: str) -> None:
+    def cancel(
+        self, tenant: TenantId, request_id: str, *, force: bool, by: str, watch: CommitWatch | None = None
+    ) -> None:
         """End a request; entries that have not been removed are seen again.
 
-        Raises NotFound, InvalidRequest where it cannot be cancelled, and as `ObjectStore`.
+        Raises NotFound, InvalidRequest where it cannot be cancelled, DeadlineExceeded where the watch calls it off, and
+        as `ObjectStore`.
         """
+        watch = watch or CommitWatch()
         now_ns = self._clock.now_ns()
         late_text = LATE_TEXT.format(format_go_duration(self.options.cancel_period_ns))
         request = self._deletions.refresh(tenant).find(request_id)
         is_late = request is not None and request.created_at_ns + self.options.cancel_period_ns < now_ns
-        self._deletions.change(tenant, partial(_cancelled, request_id, force, is_late, late_text))
+        self._deletions.change(tenant, partial(_cancelled, request_id, force, is_late, late_text, watch))
+        watch.done()
         if request is not None:
-            record(self._deletions.object_store, tenant, request, cancelled=Cancelled(now_ns, by, force))
+            self._record(tenant, request, Cancelled(now_ns, by, force))
 
     def generation(self, tenant: TenantId) -> str:
         """Changes with every change of a tenant's requests; empty where there never was one."""
         revision = self._deletions.known(tenant).revision
         return str(revision) if revision else ""
+
+    def _record(self, tenant: TenantId, request: DeleteRequest, cancelled: Cancelled | None = None) -> None:
+        """Write into the audit trail what has been committed: that it cannot be written does not undo it.
+
+        A trail that was never begun is made of the requests themselves when it is read; of a cancellation the log of
+        this process is all that is left then.
+        """
+        try:
+            record(self._deletions.object_store, tenant, request, cancelled=cancelled)
+        except LodurError as error:
+            _log.error(
+                "audit trail of a delete request was not written",
+                tenant=tenant.value,
+                request=request.id,
+                query=request.query,
+                cancelled_by=cancelled.by if cancelled is not None else "",
+                err=str(error),
+            )
 
     def _percent(self, tenant: TenantId, request: DeleteRequest) -> int:
         touched = [
@@ -145,9 +183,15 @@ class DeleteService:
         return min(99, 100 * done // len(touched)) if touched else 0
 
 
-def _added(new: NewRequest, log: DeleteLog) -> DeleteLog:
-    return with_added(log, new)
+def _added(new: NewRequest, watch: CommitWatch, log: DeleteLog) -> DeleteLog:
+    changed = with_added(log, new)
+    watch.send()
+    return changed
 
 
-def _cancelled(request_id: str, force: bool, is_late: bool, late_text: str, log: DeleteLog) -> DeleteLog:
-    return without_cancelled(log, request_id, force=force, is_late=is_late, late_text=late_text)
+def _cancelled(
+    request_id: str, force: bool, is_late: bool, late_text: str, watch: CommitWatch, log: DeleteLog
+) -> DeleteLog:
+    changed = without_cancelled(log, request_id, force=force, is_late=is_late, late_text=late_text)
+    watch.send()
+    return changed

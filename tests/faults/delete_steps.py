@@ -67,7 +67,8 @@ class DeleteSteps:
         process.next_id = f"{len(self._deleted.asked) + 1:08x}"
         asked = self._deleted.asked[process.next_id] = Asked(text, span.start_ns, span.end_ns, matches)
         told = f"{process.next_id}: {text} {span}"
-        process.deletes.add(self._tenant, text, span, max_interval_ns=0, by="bench")
+        new = process.deletes.new_request(text, span, max_interval_ns=0, by="bench")
+        process.deletes.add(self._tenant, new)
         asked.is_acknowledged = True
         return told
 

@@ -6,10 +6,12 @@ import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from urllib.parse import urlencode
 
 import orjson
 import pytest
 
+from lodur.api.timely import ANSWER_WITHIN_S
 from tests.conftest import StartLodur
 from tests.servers.lodur import LodurServer
 from tests.servers.process import wait_until
@@ -115,6 +117,10 @@ def test_lines_of_today_are_seen_while_the_older_store_hangs(
     writer.start()
     to = connect(writer)
     attic.answers.clear()
+    # Delete requests lie in the store of the oldest period.
+    refused: list[Refused] = []
+    deleting = threading.Thread(target=lambda: refused.append(deletion(connect(reader), now_ns)))
+    deleting.start()
 
     lines: list[str] = []
     for number in range(LINES):
@@ -134,12 +140,32 @@ def test_lines_of_today_are_seen_while_the_older_store_hangs(
     wait_until(lambda: adoptions(backend) == 2, deadline_s=ADOPTED_WITHIN_S, what="the second adoption")
     assert of.lines('{app="p"}', *span) == lines
     assert not found
+    deleting.join(60)
+    assert refused[0].status == 503
+    assert refused[0].took_s < ANSWER_WITHIN_S + 3
     attic.answers.set()
     asking.join(60)
     assert found in ([["yesterday", *lines]], [[]])
     wait_until(
         lambda: lines_of_both(of, today_ns) == ["yesterday", *lines], deadline_s=60.0, what="the lines of both stores"
     )
+    # What was not sent in time is not done afterwards.
+    assert orjson.loads(of.get("/loki/api/v1/delete", {})) == []
+
+
+@dataclass(frozen=True)
+class Refused:
+    """The answer to a request, and when it came."""
+
+    status: int
+    took_s: float
+
+
+def deletion(client: Client, now_ns: int) -> Refused:
+    begun_s = time.monotonic()
+    asked = urlencode({"query": '{app="p"}', "start": str(now_ns // 10**9 - 60)})
+    client.request("POST", f"/loki/api/v1/delete?{asked}")
+    return Refused(client.status, time.monotonic() - begun_s)
 
 
 def lines_of_both(client: Client, today_ns: int) -> list[str]:

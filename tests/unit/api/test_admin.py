@@ -30,8 +30,8 @@ def ask(app: Starlette, method: str, **form: str) -> httpx.Response:
 
 
 def test_the_level_of_the_log_is_shown_and_changed() -> None:
-    async def flush() -> None:
-        return
+    async def flush(_within_s: float | None) -> int:
+        return 0
 
     app = Starlette(routes=loki_admin.routes(flush, lambda: None, LevelSwitch("info"), loki_admin.ShutdownMark()))
     assert ask(app, "GET").json() == {"message": "Current log level is info"}

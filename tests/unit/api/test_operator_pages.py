@@ -24,6 +24,8 @@ class Pages:
     done: list[str] = field(default_factory=list)
     mark: ShutdownMark = field(default_factory=ShutdownMark)
     overrides: str | None = None
+    left: int = 0
+    """Tenants whose rows cannot be flushed in time."""
 
     def ask(
         self,
@@ -33,8 +35,9 @@ class Pages:
         headers: Mapping[str, str] | None = None,
         form: Mapping[str, str] | None = None,
     ) -> httpx.Response:
-        async def flush() -> None:
+        async def flush(within_s: float | None) -> int:
             self.done.append("flush")
+            return self.left if within_s is not None else 0
 
         state = loki_status.ServerState(
             lambda: None,
@@ -82,6 +85,20 @@ def test_a_shutdown_is_prepared_and_not() -> None:
     assert pages.mark.is_set
     assert pages.ask("DELETE", "/ingester/prepare_shutdown").status_code == 204
     assert pages.ask("GET", "/ingester/prepare_shutdown").text == "unset"
+
+
+def test_a_flush_that_is_not_done_in_time_says_so() -> None:
+    assert Pages().ask("POST", "/flush").status_code == 204
+    answer = Pages(left=2).ask("POST", "/flush")
+    assert answer.status_code == 504
+    assert answer.text == (
+        "rows of 2 tenants are not in segments after 25 s; what was begun goes on: ask again, and where that does not "
+        "help see the server's log for failed flushes\n"
+    )
+    # Who stops a server for good waits for as long as it takes.
+    pages = Pages(left=2)
+    assert pages.ask("POST", "/ingester/shutdown").status_code == 204
+    assert pages.done == ["flush", "stop"]
 
 
 @pytest.mark.parametrize(

@@ -195,7 +195,8 @@ def test_the_same_rows_pushed_again_after_a_request_was_carried_out_stay(
         process.start()
     process.flush()
     process.next_id = "00000001"
-    process.deletes.add(TENANT, '{app="x"}', TimeSpan(NOON_NS, NOON_NS + NS_PER_HOUR), max_interval_ns=0, by="")
+    span = TimeSpan(NOON_NS, NOON_NS + NS_PER_HOUR)
+    process.deletes.add(TENANT, process.deletes.new_request('{app="x"}', span, max_interval_ns=0, by=""))
     clock.advance(DAY_S)
     process.compact()
     assert process.rows() == []
