@@ -197,15 +197,14 @@ class SharedLog:
 
     def _try_discover(self) -> None:
         for objects in self._stores.each():
+            log = _log.bind(object_store=self._stores.name_of(objects), retry_in_s=DISCOVER_EVERY_S)
             try:
                 self._store.discover_in(objects, all_days=False)
             except LodurError as error:
-                _log.warning(
-                    "new tenants and days cannot be looked for, trying again",
-                    object_store=self._stores.name_of(objects),
-                    retry_in_s=DISCOVER_EVERY_S,
-                    err=str(error),
-                )
+                log.warning("new tenants and days cannot be looked for, trying again", err=str(error))
+            except Exception:
+                # Else nobody would follow and adopt any more either, and nobody would be told.
+                log.exception("the look for new tenants and days ended unexpectedly, trying again")
 
     def _warn_of_logs(self) -> None:
         """Say that rows lie in logs that nobody reads any more, as after a change of the configuration."""
@@ -223,4 +222,12 @@ class SharedLog:
 
 def _size(wal: ObjectWal) -> ObjectWalSize:
     stats = wal.stats()
-    return ObjectWalSize(stats.records, stats.objects, stats.kept_objects, stats.waiting_bytes)
+    return ObjectWalSize(
+        records=stats.records,
+        objects=stats.objects,
+        kept_objects=stats.kept_objects,
+        waiting_bytes=stats.waiting_bytes,
+        write_failures=stats.write_failures,
+        lease_failures=stats.lease_failures,
+        delete_failures=stats.delete_failures,
+    )

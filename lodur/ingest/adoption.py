@@ -19,6 +19,7 @@ from lodur.store.journal import NOTICE, WalRecord
 from lodur.store.object_store import ObjectStore
 from lodur.store.object_wal.adopted_rows import AdoptedRows, AdoptionLost
 from lodur.store.object_wal.lease import Lease, LeaseState, StoredLease, write_lease
+from lodur.store.object_wal.names import object_path
 from lodur.store.object_wal.reading import read_object
 from lodur.store.store import Store
 from lodur.telemetry.object_wal_metrics import ObjectWalMetrics
@@ -104,8 +105,13 @@ class Adoption:
         """An object that could not be read whole stays for people."""
         self._metrics.damaged.inc()
         damaged = self._lease.lease.damaged_numbers
-        if number not in damaged and len(damaged) < DAMAGED_MAX:
-            self._say(replace(self._lease.lease, damaged_numbers=(*damaged, number)))
+        if number in damaged:
+            return
+        if len(damaged) >= DAMAGED_MAX:
+            path = object_path(self._writer_id, number)
+            _log.error("damaged object of a write-ahead log will be deleted: too many are kept", file=path)
+            return
+        self._say(replace(self._lease.lease, damaged_numbers=(*damaged, number)))
 
     def _flush(self) -> None:
         for rows in self._rows.flush(self._up_to_seq):

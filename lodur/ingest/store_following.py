@@ -284,6 +284,11 @@ class StoreFollower:
             followed.is_ended = True
             self._unread.note_all()
         elif found.lease.first_number > followed.next_number:
+            _log.warning(
+                "write-ahead log was trimmed before all of it was read here, all manifests are read anew",
+                writer=followed.writer_id,
+                objects=found.lease.first_number - followed.next_number,
+            )
             followed.next_number = found.lease.first_number
             self._unread.note_all()
             return True

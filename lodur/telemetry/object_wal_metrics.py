@@ -58,6 +58,9 @@ class ObjectWalSize:
     objects: int
     kept_objects: int
     waiting_bytes: int
+    write_failures: int
+    lease_failures: int
+    delete_failures: int
 
 
 class ObjectWalCollector(Collector):
@@ -75,4 +78,17 @@ class ObjectWalCollector(Collector):
         )
         yield GaugeMetricFamily(
             "lodur_wal_waiting_bytes", "Bytes of pushes that wait for the object store.", value=size.waiting_bytes
+        )
+        yield CounterMetricFamily(
+            "lodur_wal_write_failures", "Attempts to write an object of the WAL that failed.", value=size.write_failures
+        )
+        yield CounterMetricFamily(
+            "lodur_wal_lease_failures",
+            "Signs of life that could not be given: after a lease without one the process is taken for dead.",
+            value=size.lease_failures,
+        )
+        yield CounterMetricFamily(
+            "lodur_wal_delete_failures",
+            "Attempts to delete objects that the WAL needs no more which failed.",
+            value=size.delete_failures,
         )

@@ -63,6 +63,12 @@ class ObjectWalStats:
     """With records that are in no segment yet."""
     waiting_bytes: int
     """Of payloads that are not acknowledged yet."""
+    write_failures: int
+    """Attempts to write an object that failed."""
+    lease_failures: int
+    """Signs of life that could not be given."""
+    delete_failures: int
+    """Attempts to delete objects that are not needed any more which failed."""
 
 
 def _nothing() -> None:
@@ -100,6 +106,9 @@ class ObjectWal:
         self._deleters = ThreadPoolExecutor(DELETES_AT_ONCE, "wal-delete")
         self._records = 0
         self._objects = 0
+        self._write_failures = 0
+        self._lease_failures = 0
+        self._delete_failures = 0
 
     def start(self) -> None:
         """Make the writer known and begin to send; once. Blocks. Raises as `ObjectStore`."""
@@ -173,7 +182,15 @@ class ObjectWal:
         """Counts since the start, and what is there now."""
         _, waiting_bytes = self._groups.waiting()
         with self._lock:
-            return ObjectWalStats(self._records, self._objects, len(self._kept), waiting_bytes)
+            return ObjectWalStats(
+                self._records,
+                self._objects,
+                len(self._kept),
+                waiting_bytes,
+                self._write_failures,
+                self._lease_failures,
+                self._delete_failures,
+            )
 
     def waiting(self) -> tuple[int, int]:
         """Records that wait for the object store, and the bytes of their payloads."""
@@ -312,6 +329,14 @@ class ObjectWal:
             self.on_fenced()
 
     def _send_groups(self) -> None:
+        try:
+            self._send_while_open()
+        except Exception:  # noqa: BLE001 - the top of a thread
+            # Nobody would send what waits from now on.
+            _log.exception("write-ahead log cannot go on")
+            self._fence()
+
+    def _send_while_open(self) -> None:
         changed = self._groups.changed
         while not self._groups.end_reason:
             with changed:
@@ -333,6 +358,8 @@ class ObjectWal:
                 try:
                     self.attempt(group, data)
                 except LodurError as error:
+                    with self._lock:
+                        self._write_failures += 1
                     _log.warning("object of the write-ahead log is tried again", retry_in_s=wait_s, err=str(error))
                     self._is_stopping.wait(wait_s)
                     wait_s = min(wait_s * 2, RETRY_MAX_S)
@@ -343,12 +370,35 @@ class ObjectWal:
 
     def _beat_for_ever(self) -> None:
         period_s = self._options.lease_s / BEATS_PER_LEASE
+        retry_s = min(RETRY_MAX_S, period_s)
         wait_s = period_s
         while not self._is_stopping.wait(wait_s) and not self._groups.end_reason:
-            try:
-                self.beat()
-                self.delete_due()
-                wait_s = period_s
-            except LodurError as error:
-                wait_s = min(RETRY_MAX_S, period_s)
-                _log.warning("lease of the write-ahead log was not renewed", retry_in_s=wait_s, err=str(error))
+            wait_s = period_s if self._try_beat(retry_s) and self._try_delete_due(retry_s) else retry_s
+
+    def _try_beat(self, retry_s: float) -> bool:
+        """Give a sign of life, come what may: without them the log is taken from its writer. Whether it was given."""
+        try:
+            self.beat()
+        except Exception as error:  # noqa: BLE001 - a bug must not end the signs of life
+            with self._lock:
+                self._lease_failures += 1
+            self._tell("lease of the write-ahead log was not renewed", error, retry_s)
+            return False
+        return True
+
+    def _try_delete_due(self, retry_s: float) -> bool:
+        try:
+            self.delete_due()
+        except Exception as error:  # noqa: BLE001 - a bug must not end the signs of life
+            with self._lock:
+                self._delete_failures += 1
+            self._tell("objects that the write-ahead log needs no more were not deleted", error, retry_s)
+            return False
+        return True
+
+    @staticmethod
+    def _tell(what: str, error: Exception, retry_s: float) -> None:
+        if isinstance(error, LodurError):
+            _log.warning(what, retry_in_s=retry_s, err=str(error))
+        else:
+            _log.error(what, retry_in_s=retry_s, exc_info=error)

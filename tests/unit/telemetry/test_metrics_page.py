@@ -42,7 +42,7 @@ def test_the_reference_names_every_metric() -> None:
     ObjectWalMetrics(registry)
     registry.register(QueueCollector(lambda: 1, lambda: 2))
     registry.register(SizeCollector(lambda: [TenantSize("t", 1, 2, 3)], lambda: WalSize(1, 2, 3, 4, 0.5)))
-    registry.register(ObjectWalCollector(lambda: ObjectWalSize(1, 2, 3, 4)))
+    registry.register(ObjectWalCollector(lambda: ObjectWalSize(1, 2, 3, 4, 5, 6, 7)))
     made = {
         family.name + ("_total" if family.type == "counter" else "")
         for family in registry.collect()
