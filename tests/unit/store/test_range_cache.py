@@ -193,6 +193,8 @@ def test_each_range_is_fetched_once(tmp_path: Path) -> None:
 def test_small_ranges_need_no_disk(tmp_path: Path) -> None:
     reading = Reading(tmp_path)
     reading.read((10, 100))
+    # Comes after what is on its way to the disk, which would meet the removal.
+    reading.reads.discard("t/other")
     shutil.rmtree(tmp_path / "cache")
     reading.read((10, 100))
     assert reading.requests() == 1
