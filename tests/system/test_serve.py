@@ -87,10 +87,13 @@ def test_a_segment_that_was_never_committed_is_removed(lodur_server: StartLodur,
     committed = min((server.data / "store").rglob("*.parquet"))
     orphan = committed.with_name(committed.name.replace("-", "-f", 1))
     shutil.copy(committed, orphan)
-    (committed.parent / ".spool-x.parquet").write_bytes(b"half")
+    own, of_another = committed.with_name(f".spool-{orphan.name}"), committed.with_name(".spool-x.parquet")
+    for spooled in (own, of_another):
+        spooled.write_bytes(b"half")
     server.start()
     assert not orphan.exists()
-    assert not (committed.parent / ".spool-x.parquet").exists()
+    assert not own.exists()
+    assert of_another.exists()
     assert found(connect(server), now_ns) == lines
 
 
