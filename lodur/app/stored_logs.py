@@ -33,7 +33,7 @@ from lodur.query.engine import Engine
 from lodur.query.options import QuerierOptions
 from lodur.query.requests import RangeRequest
 from lodur.store.deletes.deletions import Deletions
-from lodur.store.inspection import days_in
+from lodur.store.inspection import check_tenant, days_in
 from lodur.store.journal import Journal, NoJournal, Wal, WalOptions, WalProblem, WalRecord
 from lodur.store.manifest_store import Committed, read_manifest
 from lodur.store.object_stores import ObjectStores
@@ -83,7 +83,10 @@ class StoredLogs:
 def opened_logs(
     config: ServerConfig | None, storage: StorageOptions, tenant: TenantId, spool: Path
 ) -> Iterator[StoredLogs]:
-    """The logs of a tenant. Without a configuration there is no write-ahead log to look at."""
+    """The logs of a tenant. Without a configuration there is no write-ahead log to look at.
+
+    Raises NotFound for a tenant of whom there is nothing, neither in the store nor in the log.
+    """
     configure_log(level="warn", is_json=False)
     overrides = overrides_now(config)
     journal = _free_journal(config)
@@ -105,6 +108,8 @@ def opened_logs(
             _replay(store, config, limits_of)
         if follower is not None:
             follower.poll()
+        if all(known.tenant != tenant for known in store.tenants()):
+            check_tenant(stores, tenant)
         is_whole = config is None or follower is not None or isinstance(journal, Wal)
         logs = StoredLogs(store, tenant, is_whole=is_whole)
         try:

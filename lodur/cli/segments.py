@@ -73,13 +73,14 @@ def _asks_where(function: Callable[..., None]) -> Callable[..., None]:
 @_asks_where
 def ls(where: Where) -> None:
     """List live segments by tenant and day, one a line, and below them what waits to be deleted."""
-    write_out(
-        f"{'TENANT':<16} {'DAY':<10} {'LEVEL':>5} {'ZSTD':>4} {'ROWS':>11} {'RAW':>10} {'STORED':>10} "
-        f"{'FROM':<8} {'TO':<8} ID\n"
-    )
     count = raw_bytes = stored_bytes = waiting = 0
     with opened_stores(where.place) as stores:
-        for stored in _days(stores, where):
+        days = _days(stores, where)
+        write_out(
+            f"{'TENANT':<16} {'DAY':<10} {'LEVEL':>5} {'ZSTD':>4} {'ROWS':>11} {'RAW':>10} {'STORED':>10} "
+            f"{'FROM':<8} {'TO':<8} ID\n"
+        )
+        for stored in days:
             for segment in stored.manifest.segments:
                 write_out(_line(stored, segment))
                 count += 1
@@ -176,8 +177,11 @@ def verify(where: Where) -> None:
 
 
 def _days(stores: ObjectStores, where: Where) -> Iterator[StoredDay]:
-    from lodur.store.inspection import days_in
+    """Raises NotFound for a tenant that is not there, and as `days_in`."""
+    from lodur.store.inspection import check_tenant, days_in
 
+    if where.tenant is not None:
+        check_tenant(stores, where.tenant)
     return days_in(stores, where.tenant)
 
 

@@ -84,6 +84,7 @@ def command(
         except ImportError as error:
             raise missing("lodur sql", "sql") from error
         from lodur.app.deletion_modes import deletion_modes, overrides_now
+        from lodur.store.inspection import check_tenant, tenant_names
         from lodur.store.object_stores import ObjectStores
         from lodur.telemetry.log import configure_log
 
@@ -94,9 +95,12 @@ def command(
         config = place.config()
         stores = ObjectStores.of(place.storage(config), spool_directory=spool)
         mode_of = deletion_modes(overrides_now(config))
-        chosen = [TenantId(name) for name in tenants] or list(stored_tenants(stores))
-        if len(chosen) > 1 and not tenants:
-            names = ", ".join(tenant.value for tenant in chosen)
+        named = [TenantId(name) for name in tenants]
+        for tenant in named:
+            check_tenant(stores, tenant)
+        chosen = named or list(stored_tenants(stores))
+        if len(chosen) > 1 and not named:
+            names = tenant_names(chosen)
             raise InvalidRequest(f"there are several tenants: choose with --tenant (repeatable): {names}")
         files = {tenant: shown_files(stores, tenant, span, mode_of(tenant), spool) for tenant in chosen}
         remote = [file for of_tenant in files.values() for file in of_tenant if file.path.startswith(f"{SCHEME}://")]
@@ -105,6 +109,8 @@ def command(
         paths = {tenant.value: [file.path for file in of_tenant] for tenant, of_tenant in files.items()}
         create_views(database, paths, span)
         told = Statements(database, form, target, max_rows).run(statements)
+        if not chosen:
+            told += "the store has no segments yet\n"
     if told and not quiet:
         write_err(told)
 

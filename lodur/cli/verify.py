@@ -37,7 +37,8 @@ def command(*, place: StorePlace, tenant: str | None, output: str, quiet: bool) 
     that no manifest names) and `aside` (damaged bytes that were kept).
 
     \b
-    Exit codes: 0 every entry can be read, 1 damaged or missing ones, 3 the store could not be checked.
+    Exit codes: 0 every entry can be read, 1 damaged or missing ones, 3 the store could not be checked
+    (or has nothing of that tenant).
 
     \b
     Examples:

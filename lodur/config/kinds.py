@@ -41,6 +41,8 @@ T_co = TypeVar("T_co", covariant=True)
 
 _INT = re.compile(r"[+-]?(0|[1-9][0-9]{0,18})")
 _FLOAT = re.compile(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]{1,3})?")
+_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+"""How a time begins: ISO 8601 has other forms, of which 20240101 is a number in YAML."""
 _DECIMAL_UNIT = re.compile(r"([kmgtpe])b?[ ]*$", re.IGNORECASE)
 _TRUE = frozenset({"true", "yes", "on", "y"})
 _FALSE = frozenset({"false", "no", "off", "n"})
@@ -266,6 +268,8 @@ def _parse_time(node: Node) -> int:
     if text in ("", "0"):
         return 0
     try:
+        if not _DATE.match(text):
+            raise ValueError(text)
         moment = datetime.fromisoformat(text)
         if moment.tzinfo is None:
             moment = moment.replace(tzinfo=UTC)

@@ -18,7 +18,7 @@ from lodur.config.blocks.ruler import ruler_options, with_ruler_filled
 from lodur.config.blocks.runtime import RuntimeOptions, runtime_options
 from lodur.config.blocks.schema_periods import SchemaPeriod, check_metadata_schema, schema_periods
 from lodur.config.blocks.server import server_options
-from lodur.config.blocks.storage import DIRECTORY, storage_options, with_stores_filled
+from lodur.config.blocks.storage import DIRECTORY, check_delete_store, storage_options, with_stores_filled
 from lodur.config.targets import Role, roles_of
 from lodur.config.tenant_settings import TenantSettings, tenant_settings
 from lodur.config.values import Values
@@ -73,6 +73,8 @@ def build_server_config(values: Values, *, base: Path, now_ns: int, cores: int, 
     check_metadata_schema(values, periods, now_ns)
     check_retention(values)
     ingester = ingester_options(values, base)
+    storage = storage_options(values, periods, base, file_name)
+    check_delete_store(values, file_name)
     return ServerConfig(
         targets=targets or ("all",),
         roles=roles_of(targets),
@@ -82,7 +84,7 @@ def build_server_config(values: Values, *, base: Path, now_ns: int, cores: int, 
         tenants=tenant_settings(values),
         runtime=runtime_options(values, base),
         ingester=ingester,
-        storage=storage_options(values, periods, base, file_name),
+        storage=storage,
         schema_periods=periods,
         caches=cache_options(values, base, ingester.wal.directory),
         compactor=compactor_options(values),

@@ -1,7 +1,7 @@
 """What clients of object stores raise, in the words of Lodur's errors and without the credentials in it.
 
 A server's answer to a refused request may repeat keys, tokens and what was signed with them: of it only the code and
-the message are told. Start at `translated`.
+the message are told. Addresses are told without who asks and with which password. Start at `translated`.
 """
 
 from __future__ import annotations
@@ -12,12 +12,16 @@ from collections.abc import Sequence
 from obstore.exceptions import InvalidPathError, PermissionDeniedError, UnauthenticatedError
 
 from lodur.model.errors import InvalidRequest, LodurError, NotFound, Unauthenticated, Unavailable
+from lodur.store.transport_causes import transport_cause
 
 RETRY_AFTER_S = 5.0
 """The client has already tried again for some time by itself."""
 
 ERROR_CHARS_MAX = 400
 """Of a server's answer in a message: the reason stands at its beginning."""
+
+_DEBUG = "\n\nDebug source:"
+"""What obstore puts before the Rust value behind an error."""
 
 _REFUSED = re.compile(
     r"status code: 40[13]\b|\b40[13] (Unauthorized|Forbidden)\b|InvalidIdentityToken|ExpiredToken|IDPRejectedClaim"
@@ -30,8 +34,9 @@ _REGION = re.compile(r"<Region>([a-z0-9-]{1,40})</Region>")
 _ANSWER = re.compile(r"<\?xml.*|<Error.*|<ErrorResponse.*|<html.*", re.DOTALL | re.IGNORECASE)
 _CODE = re.compile(r"<Code>([A-Za-z0-9.]{1,80})</Code>")
 _MESSAGE = re.compile(r"<Message>([^<]{1,300})")
+_USER = re.compile(r"(?<=://)[^/\s]*@")
 _HIDDEN = re.compile(
-    r"((?:X-Amz-(?:Signature|Credential|Security-Token)|sig|Signature|WebIdentityToken|access_token)=)[^&\s\"]+",
+    r"((?:X-(?:Amz|Goog)-(?:Signature|Credential|Security-Token)|sig|Signature|WebIdentityToken|access_token)=)[^&\s\"]+",
     re.IGNORECASE,
 )
 
@@ -58,7 +63,9 @@ def translated(name: str, what: str, error: Exception, secrets: Sequence[str]) -
             f"{name}: {what} was refused: {plain}; check the keys in storage_config (or the "
             "credentials of the environment) and what they are allowed to do"
         )
-    return Unavailable(f"{name}: {what} failed: {plain}", retry_after_s=RETRY_AFTER_S)
+    cause = transport_cause(text.partition(_DEBUG)[2])
+    reason = f"{cause} ({plain})" if cause else plain
+    return Unavailable(f"{name}: {what} failed: {reason}", retry_after_s=RETRY_AFTER_S)
 
 
 def names_no_bucket(error: Exception) -> bool:
@@ -68,8 +75,7 @@ def names_no_bucket(error: Exception) -> bool:
 
 def _plain(text: str, secrets: Sequence[str]) -> str:
     """The beginning of an error's text on one line, without what is secret."""
-    # obstore adds the Rust value behind the error for debugging.
-    text = text.partition("\n\nDebug source:")[0]
+    text = text.partition(_DEBUG)[0]
     answer = _ANSWER.search(text)
     if answer is not None:
         code, message = _CODE.search(answer[0]), _MESSAGE.search(answer[0])
@@ -77,4 +83,5 @@ def _plain(text: str, secrets: Sequence[str]) -> str:
         text = text[: answer.start()] + told
     for secret in secrets:
         text = text.replace(secret, "...")
-    return " ".join(_HIDDEN.sub(r"\1...", text).split())[:ERROR_CHARS_MAX].rstrip(" :-")
+    text = _USER.sub("...@", _HIDDEN.sub(r"\1...", text))
+    return " ".join(text.split())[:ERROR_CHARS_MAX].rstrip(" :-")

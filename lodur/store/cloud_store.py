@@ -71,7 +71,8 @@ class CloudStore:
         self._clock = clock or SystemClock()
         self._attributes: Attributes | None = {"Storage-Class": traits.storage_class} if traits.storage_class else None
 
-    def check(self) -> None:
+    def check(self, writer_prefix: str = "") -> None:
+        # The folder is this process's own.
         self._spool_directory.mkdir(parents=True, exist_ok=True)
         for left in self._spool_directory.iterdir():
             left.unlink()

@@ -11,7 +11,7 @@ import fcntl
 import os
 import uuid
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from hashlib import blake2b
 from pathlib import Path
 
@@ -19,7 +19,11 @@ from lodur.model.errors import InvalidRequest, NotFound, Unavailable
 from lodur.store.object_store import ListedObject, StoredObject
 
 SPOOL_PREFIX = ".spool-"
-"""Files that are no objects yet; left behind by a crash they are removed at the next start."""
+"""Files that are no objects yet; what a crash has left of them is removed at a later start."""
+
+SPOOL_UNTOUCHED_S = 3600.0
+"""Nobody is at a file any more that was not written to for so long: one that is written grows, and its last bytes wait
+for the disk for minutes at most. A lock would tell at once, but not on every share, nor while a machine is cut off."""
 
 LOCK_SUFFIX = ".lock"
 
@@ -33,16 +37,25 @@ class FilesystemStore:
     def __init__(self, directory: Path) -> None:
         self._directory = directory
 
-    def check(self) -> None:
-        """Make the directory, and drop what a crash left half written."""
+    def check(self, writer_prefix: str = "") -> None:
+        """Make the directory, and drop what a crash left half written: of this writer all, of others what is old."""
         with _told(self._directory, "is not usable"):
             self._directory.mkdir(parents=True, exist_ok=True)
             if not os.access(self._directory, os.W_OK | os.X_OK):
                 raise PermissionError(13, "permission denied")
-            for left in self._directory.rglob(f"{SPOOL_PREFIX}*"):
-                # A tenant may be called like that.
-                if not left.is_dir():
-                    left.unlink(missing_ok=True)
+            # A tenant may be called like that.
+            spooled = [file for file in self._directory.rglob(f"{SPOOL_PREFIX}*") if not file.is_dir()]
+            own = f"{SPOOL_PREFIX}{writer_prefix}-"
+            of_others: list[Path] = []
+            for file in spooled:
+                if writer_prefix and file.name.startswith(own):
+                    file.unlink(missing_ok=True)
+                else:
+                    of_others.append(file)
+            if of_others:
+                # What cannot be looked at or removed now, as on a full disk, is there at the next start.
+                with suppress(OSError):
+                    _drop_untouched(of_others, now_s=_written_now_s(self._directory))
 
     def get(self, path: str) -> StoredObject | None:
         file = self._file(path)
@@ -78,10 +91,8 @@ class FilesystemStore:
                 known = self.get(path)
                 if known is None or known.version != version:
                     return None
-                spooled = target.with_name(f"{SPOOL_PREFIX}{target.name}")
-                spooled.write_bytes(data)
-                _sync(spooled)
-                spooled.rename(target)
+                with _spooled(target, data) as spooled:
+                    spooled.rename(target)
                 _sync(target.parent)
         return _version(data)
 
@@ -154,17 +165,46 @@ def _told(path: Path, what: str) -> Iterator[None]:
 
 def _created(target: Path, data: bytes) -> bool:
     """Make a file that is whole from its first moment; False where there is one."""
+    with _spooled(target, data) as spooled:
+        try:
+            target.hardlink_to(spooled)
+        except FileExistsError:
+            return False
+    _sync(target.parent)
+    return True
+
+
+@contextmanager
+def _spooled(target: Path, data: bytes) -> Iterator[Path]:
+    """A file beside `target` with these bytes on the disk; its name is nobody else's, nor one that a crash has left."""
     spooled = target.with_name(f"{SPOOL_PREFIX}{target.name}-{uuid.uuid4().hex}")
     try:
         spooled.write_bytes(data)
         _sync(spooled)
-        target.hardlink_to(spooled)
-    except FileExistsError:
-        return False
+        yield spooled
     finally:
         spooled.unlink(missing_ok=True)
-    _sync(target.parent)
-    return True
+
+
+def _drop_untouched(files: Sequence[Path], *, now_s: float) -> None:
+    """Remove those that nobody has written to for long; any may become an object meanwhile, or be removed."""
+    for file in files:
+        try:
+            touched_s = file.stat().st_mtime
+        except FileNotFoundError:
+            continue
+        if touched_s < now_s - SPOOL_UNTOUCHED_S:
+            file.unlink(missing_ok=True)
+
+
+def _written_now_s(directory: Path) -> float:
+    """The time of a file that is written now: of a share it is the server's clock, as in the times of other files."""
+    probe = directory / f"{SPOOL_PREFIX}{uuid.uuid4().hex}"
+    try:
+        probe.write_bytes(b"")
+        return probe.stat().st_mtime
+    finally:
+        probe.unlink(missing_ok=True)
 
 
 @contextmanager

@@ -58,8 +58,8 @@ class HedgedStore:
         self._metrics = metrics
         self._threads = ThreadPoolExecutor(THREADS, "hedged-read")
 
-    def check(self) -> None:
-        self._inner.check()
+    def check(self, writer_prefix: str = "") -> None:
+        self._inner.check(writer_prefix)
 
     def get(self, path: str) -> StoredObject | None:
         return self._first(lambda: self._inner.get(path))

@@ -1,25 +1,32 @@
 """What lies in a store, told from its manifests and objects without a server: for operators. Nothing is changed.
 
 A server may work on the store meanwhile; what it replaces in between is not taken for damage. Start at `days_in`
-and `problem_of`.
+and `problem_of`; `check_tenant` is for a tenant whom somebody names.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 from lodur.kernels.compact import Cancel, verify_segment
 from lodur.kernels.segment import Segment
-from lodur.model.errors import CorruptData, InvalidRequest, Unauthenticated
-from lodur.model.tenant import TenantId
+from lodur.model.errors import CorruptData, InvalidRequest, NotFound, Unauthenticated
+from lodur.model.tenant import ANONYMOUS, TenantId
 from lodur.store.manifest import Manifest, SegmentMeta
 from lodur.store.manifest_store import read_manifest, stored_days
 from lodur.store.object_store import ObjectStore
 from lodur.store.object_stores import ObjectStores
 from lodur.store.segment_flush import segment_day, segment_folder
 from lodur.store.whole_segments import DamagedSegment, MissingSegment, opened_whole
+
+TENANT_FOLDERS = ("manifest", "deletes", "rules", "state", "segments")
+"""Of a tenant's, all but those of what was put aside, which is no tenant's alone: damaged leases are too."""
+
+TENANTS_NAMED_MAX = 20
+"""In a message."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +104,41 @@ def stored_tenants(store: ObjectStore) -> list[TenantId]:
         except (InvalidRequest, Unauthenticated):
             continue
     return tenants
+
+
+def has_objects(store: ObjectStore, tenant: TenantId) -> bool:
+    """Whether there is something of a tenant: other folders are named as tenants could be, that of the WALs is."""
+    return any(store.list_objects(f"{tenant}/{folder}") for folder in TENANT_FOLDERS)
+
+
+def check_tenant(stores: ObjectStores, tenant: TenantId) -> None:
+    """Raise NotFound, which names some that there are, for a tenant of whom the stores have nothing.
+
+    Without authentication the one tenant is there before its first push. Raises as `ObjectStore` too.
+    """
+    if any(has_objects(store, tenant) for store in stores.each()):
+        return
+    named = tenant_names(_tenants_with_objects(stores))
+    if named or tenant != ANONYMOUS:
+        there = f"it has {named}" if named else "it has none yet"
+        raise NotFound(f"there is no tenant '{tenant}' in the store, or nothing of it is flushed yet; {there}")
+
+
+def _tenants_with_objects(stores: ObjectStores) -> Iterator[TenantId]:
+    """Each once, found only as they are asked for: a store may have thousands."""
+    seen: set[TenantId] = set()
+    for store in stores.each():
+        for tenant in stored_tenants(store):
+            if tenant not in seen and has_objects(store, tenant):
+                seen.add(tenant)
+                yield tenant
+
+
+def tenant_names(tenants: Iterable[TenantId]) -> str:
+    """Tenants in a message: not more of them than people read."""
+    shown = list(islice(tenants, TENANTS_NAMED_MAX + 1))
+    names = ", ".join(tenant.value for tenant in shown[:TENANTS_NAMED_MAX])
+    return f"{names} and others" if len(shown) > TENANTS_NAMED_MAX else names
 
 
 @dataclass(frozen=True, slots=True)

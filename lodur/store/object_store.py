@@ -36,10 +36,11 @@ class ObjectStore(Protocol):
     the credentials, NotFound where bucket or directory is missing; `InvalidRequest` is a path that it cannot take.
     """
 
-    def check(self) -> None:
-        """Raise what is wrong with place or credentials, saying what to do; nothing is written but a directory.
+    def check(self, writer_prefix: str = "") -> None:
+        """Raise what is wrong with place or credentials, saying what to do; nothing is left there but a directory.
 
-        Whether it can be written to is `write_probe`'s affair.
+        Files that a crash has left half written are removed: of the writer whose segments are named so all, of others
+        only such as nobody can be at any more. Whether the store can be written to is `write_probe`'s affair.
         """
 
     def get(self, path: str) -> StoredObject | None:

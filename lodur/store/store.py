@@ -127,7 +127,7 @@ class Store:
         Raises as `ObjectStore`, and CorruptData for a manifest that cannot be read.
         """
         for store in self._stores.each():
-            store.check()
+            store.check(self.writer.prefix())
         if self._disk_cache is not None:
             self._disk_cache.load()
         tenants = self._stored_tenants()

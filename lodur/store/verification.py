@@ -16,7 +16,7 @@ from lodur.model.errors import CorruptData
 from lodur.model.tenant import TenantId
 from lodur.store.checksums import file_crc32
 from lodur.store.deletes.paths import deletes_folder
-from lodur.store.inspection import stored_tenants, unknown_objects
+from lodur.store.inspection import check_tenant, has_objects, stored_tenants, unknown_objects
 from lodur.store.manifest import DamagedManifest, Manifest, SegmentMeta, decode_manifest
 from lodur.store.manifest_store import manifest_path, stored_days
 from lodur.store.object_store import ObjectStore
@@ -36,9 +36,6 @@ class FindingKind(StrEnum):
     ASIDE = "aside"
     """The bytes of something damaged, kept for people."""
 
-
-FOLDERS = ("manifest", "deletes", "rules", "state", "segments")
-"""Of a tenant's, all but those of what was put aside, which is no tenant's alone: damaged leases are too."""
 
 LOSSES = frozenset({FindingKind.DAMAGED, FindingKind.MISSING})
 
@@ -78,12 +75,17 @@ class Verification:
         self.counts = Counts()
 
     def run(self) -> Iterator[Finding]:
-        """What is wrong, as it is found. Raises as `ObjectStore`, and CorruptData for manifests of later versions."""
+        """What is wrong, as it is found.
+
+        Raises as `ObjectStore` and `check_tenant`, and CorruptData for manifests of later versions.
+        """
+        if self._only is not None:
+            check_tenant(self._stores, self._only)
         tenants: set[TenantId] = set()
         for store in self._stores.each():
             for tenant in stored_tenants(store) if self._only is None else [self._only]:
                 yield from self._counted(self._tenant(store, tenant))
-                if _has_objects(store, tenant):
+                if has_objects(store, tenant):
                     tenants.add(tenant)
             if self._only is None:
                 yield from self._counted(_documents(store, LOGS, LEASES, "leases"))
@@ -164,11 +166,6 @@ class Verification:
                 return None
             return Finding(FindingKind.MISSING, tenant.value, meta.path, f"{meta.path}: there is no such object")
         return Finding(FindingKind.DAMAGED, tenant.value, meta.path, f"{meta.path}: {wrong}") if wrong else None
-
-
-def _has_objects(store: ObjectStore, tenant: TenantId) -> bool:
-    """Whether there is something of a tenant: other folders are named as tenants could be, that of the WALs is."""
-    return any(store.list_objects(f"{tenant}/{folder}") for folder in FOLDERS)
 
 
 def _documents(store: ObjectStore, tenant: str, folder: str, what: str) -> Iterator[Finding]:

@@ -120,9 +120,9 @@ class FaultyStore:
         self._throttled_until_s = 0.0
         self._throttled_step = 0
 
-    def check(self) -> None:
+    def check(self, writer_prefix: str = "") -> None:
         self._begin("check", "")
-        self.inner.check()
+        self.inner.check(writer_prefix)
 
     def get(self, path: str) -> StoredObject | None:
         chance = self._begin("get", path)

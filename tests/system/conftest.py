@@ -9,7 +9,7 @@ import pytest
 
 from lodur.model.clock import SystemClock
 from tests.servers.lodur import LodurServer
-from tests.system.pushing import Client
+from tests.system.pushing import Client, first_push_ns
 
 
 class Connect(Protocol):
@@ -20,7 +20,8 @@ class Connect(Protocol):
 
 @pytest.fixture
 def now_ns() -> int:
-    return SystemClock().now_ns()
+    """Now, or so little before that pushes which begin then are of two days."""
+    return first_push_ns(SystemClock().now_ns())
 
 
 @pytest.fixture

@@ -16,6 +16,9 @@ LINES_PER_PUSH = 20
 
 DAY_NS = 24 * 3600 * 10**9
 
+PUSHES_NS = 10**9
+"""Between the first and the last timestamp of a test's pushes, but for the day between its lines: room for 50,000."""
+
 CONFIG = """\
 auth_enabled: false
 server:
@@ -137,6 +140,12 @@ class Client:
             if len(values) < limit:
                 return found
             start_ns = values[-1][0] + 1
+
+
+def first_push_ns(now_ns: int) -> int:
+    """When pushes shall begin so that they do not run into the next day: they are of two days then, not of three."""
+    day_end_ns = (now_ns // DAY_NS + 1) * DAY_NS
+    return min(now_ns, day_end_ns - PUSHES_NS)
 
 
 def push_body(pusher: int, number: int, first_ns: int) -> tuple[bytes, list[str]]:

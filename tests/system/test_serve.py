@@ -8,13 +8,14 @@ import subprocess
 import urllib.request
 from pathlib import Path
 
+import orjson
 import pytest
 
 from tests.conftest import StartLodur
 from tests.servers.lodur import LODUR
 from tests.servers.process import wait_until
 from tests.system.conftest import Connect
-from tests.system.pushing import DAY_NS, Client, config_text, push_body
+from tests.system.pushing import DAY_NS, Client, config_text, first_push_ns, push_body
 
 
 def pushed(client: Client, now_ns: int, pushes: int = 20) -> list[str]:
@@ -32,6 +33,20 @@ def found(client: Client, now_ns: int) -> list[str]:
 
 def ran(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run([LODUR, "serve", *arguments], capture_output=True, text=True, check=False, timeout=60)
+
+
+@pytest.mark.parametrize("time_of_day_ns", [0, DAY_NS // 2, DAY_NS - 10**6 // 2, DAY_NS - 1])
+def test_pushes_are_of_two_days_at_any_time_of_day(time_of_day_ns: int) -> None:
+    now_ns = 20_000 * DAY_NS + time_of_day_ns
+    first_ns = first_push_ns(now_ns)
+    assert now_ns - 10**9 <= first_ns <= now_ns
+    values = [
+        value
+        for number in range(50)
+        for stream in orjson.loads(push_body(1, number, first_ns)[0])["streams"]
+        for value in stream["values"]
+    ]
+    assert {int(ts_ns) // DAY_NS for ts_ns, _ in values} == {19_999, 20_000}
 
 
 @pytest.mark.parametrize("flush", [True, False])
@@ -87,10 +102,13 @@ def test_a_segment_that_was_never_committed_is_removed(lodur_server: StartLodur,
     committed = min((server.data / "store").rglob("*.parquet"))
     orphan = committed.with_name(committed.name.replace("-", "-f", 1))
     shutil.copy(committed, orphan)
-    (committed.parent / ".spool-x.parquet").write_bytes(b"half")
+    own, of_another = committed.with_name(f".spool-{orphan.name}"), committed.with_name(".spool-x.parquet")
+    for spooled in (own, of_another):
+        spooled.write_bytes(b"half")
     server.start()
     assert not orphan.exists()
-    assert not (committed.parent / ".spool-x.parquet").exists()
+    assert not own.exists()
+    assert of_another.exists()
     assert found(connect(server), now_ns) == lines
 
 

@@ -105,6 +105,8 @@ def test_pushes_are_kept_while_the_bucket_is_away(
         server.process.start()
         wait_until(lambda: "object store does not answer" in server.log(), deadline_s=90, what="the warning")
         assert not server.is_ready()
+        assert " failed: connection refused (" in not_ready_text(server)
+        assert " failed: connection refused (" in server.log()
         assert s3_server.secret_key not in server.log()
     finally:
         s3_server.start()

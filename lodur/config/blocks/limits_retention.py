@@ -101,7 +101,8 @@ DELETE_STORE = Setting(
     "compactor.delete_request_store",
     TEXT,
     "",
-    "Must be set where retention is enabled. Whatever it names, delete requests are kept in the first period's store.",
+    "Must be set where retention is enabled. A kind of store, or the name of a named one (anything else is "
+    "an error, with retention off too); whatever it names, delete requests are kept in the first period's store.",
 )
 DELETE_CANCEL_PERIOD = Setting(
     "compactor.delete_request_cancel_period",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 
@@ -14,12 +15,15 @@ from lodur.config.schema import Entry, Schema, Setting, inert_keys
 from lodur.config.values import Values
 from lodur.config.yaml_nodes import Node, ScalarNode, plain_scalar
 
+_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+"""The one form that Loki takes: ISO 8601 has others, of which 20240101 is a number in YAML."""
+
 TYPE_NAMES = {"schema_config": "config.SchemaConfig"}
 
 
 def _parse_day(node: Node) -> int:
     """Nanoseconds since the epoch at the start of a UTC day."""
-    if isinstance(node, ScalarNode):
+    if isinstance(node, ScalarNode) and _DAY.fullmatch(node.text):
         try:
             day = date.fromisoformat(node.text)
             return int(datetime(day.year, day.month, day.day, tzinfo=UTC).timestamp()) * 10**9

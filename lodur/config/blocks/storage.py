@@ -11,6 +11,7 @@ from pathlib import Path
 
 from lodur.config.blocks import uniform_store
 from lodur.config.blocks.common import CHUNKS_DIRECTORY, PATH_PREFIX, filled_from
+from lodur.config.blocks.limits_retention import DELETE_STORE
 from lodur.config.blocks.object_stores import (
     azure_options,
     azure_settings,
@@ -52,6 +53,9 @@ TYPE_NAMES = {
 
 KINDS = ("filesystem", "s3", "aws", "gcs", "azure", "inmemory")
 """What `object_store` may say besides the names of named stores."""
+
+KINDS_WITHOUT_CLIENT = ("alibabacloud", "bos", "cos", "swift")
+"""Of Loki's kinds of store those that hold nothing here."""
 
 DIRECTORY = Setting(
     "storage_config.filesystem.directory",
@@ -138,9 +142,9 @@ ENTRIES: tuple[Entry, ...] = (
     NAMED_GCS,
     NAMED_AZURE,
     NAMED_FILESYSTEM,
-    *inert_keys("storage_config.named_stores", NO_CLIENT, "alibabacloud bos cos swift"),
+    *inert_keys("storage_config.named_stores", NO_CLIENT, " ".join(KINDS_WITHOUT_CLIENT)),
     *uniform_store.ENTRIES,
-    *inert_keys("storage_config", NO_CLIENT, "alibabacloud bos cos swift"),
+    *inert_keys("storage_config", NO_CLIENT, " ".join(KINDS_WITHOUT_CLIENT)),
     HEDGE_AT,
     HEDGE_UP_TO,
     HEDGE_PER_SECOND,
@@ -198,6 +202,23 @@ def storage_options(
             raise ConfigError(f"CONFIG ERROR: invalid storage_config config: {error}") from error
     hedging = HedgingOptions(values.get(HEDGE_AT) / NS_PER_S, values.get(HEDGE_UP_TO), values.get(HEDGE_PER_SECOND))
     return StorageOptions(tuple(found), hedging)
+
+
+def check_delete_store(values: Values, file_name: str = "") -> None:
+    """Refuse a store of delete requests that is none. Raises ConfigError, which names the file's place.
+
+    Any that Loki takes will do, for they are kept in the first period's store whatever it names. The stores were made
+    before, so that their names are sound.
+    """
+    name = values.get(DELETE_STORE)
+    known = (*KINDS, *KINDS_WITHOUT_CLIENT, *_named_stores(values))
+    if name and name not in known:
+        line = values.node(DELETE_STORE).line
+        place = f"{file_name}: line {line}: " if line else ""
+        raise ConfigError(
+            f"CONFIG ERROR: invalid compactor config: {place}unrecognized store '{name[:SHOWN_CHARS_MAX]}' in "
+            f"{DELETE_STORE.path}, use one of {', '.join(known)}"
+        )
 
 
 class _UnknownStore(Exception):

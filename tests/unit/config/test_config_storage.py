@@ -326,6 +326,31 @@ storage_config:
     assert options.period_at(0) is options.periods[0]
 
 
+@pytest.mark.parametrize("day", ["2024-01-01", '"2024-01-01"', "'2024-01-01'", "!!str 2024-01-01"])
+def test_a_day_may_be_a_date_or_a_text(day: str) -> None:
+    (period,) = storage(f"schema_config: {{configs: [{{from: {day}, object_store: inmemory}}]}}").periods
+    assert period.start_ns == 19_723 * DAY_NS
+
+
+@pytest.mark.parametrize("enabled", ["true", "false"])
+def test_an_unknown_store_of_delete_requests_is_refused(enabled: str) -> None:
+    named = "storage_config: {filesystem: {directory: /d}, named_stores: {filesystem: {cold: {directory: /c}}}}\n"
+    text = f"{named}compactor:\n  retention_enabled: {enabled}\n  delete_request_store: nosuch\n"
+    with pytest.raises(ConfigError) as caught:
+        storage(text)
+    assert str(caught.value) == (
+        "CONFIG ERROR: invalid compactor config: loki.yaml: line 4: unrecognized store 'nosuch' in "
+        "compactor.delete_request_store, use one of filesystem, s3, aws, gcs, azure, inmemory, "
+        "alibabacloud, bos, cos, swift, cold"
+    )
+
+
+@pytest.mark.parametrize("name", ["filesystem", "s3", "aws", "gcs", "azure", "inmemory", "swift", "cold", "''"])
+def test_any_store_of_loki_may_be_named_for_delete_requests(name: str) -> None:
+    named = "storage_config: {filesystem: {directory: /d}, named_stores: {aws: {cold: {bucketnames: b}}}}\n"
+    assert storage(f"{named}compactor: {{delete_request_store: {name}}}").periods
+
+
 def test_unknown_stores_are_refused() -> None:
     with pytest.raises(ConfigError) as caught:
         store("schema_config: {configs: [{from: 2020-01-01, object_store: swift}]}")
@@ -341,6 +366,9 @@ def test_unknown_stores_are_refused() -> None:
         ("store: boltdb", "unrecognized value 'boltdb', use one of tsdb, boltdb-shipper in store in schema_config.co"),
         ("schema: v10", "unrecognized value 'v10', use one of v11, v12, v13 in schema in schema_config.configs"),
         ("from: 2020-13-01", "cannot unmarshal !!timestamp `2020-13-01` into config.DayTime (use a day such as 2026"),
+        ("from: 20240101", "cannot unmarshal !!int `20240101` into config.DayTime (use a day such as 2026-01-31) in "),
+        ("from: '20240101'", "cannot unmarshal !!str `20240101` into config.DayTime (use a day such as 2026-01-31)"),
+        ("from: 2024-W05-1", "cannot unmarshal !!str `2024-W05-1` into config.DayTime (use a day such as 2026-01-31)"),
     ],
 )
 def test_unknown_names_of_a_period_are_refused_with_their_line(line: str, reason: str) -> None:

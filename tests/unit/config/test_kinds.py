@@ -105,6 +105,11 @@ def test_values(kind: Kind[object], text: str, value: object) -> None:
             "soon",
             "cannot unmarshal !!str `soon` into flagext.Time (use a time such as 2026-01-31T15:04:05Z)",
         ),
+        (
+            kinds.TIME,
+            "20300101",
+            "cannot unmarshal !!int `20300101` into flagext.Time (use a time such as 2026-01-31T15:04:05Z)",
+        ),
         (kinds.TEXTS, "{a: b}", "cannot unmarshal !!map into []string (use a list of strings)"),
         (kinds.TEXT_MAP, "[a]", "cannot unmarshal !!seq into map[string]string (use a map of strings)"),
     ],

@@ -108,7 +108,8 @@ def test_reads_are_counted_as_they_are_made(options: S3Options, proxy: StoreProx
 
 
 ANSWER = """\
-Error performing GET http://s3/b?X-Amz-Signature=0123abcd&x=1 - Server returned non-2xx status code: 403 Forbidden:
+Error performing GET http://s3/b?X-Amz-Signature=0123abcd&X-Goog-Credential=0123abcd&x=1 - Server returned \
+non-2xx status code: 403 Forbidden:
 <?xml version="1.0"?><Error><Code>SignatureDoesNotMatch</Code><Message>The signature differs.</Message>
 <AWSAccessKeyId>AKIAHUSH</AWSAccessKeyId><StringToSign>AWS4 hush</StringToSign>
 <CanonicalRequest>x-amz-security-token:hush</CanonicalRequest></Error>

@@ -63,8 +63,8 @@ class FailingStore:
     comes_late: Callable[[], object] | None = None
     """A write of an earlier process that is carried out when segments are listed."""
 
-    def check(self) -> None:
-        self.inner.check()
+    def check(self, writer_prefix: str = "") -> None:
+        self.inner.check(writer_prefix)
 
     def get(self, path: str) -> StoredObject | None:
         return self.inner.get(path)

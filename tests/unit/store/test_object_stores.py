@@ -18,7 +18,7 @@ from lodur.model.errors import InvalidRequest, LodurError, NotFound, Unauthentic
 from lodur.store.cloud_clients import open_object_store
 from lodur.store.cloud_store import CloudStore, CloudTraits
 from lodur.store.days import NS_PER_DAY, day_of, day_span
-from lodur.store.filesystem_store import FilesystemStore
+from lodur.store.filesystem_store import SPOOL_UNTOUCHED_S, FilesystemStore
 from lodur.store.object_store import ObjectStore
 from lodur.store.object_stores import ObjectStores
 from lodur.store.options import AzureOptions, FilesystemOptions, GcsOptions, PeriodOptions, S3Options, StorageOptions
@@ -220,11 +220,48 @@ def test_one_of_many_writers_wins(store: ObjectStore) -> None:
 
 
 def test_what_a_crash_left_in_the_spool_is_dropped(store: ObjectStore) -> None:
-    left = store.spool("t/segments/d/x")
+    left = store.spool("t/segments/d/0a0b0c0d-m1.parquet")
     left.write_bytes(b"half")
     assert store.list_objects("") == []
-    store.check()
+    store.check("0a0b0c0d")
     assert not left.exists()
+
+
+def test_what_another_process_is_writing_is_left_alone(tmp_path: Path) -> None:
+    """A start beside it removes nothing that a living process can be at, and what nobody can be at."""
+    writing, starting = FilesystemStore(tmp_path), FilesystemStore(tmp_path)
+    spooled = writing.spool("t/segments/d/0a0b0c0d-m1.parquet")
+    spooled.write_bytes(b"whole")
+    left = writing.spool("t/segments/d/0a0b0c0d-m2.parquet")
+    left.write_bytes(b"half")
+    hour_ago_s = left.stat().st_mtime - SPOOL_UNTOUCHED_S
+    os.utime(left, (hour_ago_s - 60, hour_ago_s - 60))
+    os.utime(spooled, (hour_ago_s + 60, hour_ago_s + 60))
+    starting.check("11111111")
+    assert not left.exists()
+    writing.put_file("t/segments/d/0a0b0c0d-m1.parquet", spooled)
+    assert [listed.path for listed in starting.list_objects("t")] == ["t/segments/d/0a0b0c0d-m1.parquet"]
+    assert [path.name for path in tmp_path.rglob(".spool-*")] == []
+
+
+def test_a_start_in_the_middle_of_a_write_harms_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = FilesystemStore(tmp_path)
+    starts = 0
+
+    def start_of_another(descriptor: int) -> None:
+        nonlocal starts
+        starts += 1
+        FilesystemStore(tmp_path).check("11111111")
+
+    monkeypatch.setattr(os, "fsync", start_of_another)
+    first = store.replace_if("t/manifest/d.json", b"1", None)
+    assert first is not None
+    assert store.replace_if("t/manifest/d.json", b"2", first) is not None
+    found = store.get("t/manifest/d.json")
+    assert found is not None
+    assert found.data == b"2"
+    assert starts >= 4
+    assert list(tmp_path.rglob(".spool-*")) == []
 
 
 @pytest.mark.parametrize("path", ["../x", "a/../../x", "/etc/x"])

@@ -75,9 +75,9 @@ def test_what_was_never_committed_is_removed(tmp_path: Path) -> None:
 def test_a_tenant_may_be_called_like_a_file_being_written(tmp_path: Path) -> None:
     tenant = tmp_path / ".spool-x" / "segments" / day_name(0)
     tenant.mkdir(parents=True)
-    left = tenant / ".spool-y.parquet"
+    left = tenant / ".spool-0a0b0c0d-m1.parquet"
     left.write_bytes(b"half")
-    FilesystemStore(tmp_path).check()
+    FilesystemStore(tmp_path).check("0a0b0c0d")
     assert tenant.is_dir()
     assert not left.exists()
 
