@@ -32,6 +32,7 @@ const GAP_BYTES_MIN: usize = 2;
 /// Ways to look a gap up, and the logarithm of the places that each remembers: together they stay in the caches.
 const GAP_TABLES: usize = 6;
 const GAP_LOG: u32 = 15;
+type GapTable = [u32; 1 << GAP_LOG];
 
 /// Words are looked up by so many bytes, among their latest places.
 const WORD_BYTES: usize = 6;
@@ -52,8 +53,8 @@ const MULTIPLIER: u64 = 0x9E37_79B1_85EB_CA87;
 pub struct LogMatcher {
     digits: Bits,
     letters: Bits,
-    /// By `GapTables::slots`, where it stood last; 0 for nowhere.
-    gaps: Vec<u32>,
+    /// In each table by `gap_slots`, where the gap stood last; 0 for nowhere.
+    gaps: Vec<GapTable>,
     /// Of words: the slot to be filled next, and the places.
     words: Vec<(u32, [u32; WORD_PLACES])>,
     sequences: Vec<Sequence>,
@@ -75,7 +76,7 @@ impl Default for LogMatcher {
         LogMatcher {
             digits: Bits::default(),
             letters: Bits::default(),
-            gaps: vec![0; GAP_TABLES << GAP_LOG],
+            gaps: vec![[0; 1 << GAP_LOG]; GAP_TABLES],
             words: vec![(0, [0; WORD_PLACES]); 1 << WORD_LOG],
             sequences: Vec::new(),
         }
@@ -87,9 +88,10 @@ impl LogMatcher {
     /// `lines_at`, at most the page's end, is no text and gets blocks of its own: other bytes are frequent in it.
     pub fn find(&mut self, page: &[u8], lines_at: usize) -> &[Sequence] {
         self.sequences.clear();
-        self.gaps.fill(0);
+        self.gaps.iter_mut().for_each(|table| table.fill(0));
         self.words.fill((0, [0; WORD_PLACES]));
         self.digits.set(page, |byte| byte.is_ascii_digit());
+        self.digits.close_single_gaps();
         self.letters.set(page, |byte| byte.is_ascii_alphabetic() || !byte.is_ascii());
         let mut progress = Progress::default();
         if lines_at > 0 {
@@ -116,7 +118,10 @@ impl LogMatcher {
     fn gap(&mut self, page: &[u8], start: usize, end: usize, progress: &mut Progress) {
         let slots = gap_slots(page, start, end);
         if end > progress.done + GAP_BYTES_MIN {
-            let known = slots.map(|slot| self.gaps[slot] as usize);
+            let mut known = [0; GAP_TABLES];
+            for ((known, table), slot) in known.iter_mut().zip(&self.gaps).zip(slots) {
+                *known = table[slot] as usize;
+            }
             // All are loaded before the first is looked at: memory answers several questions at once.
             let heads = known.map(|at| word_at(page, at));
             let own = word_at(page, start);
@@ -125,21 +130,27 @@ impl LogMatcher {
             if progress.distance != 0 && start > progress.distance {
                 place.try_match(start - progress.distance, |_| SAME_DISTANCE_COST, &mut found);
             }
-            let mut last = 0;
+            // Which places are worth a look is gathered without a branch, as nobody could foretell it.
+            let (mut places, mut count, mut latest) = ([0; GAP_TABLES], 0, [0; 2]);
             for (at, head) in known.into_iter().zip(heads) {
-                let is_like = (head ^ own).trailing_zeros() as usize >= 8 * GAP_BYTES_MIN;
-                if at != 0 && at != last && is_like {
-                    place.try_match(at, distance_cost, &mut found);
-                    last = at;
+                if let Some(place) = places.get_mut(count) {
+                    *place = at;
                 }
+                let is_new = (at != 0) & (at != latest[0]) & (at != latest[1]);
+                let is_like = (head ^ own) << (64 - 8 * GAP_BYTES_MIN) == 0;
+                count += usize::from(is_new & is_like);
+                latest = [at, latest[0]];
+            }
+            for at in places.into_iter().take(count) {
+                place.try_match(at, distance_cost, &mut found);
             }
             self.emit(&found, progress);
             if progress.done < end {
                 self.words_between(page, start, end, progress);
             }
         }
-        for slot in slots {
-            self.gaps[slot] = start as u32;
+        for (table, slot) in self.gaps.iter_mut().zip(slots) {
+            table[slot] = start as u32;
         }
     }
 
@@ -203,12 +214,7 @@ fn gap_slots(page: &[u8], start: usize, end: usize) -> [usize; GAP_TABLES] {
         // At most four bytes before lie in the lower half, at most three behind in the upper one.
         top_bits(gap ^ before ^ behind, GAP_LOG)
     };
-    let slots = [with(4, 1), with(3, 0), with(2, 1), with(0, 3), with(1, 1), with(0, 0)];
-    let mut table = 0;
-    slots.map(|slot| {
-        table += 1;
-        ((table - 1) << GAP_LOG) + slot
-    })
+    [with(4, 1), with(3, 0), with(2, 1), with(0, 3), with(1, 1), with(0, 0)]
 }
 
 /// Of a copy from so many bytes before, at least 1.
@@ -283,6 +289,17 @@ impl Bits {
         }));
     }
 
+    /// Set what is not set and lies between two that are.
+    fn close_single_gaps(&mut self) {
+        let mut before = 0;
+        for index in 0..self.words.len() {
+            let behind = self.words.get(index + 1).copied().unwrap_or(0);
+            let word = &mut self.words[index];
+            let both = (*word << 1 | before >> 63) & (*word >> 1 | behind << 63);
+            before = std::mem::replace(word, *word | both);
+        }
+    }
+
     /// The first place from `from` on, before `until`, whose bit is `wanted`; `until` where there is none.
     #[inline(always)]
     fn next(&self, wanted: bool, from: usize, until: usize) -> usize {
@@ -325,7 +342,13 @@ fn equal_from(page: &[u8], one: usize, other: usize) -> usize {
 /// How many bytes before `one` and the earlier `other` are equal, at most `room`.
 #[inline(always)]
 fn equal_before(page: &[u8], one: usize, other: usize, room: usize) -> usize {
-    let mut equal = 0;
+    if other < 8 {
+        return 0;
+    }
+    let mut equal = (word_at(page, one - 8) ^ word_at(page, other - 8)).leading_zeros() as usize / 8;
+    if equal < 8 || room <= 8 {
+        return equal.min(room);
+    }
     while equal < room && other >= equal + 8 {
         let differing = word_at(page, one - equal - 8) ^ word_at(page, other - equal - 8);
         if differing != 0 {
@@ -339,16 +362,15 @@ fn equal_before(page: &[u8], one: usize, other: usize, room: usize) -> usize {
 #[inline(always)]
 fn hash_text(page: &[u8], start: usize, end: usize) -> u64 {
     let length = end - start;
-    let mut hash = length as u64;
-    if length < 8 {
-        return (hash ^ word_at(page, start) << (64 - 8 * length)).wrapping_mul(MULTIPLIER);
-    }
-    let mut at = start;
-    while at + 8 <= end {
-        hash = (hash ^ word_at(page, at)).wrapping_mul(MULTIPLIER).rotate_left(29);
+    let head = word_at(page, start) << (64 - 8 * length.min(8));
+    let tail = if length > 8 { word_at(page, end - 8) } else { 0 };
+    let mut hash = (head ^ length as u64).wrapping_mul(MULTIPLIER).rotate_left(29) ^ tail;
+    let mut at = start + 8;
+    while at + 8 < end {
+        hash = hash.wrapping_mul(MULTIPLIER).rotate_left(29) ^ word_at(page, at);
         at += 8;
     }
-    (hash ^ word_at(page, end - 8)).wrapping_mul(MULTIPLIER)
+    hash.wrapping_mul(MULTIPLIER)
 }
 
 #[inline(always)]
@@ -414,6 +436,18 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn a_byte_between_digits_counts_as_one(page in "[0-9a]{0,400}") {
+            let is_digit: Vec<bool> = page.bytes().map(|byte| byte.is_ascii_digit()).collect();
+            let mut bits = Bits::default();
+            bits.set(page.as_bytes(), |byte| byte.is_ascii_digit());
+            bits.close_single_gaps();
+            for (i, digit) in is_digit.iter().enumerate() {
+                let between = i > 0 && is_digit[i - 1] && is_digit.get(i + 1) == Some(&true);
+                prop_assert_eq!(bits.next(true, i, i + 1) == i, *digit || between, "{}", i);
+            }
+        }
+
         #[test]
         fn any_bytes_are_rebuilt(page in proptest::collection::vec(any::<u8>(), 0..3000)) {
             check(&page);
