@@ -38,7 +38,6 @@ from lodur.store.object_stores import ObjectStores
 from lodur.store.object_wal.groups import Group
 from lodur.store.object_wal.options import ObjectWalOptions
 from lodur.store.object_wal.writing import ObjectWal
-from lodur.store.present_stores import PresentStores
 from lodur.store.store import Store
 from lodur.telemetry.object_wal_metrics import ObjectWalMetrics
 from lodur.wire.push_body import PushForm, PushLimits, decode
@@ -210,8 +209,7 @@ class WalNode:
             stores = ObjectStores([(-(2**63), older), (until_ns, objects)])
         self.wal = ObjectWal(objects, self.options, self.clock, writer_id=self.writer_id)
         self.deletions = Deletions(objects, plan_of_request, self.clock) if self.knows_deletes else None
-        present = PresentStores(stores, self.clock)
-        self.store = Store(stores, self.wal, deletions=self.deletions, presence=present)
+        self.store = Store(stores, self.wal, deletions=self.deletions)
         self.registry = CollectorRegistry()
         metrics, own_id = ObjectWalMetrics(self.registry), self.wal.writer_id
         self.shown_rows = 0
@@ -220,7 +218,6 @@ class WalNode:
             stores,
             lambda _: LIMITS,
             self.options,
-            present=present,
             own_id=own_id,
             recent=RecentPushes(),
             on_rows=self._count_shown,
@@ -232,7 +229,6 @@ class WalNode:
             stores,
             lambda _: LIMITS,
             self.options,
-            present=present,
             own_id=own_id,
             flush_bytes=ADOPTED_BYTES,
             clock=self.clock,

@@ -74,7 +74,6 @@ from lodur.query.catalog import Catalog
 from lodur.query.delete_queries import plan_of_request
 from lodur.query.engine import Engine
 from lodur.query.tail.tailing import Tailing
-from lodur.store.abandoned_reads import Presence
 from lodur.store.compaction.compactor import Compactor
 from lodur.store.delete_service import DeleteOptions, DeleteService
 from lodur.store.deletes.deletions import Deletions
@@ -82,7 +81,6 @@ from lodur.store.journal import Journal, Wal
 from lodur.store.object_stores import ObjectStores
 from lodur.store.object_wal.lease import is_gone
 from lodur.store.object_wal.writing import ObjectWal
-from lodur.store.present_stores import PresentStores
 from lodur.store.store import Store
 from lodur.store.tenant_store import TenantStore
 from lodur.store.write_probe import check_writes
@@ -147,8 +145,7 @@ class Server:
             stores.oldest(), plan_of_request, clock, mode_of=lambda tenant: self.limits.of(tenant).deletion_mode
         )
         cache_metrics = CacheMetrics(self.registry)
-        present = PresentStores(stores, clock)
-        self.store = open_store(config, stores, journal, self._metrics, cache_metrics, deletions, present)
+        self.store = open_store(config, stores, journal, self._metrics, cache_metrics, deletions)
         self._flusher = self._new_flusher()
         self._engine = Engine(self.store, config.querier, clock, self.limits.query, self.store, cache_metrics)
         self._tailing = self._new_tailing()
@@ -172,7 +169,7 @@ class Server:
             on_rows=self._tailing.offer,
         )
         self._replay = self._new_replay(keeps_wal=keeps_wal)
-        self._shared_log = self._new_shared_log(stores, present)
+        self._shared_log = self._new_shared_log(stores)
         self._rules = self._build_rules(journal)
         self._gates = _gates(config, self.registry, clock)
         self._register_sizes(journal)
@@ -227,12 +224,11 @@ class Server:
             quarantine=Quarantine(options.wal.directory / "quarantine") if keeps_wal else None,
         )
 
-    def _new_shared_log(self, stores: ObjectStores, present: PresentStores) -> SharedLog:
+    def _new_shared_log(self, stores: ObjectStores) -> SharedLog:
         return SharedLog(
             self._config,
             self.store,
             stores,
-            present=present,
             limits_of=self.limits.ingest,
             recent=self._writer.recent,
             on_rows=self._tailing.offer,
@@ -583,7 +579,6 @@ def open_store(
     metrics: IngestMetrics,
     cache_metrics: CacheMetrics,
     deletions: Deletions,
-    presence: Presence,
 ) -> Store:
     """The store of all periods, with its caches; nothing is read yet."""
     return Store(
@@ -594,7 +589,6 @@ def open_store(
         deletions=deletions,
         caches=config.caches,
         cache_metrics=cache_metrics,
-        presence=presence,
     )
 
 

@@ -30,7 +30,6 @@ from lodur.store.object_stores import ObjectStores
 from lodur.store.object_wal.lease import LeaseState, read_lease
 from lodur.store.object_wal.names import LEASES, lease_writer
 from lodur.store.object_wal.writing import ObjectWal
-from lodur.store.present_stores import PresentStores
 from lodur.store.store import Store
 from lodur.telemetry.object_wal_metrics import ObjectWalCollector, ObjectWalMetrics, ObjectWalSize
 from lodur.wire.push_body import DecodedPush
@@ -99,7 +98,6 @@ class SharedLog:
         store: Store,
         stores: ObjectStores,
         *,
-        present: PresentStores,
         limits_of: IngestLimitsOf,
         recent: RecentPushes,
         on_rows: Callable[[TenantId, DecodedPush], None],
@@ -127,7 +125,6 @@ class SharedLog:
                 stores,
                 limits_of,
                 options,
-                present=present,
                 own_id=own_id,
                 recent=recent,
                 on_rows=on_rows,
@@ -140,7 +137,6 @@ class SharedLog:
                 stores,
                 limits_of,
                 options,
-                present=present,
                 own_id=own_id,
                 flush_bytes=config.ingester.flush_bytes,
                 clock=clock,

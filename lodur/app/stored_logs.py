@@ -38,7 +38,6 @@ from lodur.store.journal import Journal, NoJournal, Wal, WalOptions, WalProblem,
 from lodur.store.manifest_store import Committed, read_manifest
 from lodur.store.object_stores import ObjectStores
 from lodur.store.options import StorageOptions
-from lodur.store.present_stores import PresentStores
 from lodur.store.store import Store
 from lodur.store.tenant_store import TenantStore
 from lodur.telemetry.ingest_metrics import IngestMetrics
@@ -134,7 +133,6 @@ def _follower(
         stores,
         limits_of,
         options,
-        present=PresentStores(stores, SystemClock()),
         own_id=store.journal.writer_id,
         recent=RecentPushes(),
         on_rows=lambda *_: None,

@@ -10,6 +10,7 @@ import asyncio
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
+from lodur.ingest.present_stores import PresentStores
 from lodur.ingest.record_decoding import RecordDecoder
 from lodur.ingest.store_adopting import StoreAdopter
 from lodur.ingest.tenant_states import IngestLimitsOf
@@ -17,7 +18,6 @@ from lodur.model.clock import Clock
 from lodur.model.errors import LodurError
 from lodur.store.object_stores import ObjectStores
 from lodur.store.object_wal.options import ObjectWalOptions
-from lodur.store.present_stores import PresentStores
 from lodur.store.store import Store
 from lodur.telemetry.object_wal_metrics import ObjectWalMetrics
 
@@ -36,7 +36,6 @@ class Adopter:
         limits_of: IngestLimitsOf,
         options: ObjectWalOptions,
         *,
-        present: PresentStores,
         own_id: str,
         flush_bytes: int,
         clock: Clock,
@@ -44,6 +43,7 @@ class Adopter:
     ) -> None:
         self._period_s = options.lease_s / LOOKS_PER_LEASE
         self._stopped = threading.Event()
+        present = PresentStores(stores, clock)
         self._each = [
             StoreAdopter(
                 objects,

@@ -20,7 +20,6 @@ from lodur.model.errors import LodurError
 from lodur.model.tenant import TenantId
 from lodur.store.object_stores import ObjectStores
 from lodur.store.object_wal.options import ObjectWalOptions
-from lodur.store.present_stores import PresentStores
 from lodur.store.store import Store
 from lodur.store.unread_manifests import UnreadManifests
 from lodur.telemetry.object_wal_metrics import ObjectWalMetrics
@@ -39,7 +38,6 @@ class Follower:
         limits_of: IngestLimitsOf,
         options: ObjectWalOptions,
         *,
-        present: PresentStores,
         own_id: str,
         recent: RecentPushes,
         on_rows: Callable[[TenantId, DecodedPush], None],
@@ -58,7 +56,6 @@ class Follower:
                 stores.name_of(objects),
                 store,
                 self._unread,
-                present,
                 Shown(RecordDecoder(limits_of), recent, on_rows),
                 own_id=own_id,
                 stopped=self._stopped,

@@ -31,7 +31,6 @@ from lodur.store.object_store import ObjectStore
 from lodur.store.object_wal.lease import LeaseState, read_lease
 from lodur.store.object_wal.names import FIRST_NUMBER, LEASES, lease_writer
 from lodur.store.object_wal.reading import ReadObject, listed_numbers, read_object
-from lodur.store.present_stores import PresentStores
 from lodur.store.store import Store
 from lodur.store.unread_manifests import UnreadManifests
 from lodur.telemetry.object_wal_metrics import ObjectWalMetrics
@@ -86,7 +85,6 @@ class StoreFollower:
         name: str,
         store: Store,
         unread: UnreadManifests,
-        present: PresentStores,
         shown: Shown,
         *,
         own_id: str,
@@ -99,7 +97,6 @@ class StoreFollower:
         self._objects = objects
         self._store = store
         self._unread = unread
-        self._present = present
         self._shown = shown
         self._own_id = own_id
         self._stopped = stopped
@@ -146,9 +143,7 @@ class StoreFollower:
 
     def list_writers(self) -> None:
         """Look for logs that are new. Raises as `ObjectStore`."""
-        with self._present.asking(self._objects):
-            leases = self._objects.list_objects(LEASES)
-        listed = {lease_writer(one.path) for one in leases} - {None, self._own_id}
+        listed = {lease_writer(one.path) for one in self._objects.list_objects(LEASES)} - {None, self._own_id}
         writers = sorted(writer for writer in listed if writer is not None)
         for writer_id in writers:
             if writer_id not in self._followed and writer_id not in self._finished:

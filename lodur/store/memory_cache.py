@@ -67,12 +67,6 @@ class MemoryCache(Generic[K, V]):
         """The value of a key; None where there is none."""
         return self.find([key])[0]
 
-    def lacks(self, keys: Iterable[K]) -> list[K]:
-        """Those of some keys that have no value. Counts nothing, and makes no value younger."""
-        now_s = self._clock.monotonic_s()
-        with self._lock:
-            return [key for key in keys if (kept := self._values.get(key)) is None or kept[2] < now_s]
-
     def keep(self, key: K, value: V, size_bytes: int) -> None:
         """Keep a value unless it is larger than the whole cache."""
         if size_bytes > self._bytes_max:

@@ -40,7 +40,7 @@ TAIL_BYTES_MAX = 1 * MIB
 segments take half of that; those of more streams are fetched in two requests more."""
 
 OPEN_THREADS = 32
-"""Remote segments of a store opened at the same time: they wait for the network, not for the processor."""
+"""Remote segments opened at the same time: they wait for the network, not for the processor."""
 
 _FOOTER_TAIL_BYTES = 8
 
@@ -106,8 +106,7 @@ class OpenSegments:
             "metadata", metadata_bytes_max, metrics, entries_max=SEGMENTS_OPEN_MAX
         )
         self._set_aside: dict[str, str] = {}
-        self._threads: dict[ObjectStore, ThreadPoolExecutor] = {}
-        """Of each store its own: one that hangs holds up nobody who opens segments of others."""
+        self._threads = ThreadPoolExecutor(OPEN_THREADS, "open-segment")
 
     def cached(self, places: Sequence[Place]) -> list[OpenSegment] | None:
         """The segments without those set aside; None where one must be opened first."""
@@ -116,26 +115,14 @@ class OpenSegments:
         found = [segment for segment in self._open.find(paths) if segment is not None]
         return found if len(found) == len(paths) else None
 
-    def stores_to_ask(self, places: Sequence[Place]) -> list[ObjectStore]:
-        """The stores that `open_all` has to ask for segments, as they are not open."""
-        with self._lock:
-            wanted = {meta.path: store for store, meta in places if meta.path not in self._set_aside}
-        return list(dict.fromkeys(wanted[path] for path in self._open.lacks(wanted)))
-
     def open_all(self, places: Sequence[Place]) -> Opened:
         """The segments, opened; those that are damaged are left out and logged once. Raises Unavailable."""
         opened = Opened([], [])
-        opening = [self._threads_of(place[0]).submit(self._opened, place) for place in places]
-        try:
-            for one in opening:
-                found = one.result()
-                if isinstance(found, SegmentMeta):
-                    opened.missing.append(found)
-                elif found is not None:
-                    opened.segments.append(found)
-        finally:
-            for one in opening:
-                one.cancel()
+        for found in self._threads.map(self._opened, places):
+            if isinstance(found, SegmentMeta):
+                opened.missing.append(found)
+            elif found is not None:
+                opened.segments.append(found)
         return opened
 
     def forget(self, paths: Iterable[str]) -> None:
@@ -164,18 +151,8 @@ class OpenSegments:
             return dict(self._set_aside)
 
     def close(self) -> None:
-        with self._lock:
-            pools = list(self._threads.values())
-        for threads in pools:
-            threads.shutdown(cancel_futures=True)
+        self._threads.shutdown(cancel_futures=True)
         self._reads.close()
-
-    def _threads_of(self, store: ObjectStore) -> ThreadPoolExecutor:
-        with self._lock:
-            threads = self._threads.get(store)
-            if threads is None:
-                threads = self._threads[store] = ThreadPoolExecutor(OPEN_THREADS, "open-segment")
-            return threads
 
     def _opened(self, place: Place) -> OpenSegment | SegmentMeta | None:
         """The segment; None where it is set aside, its description where its object is missing."""

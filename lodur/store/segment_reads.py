@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 
-from lodur.store.abandoned_reads import AllPresent, Presence, while_present
 from lodur.store.memory_cache import MemoryCache
 from lodur.store.object_store import ObjectStore
 from lodur.store.range_cache import Range, RangeCache
@@ -28,16 +27,9 @@ KEEP_QUEUE_MAX = 64
 class SegmentReads:
     """Reads ranges. `disk` is None where nothing is kept on the disk. Methods may be called from any thread."""
 
-    def __init__(
-        self,
-        small_bytes_max: int,
-        disk: RangeCache | None,
-        metrics: CacheMetrics,
-        presence: Presence | None = None,
-    ) -> None:
+    def __init__(self, small_bytes_max: int, disk: RangeCache | None, metrics: CacheMetrics) -> None:
         self._small: MemoryCache[tuple[str, Range], bytes] = MemoryCache("small_ranges", small_bytes_max, metrics)
         self._disk = disk
-        self._presence = presence or AllPresent()
         self._keeping = ThreadPoolExecutor(1, "keep-ranges")
         self._queue_room = threading.BoundedSemaphore(KEEP_QUEUE_MAX)
 
@@ -63,8 +55,7 @@ class SegmentReads:
             missing = _missing(parts)
         if missing:
             wanted_ranges = [ranges[place] for place in missing]
-            read = partial(store.read_ranges, path, wanted_ranges)
-            fetched = await while_present(lambda: asyncio.ensure_future(read()), [store], self._presence)
+            fetched = await store.read_ranges(path, wanted_ranges)
             self._fill(path, ranges, parts, missing, fetched)
             self._keep(path, wanted_ranges, fetched)
         return [part for part in parts if part is not None]

@@ -18,7 +18,6 @@ from lodur.kernels.head import HeadView
 from lodur.kernels.push_decode import DecodedPush
 from lodur.model.errors import CorruptData, InvalidRequest, Unauthenticated, Unavailable
 from lodur.model.tenant import TenantId
-from lodur.store.abandoned_reads import AllPresent, Presence, while_present
 from lodur.store.days import day_name, day_of
 from lodur.store.deletes.deletions import Deletions
 from lodur.store.deletes.moved_requests import bring_requests
@@ -44,9 +43,6 @@ LOAD_TENANTS = 8
 LOAD_THREADS = 32
 """Manifests read at the same time at start: they wait for the network. Those of a directory are read one by one:
 nothing waits there, and threads would only wait for each other."""
-
-OPENING_THREADS = 32
-"""Queries that wait for segments to be opened; those of a store that hangs, and was not known to, stay for a while."""
 
 SOURCES_ATTEMPTS_MAX = 5
 """Each failed one means that another process has replaced segments meanwhile, which takes it seconds."""
@@ -89,11 +85,9 @@ class Store:
         deletions: Deletions | None = None,
         caches: CacheOptions | None = None,
         cache_metrics: CacheMetrics | None = None,
-        presence: Presence | None = None,
     ) -> None:
         """Without `deletions` nobody can make delete requests, and those that were made are not looked for."""
         caches, cache_metrics = caches or CacheOptions(), cache_metrics or CacheMetrics(CollectorRegistry())
-        presence = presence or AllPresent()
         self.journal = journal
         self.marks = WalMarks()
         self.writer = SegmentWriter(stores, journal.writer_id, segments or FlushOptions())
@@ -104,7 +98,7 @@ class Store:
         self._disk_cache = _disk_cache(stores, caches, cache_metrics)
         self._segments = OpenSegments(
             on_damage=on_damage,
-            reads=SegmentReads(caches.small_ranges_bytes_max, self._disk_cache, cache_metrics, presence),
+            reads=SegmentReads(caches.small_ranges_bytes_max, self._disk_cache, cache_metrics),
             metadata_bytes_max=caches.metadata_bytes_max,
             metrics=cache_metrics,
         )
@@ -113,8 +107,6 @@ class Store:
         """Why queries would miss rows; empty as long as they would not."""
         self.refusal_of_span: Callable[[int, int], str] = _nothing_missing
         """The same of queries between two times."""
-        self._presence = presence
-        self._opening = ThreadPoolExecutor(OPENING_THREADS, "open-segments")
 
     @property
     def stores(self) -> ObjectStores:
@@ -228,7 +220,7 @@ class Store:
             places: list[Place] = [(self._stores.of_day(day_of(meta.min_ts_ns)), meta) for meta in metas]
             segments = self._segments.cached(places)
             if segments is None:
-                segments = await self._opened_while_present(tenant_store, places)
+                segments = await asyncio.to_thread(self._opened, tenant_store, places)
             if segments is not None and requests:
                 segments = self._without_deleted(tenant, requests, metas, segments)
                 views = [self._rows_without_deleted(tenant, requests, view, accepted_from_ns or 0) for view in views]
@@ -326,7 +318,6 @@ class Store:
     def close(self) -> None:
         """Let go of the WAL and of threads; pushes and queries have ended."""
         self.journal.close()
-        self._opening.shutdown(wait=False, cancel_futures=True)
         self._segments.close()
         if self.deletions is not None:
             self.deletions.close()
@@ -358,17 +349,6 @@ class Store:
         assert self.deletions is not None
         taken = self.deletions.for_rows(tenant, accepted_from_ns, requests)
         return view if taken is None else view.without(taken)
-
-    async def _opened_while_present(
-        self, tenant_store: TenantStore, places: Sequence[Place]
-    ) -> list[OpenSegment] | None:
-        """As `_opened`. Raises Unavailable too where a store that is to be asked is known to be away."""
-        loop = asyncio.get_running_loop()
-        return await while_present(
-            lambda: loop.run_in_executor(self._opening, self._opened, tenant_store, places),
-            self._segments.stores_to_ask(places),
-            self._presence,
-        )
 
     def _opened(self, tenant_store: TenantStore, places: Sequence[Place]) -> list[OpenSegment] | None:
         """The segments of a snapshot, opened; None where it was out of date and a newer one is to be taken."""

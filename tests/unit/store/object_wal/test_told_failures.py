@@ -25,7 +25,6 @@ from lodur.store.object_wal.lease import read_lease
 from lodur.store.object_wal.names import LEASES
 from lodur.store.object_wal.options import ObjectWalOptions
 from lodur.store.object_wal.writing import TRIM_GRACE_S, ObjectWal
-from lodur.store.present_stores import PresentStores
 from lodur.store.store import Store
 from tests.servers.process import wait_until
 from tests.wal_node import LIMITS, Row, WalNode
@@ -166,7 +165,6 @@ def test_a_look_for_days_that_fails_unexpectedly_is_told_and_not_the_last(
         build_server_config(values, base=tmp_path, now_ns=NOW_NS, cores=1),
         Store(stores, NoJournal()),
         stores,
-        present=PresentStores(stores, SystemClock()),
         limits_of=lambda _: LIMITS,
         recent=RecentPushes(),
         on_rows=lambda *_: None,
