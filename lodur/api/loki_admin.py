@@ -79,8 +79,8 @@ class _Pages:
         left = await self.flush(self.within_s)
         if left:
             late = DeadlineExceeded(
-                f"rows of {left} tenants are not in segments after {self.within_s:g} s; what was begun goes on: ask "
-                "again, and where that does not help see the server's log for failed flushes"
+                f"rows of {left} tenants are not in segments yet; what was begun goes on: ask again, and where that "
+                "does not help see the server's log for failed flushes"
             )
             return error_response(late, newline=True)
         return Response(status_code=_NO_CONTENT)

@@ -50,7 +50,7 @@ Answer = Callable[[Request, TenantId], Awaitable[Response]]
 
 def routes(service: DeleteService, tenancy: Tenancy, clock: Clock, *, within_s: float = ANSWER_WITHIN_S) -> list[Route]:
     """The routes of this module, which answer in time whatever the object store does."""
-    pages = _Pages(service, tenancy, clock, Timely(within_s))
+    pages = _Pages(service, tenancy, clock, Timely(within_s), Timely(within_s))
     return [
         Route(PATH, pages.endpoint(pages.add), methods=["POST", "PUT"]),
         Route(PATH, pages.endpoint(pages.show), methods=["GET"]),
@@ -66,6 +66,8 @@ class _Pages:
     tenancy: Tenancy
     clock: Clock
     timely: Timely
+    reads: Timely
+    """Threads of their own: a long list must not hold up who makes a request."""
 
     def endpoint(self, answer: Answer) -> Callable[[Request], Awaitable[Response]]:
         """The answer for those who may make requests; refusals end with a newline, as in Loki."""
@@ -102,7 +104,7 @@ class _Pages:
         return Response(status_code=_NO_CONTENT, headers={ID_HEADER: made_id})
 
     async def show(self, _: Request, tenant: TenantId) -> Response:
-        found = await self.timely.answer(lambda _: self.service.all(tenant), what="the reading of delete requests")
+        found = await self.reads.answer(lambda _: self.service.all(tenant), what="the reading of delete requests")
         return json_response(orjson.dumps([_listed(one) for one in found]))
 
     async def cancel(self, request: Request, tenant: TenantId) -> Response:
@@ -117,7 +119,9 @@ class _Pages:
         return Response(status_code=_NO_CONTENT)
 
     async def audit(self, _: Request, tenant: TenantId) -> Response:
-        trails = await self.timely.answer(lambda _: self.service.trails(tenant), what="the reading of audit trails")
+        trails = await self.reads.answer(
+            lambda watch: self.service.trails(tenant, watch), what="the reading of audit trails"
+        )
         return json_response(orjson.dumps([_told(trail) for trail in trails]))
 
     async def generation(self, request: Request) -> Response:

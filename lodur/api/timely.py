@@ -64,10 +64,10 @@ class Timely:
         call.add_done_callback(partial(_ended_late, what))
         if progress is Progress.DONE and done is not None:
             return done()
-        late = f"the object store has not answered within {self._within_s:g} s: {what}"
+        late = f"{what} has taken longer than {self._within_s:g} s"
         if progress is Progress.NOT_SENT:
-            raise Unavailable(f"{late} was given up, nothing was changed", retry_after_s=RETRY_AFTER_S)
-        raise DeadlineExceeded(f"{late} may be done, or be done yet; {hint}")
+            raise Unavailable(f"{late} and was given up: nothing was changed", retry_after_s=RETRY_AFTER_S)
+        raise DeadlineExceeded(f"{late}, may be done, or be done yet: {hint}")
 
     @staticmethod
     def _begun(work: Callable[[CommitWatch], T], watch: CommitWatch) -> T:

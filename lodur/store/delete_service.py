@@ -18,7 +18,7 @@ from lodur.model.limits import DeletionMode
 from lodur.model.tenant import TenantId
 from lodur.model.time_span import TimeSpan
 from lodur.store.deletes.audit import Cancelled, Trail, read_trails, record
-from lodur.store.deletes.commit_watch import CommitWatch
+from lodur.store.deletes.commit_watch import CommitWatch, Progress
 from lodur.store.deletes.deletions import Deletions
 from lodur.store.deletes.requests import (
     DeleteLog,
@@ -120,10 +120,13 @@ class DeleteService:
         log = self._deletions.refresh(tenant)
         return [ListedRequest(request, self._percent(tenant, request)) for request in log.requests]
 
-    def trails(self, tenant: TenantId) -> list[Trail]:
-        """The audit trail: all requests that ever were, and what they removed. Raises as `ObjectStore`."""
+    def trails(self, tenant: TenantId, watch: CommitWatch | None = None) -> list[Trail]:
+        """The audit trail: all requests that ever were, and what they removed.
+
+        Raises DeadlineExceeded where the watch calls it off, and as `ObjectStore`.
+        """
         log = self._deletions.refresh(tenant)
-        kept = {trail.request.id: trail for trail in read_trails(self._deletions.object_store, tenant)}
+        kept = {trail.request.id: trail for trail in read_trails(self._deletions.object_store, tenant, watch)}
         current = {request.id: request for request in log.requests}
         # A process may have died before it wrote the first line of a trail.
         told = kept | {
@@ -192,6 +195,9 @@ def _added(new: NewRequest, watch: CommitWatch, log: DeleteLog) -> DeleteLog:
 def _cancelled(
     request_id: str, force: bool, is_late: bool, late_text: str, watch: CommitWatch, log: DeleteLog
 ) -> DeleteLog:
+    if watch.progress is Progress.SENT and log.find(request_id) is None:
+        # It was there at the attempt before, which the store carried out although it answered that it had not.
+        return log
     changed = without_cancelled(log, request_id, force=force, is_late=is_late, late_text=late_text)
     watch.send()
     return changed

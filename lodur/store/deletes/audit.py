@@ -7,6 +7,7 @@ One object for each request, which grows with every removal. What was removed st
 from __future__ import annotations
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
 import msgspec
@@ -14,11 +15,15 @@ import structlog
 
 from lodur.model.errors import Unavailable
 from lodur.model.tenant import TenantId
+from lodur.store.deletes.commit_watch import CommitWatch
 from lodur.store.deletes.paths import audit_folder, trail_path
 from lodur.store.deletes.requests import VERSION, DeleteRequest
 from lodur.store.manifest import Removal
 from lodur.store.object_store import ObjectStore
 from lodur.store.summed_json import DamagedJson, check_summed, put_damaged_aside, read_sound, with_sum
+
+READS_AT_ONCE = 16
+"""Trails are kept for good, so that there may be many thousands."""
 
 COMMIT_ATTEMPTS_MAX = 20
 """Each lost attempt means that another process has written: with this many there is something else wrong."""
@@ -71,10 +76,17 @@ def read_trail(store: ObjectStore, tenant: TenantId, request_id: str) -> Trail |
     return _read(store, trail_path(tenant, request_id))
 
 
-def read_trails(store: ObjectStore, tenant: TenantId) -> list[Trail]:
-    """All requests that ever were, by number. Raises as `read_trail`."""
+def read_trails(store: ObjectStore, tenant: TenantId, watch: CommitWatch | None = None) -> list[Trail]:
+    """All requests that ever were, by number. Raises as `read_trail`, and DeadlineExceeded where it is called off."""
+
+    def read(path: str) -> Trail | None:
+        if watch is not None:
+            watch.check()
+        return _read(store, path)
+
     paths = [listed.path for listed in store.list_objects(audit_folder(tenant)) if listed.path.endswith(".json")]
-    trails = [trail for path in paths if (trail := _read(store, path)) is not None]
+    with ThreadPoolExecutor(READS_AT_ONCE, "read-trail") as threads:
+        trails = [trail for trail in threads.map(read, paths) if trail is not None]
     return sorted(trails, key=lambda trail: trail.request.number)
 
 

@@ -41,6 +41,9 @@ WAIT_S = 1.0
 """So long a query waits for the store at most, for others' lines are to be seen within two seconds; where it was in
 vain, those of the next `STALE_S` do not wait, nor any while the store has not answered what it was asked before."""
 
+FIRST_WAIT_S = 5.0
+"""So long where none are known, without which nothing can be shown."""
+
 KNOWN_MAX_S = 3600.0
 """So long queries go on with the requests that are known while the store does not answer; then they fail, for another
 process may have been told to delete what they would show."""
@@ -138,7 +141,7 @@ class Deletions:
         return self._adopt(tenant, mended_log(self._store, tenant, self.known(tenant)), begun_s)
 
     async def fresh(self, tenant: TenantId) -> DeleteLog:
-        """A tenant's requests, not older than `STALE_S` as long as the store answers within `WAIT_S`.
+        """A tenant's requests, not older than `STALE_S` as long as the store answers in time.
 
         Where it does not, those last known, for `KNOWN_MAX_S`. Raises Unavailable after that, and for a tenant of which
         none were ever read; CorruptData.
@@ -152,7 +155,8 @@ class Deletions:
             return usable
         reading = begun.log
         # A query that is cancelled, or waits no longer, leaves the reading to others.
-        await asyncio.wait((reading,), timeout=WAIT_S)
+        wait_s = FIRST_WAIT_S if usable is None else WAIT_S
+        await asyncio.wait((reading,), timeout=wait_s)
         error = reading.exception() if reading.done() and not reading.cancelled() else None
         if reading.done() and not reading.cancelled() and error is None:
             return reading.result()
@@ -162,7 +166,7 @@ class Deletions:
         self._tried_s[tenant] = now_s
         if usable is not None:
             return usable
-        reason = str(error) if error is not None else f"no answer within {WAIT_S:g} s"
+        reason = str(error) if error is not None else f"no answer within {wait_s:g} s"
         raise Unavailable(
             f"delete requests cannot be read, without which queries might show what was deleted: {reason}",
             retry_after_s=WAIT_S,

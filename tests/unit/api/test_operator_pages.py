@@ -92,7 +92,7 @@ def test_a_flush_that_is_not_done_in_time_says_so() -> None:
     answer = Pages(left=2).ask("POST", "/flush")
     assert answer.status_code == 504
     assert answer.text == (
-        "rows of 2 tenants are not in segments after 25 s; what was begun goes on: ask again, and where that does not "
+        "rows of 2 tenants are not in segments yet; what was begun goes on: ask again, and where that does not "
         "help see the server's log for failed flushes\n"
     )
     # Who stops a server for good waits for as long as it takes.
