@@ -106,7 +106,7 @@ def opened_logs(
         if config is not None and isinstance(journal, Wal):
             _replay(store, config, limits_of)
         if follower is not None:
-            follower.poll()
+            follower.poll(tenant)
         if all(known.tenant != tenant for known in store.tenants()):
             check_tenant(stores, tenant)
         is_whole = config is None or follower is not None or isinstance(journal, Wal)

@@ -10,6 +10,7 @@ import asyncio
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 from lodur.ingest.recent_pushes import RecentPushes
 from lodur.ingest.record_decoding import RecordDecoder
@@ -94,10 +95,14 @@ class Follower:
             one.raise_refused()
         self._unread.forget()
 
-    def poll(self) -> None:
-        """Take in what is new. Raises as `ObjectStore`, and CorruptData for a lease or a manifest, after all else."""
+    def poll(self, tenant: TenantId | None = None) -> None:
+        """Take in what is new. Raises as `ObjectStore`, and CorruptData for a lease or a manifest, after all else.
+
+        Where a tenant is given, manifests of others are no failure.
+        """
         errors: list[LodurError] = []
-        for work in (StoreFollower.read_logs, StoreFollower.read_manifests, StoreFollower.raise_refused):
+        raise_refused = partial(StoreFollower.raise_refused, tenant=tenant)
+        for work in (StoreFollower.read_logs, StoreFollower.read_manifests, raise_refused):
             for one in self._each:
                 try:
                     work(one)

@@ -32,7 +32,7 @@ from lodur.store.object_wal.lease import LeaseState, read_lease
 from lodur.store.object_wal.names import FIRST_NUMBER, LEASES, lease_writer
 from lodur.store.object_wal.reading import ReadObject, listed_numbers, read_object
 from lodur.store.store import Store
-from lodur.store.unread_manifests import UnreadManifests
+from lodur.store.unread_manifests import Day, Place, UnreadManifests
 from lodur.telemetry.object_wal_metrics import ObjectWalMetrics
 from lodur.telemetry.repeated_failures import RepeatedFailures
 from lodur.wire.push_body import DecodedPush
@@ -44,7 +44,10 @@ LEASE_LOOK_S = 10.0
 """After so long without an object of a writer its lease is asked whether that can be."""
 
 ENDED_LOOK_S = 2.0
-"""How often the manifests are read that an adopted log's rows go to."""
+"""How often the manifests are read that an adopted log's rows go to, and those that could not be made sense of."""
+
+REFUSED_AT_A_TIME = 16
+"""So many of the latter, however many there are: the logs must not wait for them."""
 
 READ_AHEAD = 16
 """Objects fetched at a time where many are waiting."""
@@ -109,7 +112,8 @@ class StoreFollower:
         self._ended_looked_s = float("-inf")
         self._looked_s = clock.monotonic_s()
         self._failures = RepeatedFailures()
-        self._refused: list[CorruptData] = []
+        self._refused: dict[str | Day, CorruptData] = {}
+        """What cannot be made sense of, a writer's log or a manifest, in the order in which it was tried."""
         self._threads = ThreadPoolExecutor(READ_AHEAD, "wal-read")
 
     @property
@@ -140,6 +144,7 @@ class StoreFollower:
         self.read_logs()
         self.read_manifests()
         self.raise_refused()
+        self._looked_s = self._clock.monotonic_s()
 
     def list_writers(self) -> None:
         """Look for logs that are new. Raises as `ObjectStore`."""
@@ -147,8 +152,10 @@ class StoreFollower:
         writers = sorted(writer for writer in listed if writer is not None)
         for writer_id in writers:
             if writer_id not in self._followed and writer_id not in self._finished:
-                with self._beside_others():
+                with self._beside_others(writer_id):
                     self._begin_writer(writer_id)
+        for gone in [one for one in self._refused if isinstance(one, str) and one not in listed]:
+            del self._refused[gone]
         self._finished &= set(writers)
         self._listed_s = self._clock.monotonic_s()
 
@@ -161,13 +168,16 @@ class StoreFollower:
         if now_s - self._listed_s >= LIST_EVERY_S:
             self.list_writers()
         for followed in list(self._followed.values()):
-            with self._beside_others():
+            with self._beside_others(followed.writer_id):
                 self._advance(followed)
         if now_s - self._ended_looked_s >= ENDED_LOOK_S:
             self._ended_looked_s = now_s
             for followed in self._ended():
                 for tenant in followed.tenants:
                     self._unread.note(tenant, self._store.tenant(tenant).foreign_days(followed.writer_id))
+            refused = [found for found in self._refused if not isinstance(found, str)]
+            for tenant, day in refused[:REFUSED_AT_A_TIME]:
+                self._unread.note(tenant, [day])
 
     def read_manifests(self) -> None:
         """Read the manifests in this store of which somebody has learned that they are others by now.
@@ -176,8 +186,7 @@ class StoreFollower:
         """
         asked = self._unread.all_asked(self._objects)
         if asked is not None:
-            with self._beside_others():
-                self._read_all_days(asked)
+            self._read_all_days(asked)
         self._read_days()
         for followed in self._ended():
             for tenant in list(followed.tenants):
@@ -186,31 +195,39 @@ class StoreFollower:
             if not followed.tenants:
                 del self._followed[followed.writer_id]
                 self._finished.add(followed.writer_id)
-        self._looked_s = self._clock.monotonic_s()
 
-    def raise_refused(self) -> None:
-        """Raise CorruptData for the first of what the last look could not make sense of."""
-        refused, self._refused = self._refused, []
-        if refused:
-            raise refused[0]
+    def raise_refused(self, tenant: TenantId | None = None) -> None:
+        """Raise CorruptData for the first of what cannot be made sense of; not for manifests of others than `tenant`,
+        where one is given."""
+        for place, error in self._refused.items():
+            if tenant is None or not isinstance(place, tuple) or place[0] == tenant:
+                raise error
 
     @contextmanager
-    def _beside_others(self) -> Iterator[None]:
+    def _beside_others(self, place: str | Day) -> Iterator[None]:
         """Around what is done for one log or manifest: what it says must not keep the others from being seen."""
         try:
             yield
         except CorruptData as error:
-            self._refused.append(error)
+            before = self._refused.pop(place, None)
+            self._refused[place] = error
+            if before is None or str(before) != str(error):
+                _log.error(
+                    "part of what other processes have written cannot be read, trying again",
+                    object_store=self.name,
+                    err=str(error),
+                )
+        else:
+            self._refused.pop(place, None)
 
     def _failed(self, error: Exception) -> None:
         self._metrics.follow_failures.labels(self.name).inc()
-        if not self._failures.is_new(self.name, error):
+        # What cannot be made sense of is told when it is met, each for itself.
+        if not self._failures.is_new(self.name, error) or isinstance(error, CorruptData):
             return
         log = _log.bind(object_store=self.name)
         if not isinstance(error, LodurError):
             log.error("following ended unexpectedly, trying again", exc_info=error)
-        elif isinstance(error, CorruptData):
-            log.error("part of what other processes have written cannot be read, trying again", err=str(error))
         else:
             log.warning("write-ahead logs of other processes cannot be followed, trying again", err=str(error))
 
@@ -218,19 +235,44 @@ class StoreFollower:
         return [one for one in self._followed.values() if one.is_ended]
 
     def _read_all_days(self, asked: int) -> None:
+        """Go on where the last attempt has ended: a store that fails now and then is read to the end too."""
         try:
-            self._store.discover_in(self._objects, all_days=True, on_read=self._unread.one_read)
+            if not self._unread.is_begun(self._objects, asked):
+                self._unread.begin_all(self._objects, asked, self._store.tenants_in([self._objects]))
+            while left := self._unread.left(self._objects):
+                for place in left:
+                    self._read_place(place)
         except BaseException:
             self._unread.all_failed(self._objects)
             raise
         self._unread.all_read(self._objects, asked)
 
+    def _read_place(self, place: Place) -> None:
+        tenant, day = place
+        try:
+            if day is None:
+                self._unread.listed(self._objects, tenant, self._store.days_in(self._objects, tenant))
+                return
+            with self._beside_others((tenant, day)):
+                try:
+                    self._read_day(tenant, day)
+                except CorruptData:
+                    self._unread.one_refused(self._objects, tenant, day)
+                    raise
+        except BaseException:
+            self._unread.one_failed(self._objects, place)
+            raise
+
+    def _read_day(self, tenant: TenantId, day: int) -> None:
+        self._store.read_day(tenant, day)
+        self._unread.one_read(self._objects, tenant, day)
+
     def _read_days(self) -> None:
         while (found := self._unread.take_day(self._objects)) is not None:
             tenant, day = found
             try:
-                with self._beside_others():
-                    self._store.refresh(self._store.tenant(tenant), day)
+                with self._beside_others(found):
+                    self._read_day(tenant, day)
             except BaseException:
                 self._unread.note(tenant, [day])
                 raise

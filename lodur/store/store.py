@@ -56,11 +56,7 @@ def _nothing() -> None:
     """Nobody counts."""
 
 
-def _nothing_read(_: ObjectStore) -> None:
-    """Nobody waits for it."""
-
-
-def _nothing_missing(_start_ns: int, _end_ns: int) -> str:
+def _nothing_missing(_tenant: TenantId, _start_ns: int, _end_ns: int) -> str:
     """Nobody follows what other processes do."""
     return ""
 
@@ -105,8 +101,8 @@ class Store:
         self.deletions = deletions
         self.refusal = ""
         """Why queries would miss rows; empty as long as they would not."""
-        self.refusal_of_span: Callable[[int, int], str] = _nothing_missing
-        """The same of queries between two times."""
+        self.refusal_of_span: Callable[[TenantId, int, int], str] = _nothing_missing
+        """The same of a tenant's queries between two times."""
 
     @property
     def stores(self) -> ObjectStores:
@@ -172,19 +168,27 @@ class Store:
         for store in self._stores.each():
             self.discover_in(store, all_days=all_days)
 
-    def discover_in(
-        self, store: ObjectStore, *, all_days: bool, on_read: Callable[[ObjectStore], None] = _nothing_read
-    ) -> None:
-        """`discover` what lies in one of the stores; no other is asked. `on_read` is told of each manifest."""
-        for tenant in self._tenants_in([store]):
+    def discover_in(self, store: ObjectStore, *, all_days: bool) -> None:
+        """`discover` what lies in one of the stores; no other is asked. Raises CorruptData after all else is read."""
+        refused: list[CorruptData] = []
+        for tenant in self.tenants_in([store]):
             known = self._known(tenant)
-            for day in self._days_in(store, tenant):
-                day_known = known.known_day(day) if known is not None else None
-                if all_days or day_known is None:
-                    committed = sound_manifest(store, tenant, day, day_known)
-                    if committed is not None:
-                        self.adopt(self.tenant(tenant), day, committed)
-                    on_read(store)
+            for day in self.days_in(store, tenant):
+                if all_days or known is None or known.known_day(day) is None:
+                    try:
+                        self.read_day(tenant, day)
+                    except CorruptData as error:
+                        refused.append(error)
+        if refused:
+            raise refused[0]
+
+    def read_day(self, tenant: TenantId, day: int) -> None:
+        """`refresh` a day of a tenant who may be new."""
+        known = self._known(tenant)
+        day_known = known.known_day(day) if known is not None else None
+        committed = sound_manifest(self._stores.of_day(day), tenant, day, day_known)
+        if committed is not None:
+            self.adopt(self.tenant(tenant), day, committed)
 
     def delete_orphans_of(self, writer_id: str) -> None:
         """Delete what a writer that is gone for good left without a commit. Blocks.
@@ -205,7 +209,7 @@ class Store:
         """
         if self.refusal:
             raise Unavailable(self.refusal, retry_after_s=1.0)
-        if refusal := self.refusal_of_span(start_ns, end_ns):
+        if refusal := self.refusal_of_span(tenant, start_ns, end_ns):
             raise Unavailable(refusal, retry_after_s=1.0)
         tenant_store = self._known(tenant)
         if tenant_store is None:
@@ -365,9 +369,10 @@ class Store:
         return None if is_stale else opened.segments
 
     def _stored_tenants(self) -> list[TenantId]:
-        return self._tenants_in(self._stores.each())
+        return self.tenants_in(self._stores.each())
 
-    def _tenants_in(self, stores: Sequence[ObjectStore]) -> list[TenantId]:
+    def tenants_in(self, stores: Sequence[ObjectStore]) -> list[TenantId]:
+        """Who has something in these stores. Blocks. Raises as `ObjectStore`."""
         names = sorted({name for store in stores for name in store.list_folders("")})
         tenants: list[TenantId] = []
         for name in names:
@@ -381,7 +386,7 @@ class Store:
         with self._lock:
             return self._tenants.get(tenant)
 
-    def _days_in(self, store: ObjectStore, tenant: TenantId) -> list[int]:
+    def days_in(self, store: ObjectStore, tenant: TenantId) -> list[int]:
         """The days that have a manifest in a store and are looked for there."""
         return [day for day in stored_days(store, tenant) if self._stores.of_day(day) is store]
 

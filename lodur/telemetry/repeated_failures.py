@@ -7,17 +7,21 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
+from lodur.model.errors import CorruptData
+
 
 class RepeatedFailures:
     """For one thread at a time. What is tried has a name."""
 
     def __init__(self) -> None:
-        self._last: dict[str, type[Exception]] = {}
+        self._last: dict[str, tuple[type[Exception], str]] = {}
+        """Of each: what it was, and what object is damaged."""
 
     def is_new(self, name: str, error: Exception) -> bool:
         """Note a failure; whether the last attempt did not fail, or in another way."""
-        is_new = self._last.get(name) is not type(error)
-        self._last[name] = type(error)
+        kind = (type(error), error.path if isinstance(error, CorruptData) else "")
+        is_new = self._last.get(name) != kind
+        self._last[name] = kind
         return is_new
 
     def is_over(self, name: str) -> bool:

@@ -16,6 +16,7 @@ from lodur.ingest.following import Follower
 from lodur.ingest.store_adopting import READERS_GRACE_S
 from lodur.model.clock import ManualClock
 from lodur.model.errors import Unavailable
+from lodur.model.tenant import TenantId
 from lodur.store.days import NS_PER_DAY
 from lodur.store.filesystem_store import FilesystemStore
 from lodur.store.object_store import ListedObject, StoredObject
@@ -237,7 +238,11 @@ def test_queries_of_days_whose_manifests_cannot_be_read_fail(site: Site, leave: 
         assert fresh_rows(reader) == new
         older_of(reader).is_away = False
         older_of(reader).answers.set()
-        wait_until(lambda: not reader.store.refusal_of_span(0, NOW_NS), deadline_s=SEEN_WITHIN_S, what="the manifests")
+        wait_until(
+            lambda: not reader.store.refusal_of_span(TenantId("t"), 0, NOW_NS),
+            deadline_s=SEEN_WITHIN_S,
+            what="the manifests",
+        )
         assert reader.rows() == sorted(old + new)
 
 
