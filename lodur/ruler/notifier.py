@@ -74,6 +74,7 @@ class Notifier:
         self._queues: list[_Queue] = []
         self._discovery = discovery
         self._follower: asyncio.Task[None] | None = None
+        self._is_closing = False
         if discovery is None:
             self._use(options.urls)
 
@@ -107,6 +108,8 @@ class Notifier:
 
     async def close(self, drain_s: float) -> None:
         """Give what is queued so long to be delivered, then stop."""
+        # A look-up that ends in this moment may swallow the cancellation (asyncio.wait_for before Python 3.12).
+        self._is_closing = True
         if self._follower is not None:
             self._follower.cancel()
             await asyncio.gather(self._follower, return_exceptions=True)
@@ -120,7 +123,7 @@ class Notifier:
 
     async def _follow(self, discovery: Discovery) -> None:
         log = _log.bind(tenant=self._tenant.value)
-        while True:
+        while not self._is_closing:
             await asyncio.sleep(self._options.refresh_s)
             try:
                 self._use(await discovery.find())

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -74,6 +75,33 @@ def test_no_name_server_is_told_with_the_name() -> None:
 )
 def test_names_of_services(host: str, is_name: bool) -> None:
     assert is_service_name(host) is is_name
+
+
+class SwallowingResolver:
+    """Finds nobody, and answers to its own cancellation all the same."""
+
+    def __init__(self) -> None:
+        self.lookups = 0
+
+    async def services(self, _name: str) -> Sequence[Service]:
+        self.lookups += 1
+        with suppress(asyncio.CancelledError):
+            await asyncio.sleep(0.02 if self.lookups == 1 else 3600)
+        return ()
+
+
+def test_a_look_up_that_swallows_its_cancellation_keeps_nobody_from_closing(tmp_path: Path) -> None:
+    async def work() -> None:
+        asked = SwallowingResolver()
+        told = AlertmanagerOptions((f"http://{NAME}",), HttpOptions(timeout_s=5), discovers=True, refresh_s=0.02)
+        site = Site(tmp_path, replace(RulerOptions(), alertmanager=told), resolver=asked)
+        await site.outputs.tell(GROUP, [(RULE, alert("First"))])
+        await until(lambda: asked.lookups == 2)
+        async with asyncio.timeout(5):
+            await site.outputs.close()
+        assert asked.lookups == 2
+
+    asyncio.run(work())
 
 
 def test_alerts_go_where_the_names_lead(names: DnsServer, tmp_path: Path) -> None:
