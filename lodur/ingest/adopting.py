@@ -10,6 +10,7 @@ import asyncio
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
+from lodur.ingest.present_stores import PresentStores
 from lodur.ingest.record_decoding import RecordDecoder
 from lodur.ingest.store_adopting import StoreAdopter
 from lodur.ingest.tenant_states import IngestLimitsOf
@@ -17,7 +18,6 @@ from lodur.model.clock import Clock
 from lodur.model.errors import LodurError
 from lodur.store.object_stores import ObjectStores
 from lodur.store.object_wal.options import ObjectWalOptions
-from lodur.store.present_stores import PresentStores
 from lodur.store.store import Store
 from lodur.telemetry.object_wal_metrics import ObjectWalMetrics
 

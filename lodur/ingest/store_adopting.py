@@ -18,6 +18,7 @@ from dataclasses import dataclass, replace
 import structlog
 
 from lodur.ingest.adoption import Adoption
+from lodur.ingest.present_stores import PresentStores
 from lodur.ingest.record_decoding import RecordDecoder
 from lodur.model.clock import Clock
 from lodur.model.durations import NS_PER_HOUR
@@ -28,7 +29,6 @@ from lodur.store.object_wal.ending import end_log
 from lodur.store.object_wal.lease import Lease, LeaseState, StoredLease, read_lease, write_lease
 from lodur.store.object_wal.names import LEASES, lease_path, lease_writer, object_path
 from lodur.store.object_wal.reading import listed_numbers
-from lodur.store.present_stores import PresentStores
 from lodur.store.store import Store
 from lodur.telemetry.object_wal_metrics import ObjectWalMetrics
 from lodur.telemetry.repeated_failures import RepeatedFailures
