@@ -182,13 +182,14 @@ class Store:
         if refused:
             raise refused[0]
 
-    def read_day(self, tenant: TenantId, day: int) -> None:
+    def read_day(self, tenant: TenantId, day: int) -> Committed | None:
         """`refresh` a day of a tenant who may be new."""
         known = self._known(tenant)
         day_known = known.known_day(day) if known is not None else None
         committed = sound_manifest(self._stores.of_day(day), tenant, day, day_known)
         if committed is not None:
             self.adopt(self.tenant(tenant), day, committed)
+        return committed
 
     def delete_orphans_of(self, writer_id: str) -> None:
         """Delete what a writer that is gone for good left without a commit. Blocks.
@@ -249,11 +250,7 @@ class Store:
 
         Raises as `ObjectStore`, and CorruptData.
         """
-        known = tenant_store.known_day(day)
-        committed = sound_manifest(self._stores.of_day(day), tenant_store.tenant, day, known)
-        if committed is not None:
-            self.adopt(tenant_store, day, committed)
-        return committed
+        return self.read_day(tenant_store.tenant, day)
 
     def find_days(self) -> None:
         """Look for days that other processes have begun, or that the listing at the start did not have yet, and for
